@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "http/request.h"
+
+namespace websockets {
+
+struct RequestLimits {
+  std::size_t max_header_bytes = 8U << 10U;  // request line and all headers: 431 beyond
+  std::size_t max_body_bytes = 1U << 20U;    // 413 beyond, at the Content-Length where there is one
+};
+
+// Reads HTTP/1.x requests from a stream of bytes, one after the other (pipelining), split anywhere. Bytes in,
+// requests out: knows no socket. The grammar is Boost.Beast's parser's.
+class RequestParser {
+ public:
+  enum class Status {
+    kIncomplete,  // all input was taken; more is needed
+    kHead,        // reported once per request: the head is there, a body (if any) is still to come
+    kComplete,    // request() is whole; the rest of the input belongs to what follows
+    kError,       // error_status() and error_text() say what to answer; the stream is unusable from here
+  };
+
+  explicit RequestParser(const RequestLimits& limits);
+  ~RequestParser();
+  RequestParser(const RequestParser&) = delete;
+  RequestParser& operator=(const RequestParser&) = delete;
+
+  // Takes bytes from the front of `input` and advances it. Every request gives kHead and then, by a further call
+  // (also with an empty input), kComplete. A request with an Upgrade to "websocket" is complete with its head,
+  // so that everything behind the head stays in the input.
+  // What cannot be the beginning of a request (a TLS hello, say) is refused at its first bytes.
+  Status consume(std::span<const std::uint8_t>& input);
+
+  // Whether anything of the next request has arrived (an idle keep-alive connection has none).
+  bool started() const;
+  // The request asked for "Expect: 100-continue" (RFC 9110 10.1.1) and its body has not begun to arrive. Valid after kHead.
+  bool expects_continue() const;
+  const Request& request() const;
+
+  int error_status() const;  // 400, 413, 417, 431, 501 or 505
+  std::string_view error_text() const;
+
+  // Forgets the complete request and gets ready for the next one.
+  void reset();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace websockets

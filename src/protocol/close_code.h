@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace websockets {
+
+// The codes of RFC 6455 7.4.1 and the IANA registry that the library itself uses or exports.
+enum class CloseCode : std::uint16_t {
+  kNone = 0,  // no code given: the Close frame has no body
+  kNormal = 1000,
+  kGoingAway = 1001,
+  kProtocolError = 1002,
+  kUnsupportedData = 1003,
+  kNoStatus = 1005,  // never on the wire: the peer's Close frame had no code
+  kAbnormal = 1006,  // never on the wire: the connection was lost
+  kInvalidPayload = 1007,
+  kPolicyViolation = 1008,
+  kMessageTooBig = 1009,
+  kMandatoryExtension = 1010,
+  kInternalError = 1011,
+  kServiceRestart = 1012,
+  kTryAgainLater = 1013,
+  kBadGateway = 1014,
+  kTlsHandshake = 1015,  // never on the wire
+};
+
+// Whether `code` may stand in a Close frame, sent or received (RFC 6455 7.4.2): the codes registered
+// for the wire, and 3000 to 4999.
+bool is_wire_close_code(unsigned code);
+
+}  // namespace websockets

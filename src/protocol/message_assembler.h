@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "protocol/byte_buffer.h"
+#include "protocol/frame.h"
+#include "protocol/protocol_error.h"
+#include "protocol/utf8.h"
+
+namespace websockets {
+
+enum class MessageType : std::uint8_t { kText, kBinary };
+
+// Receives what the assembler found. Spans are valid during the call only. Each call returns whether to
+// go on: false stops the assembler behind the reported event, with the rest of the input untouched
+// (the receiver closed the connection, or switched reading off).
+class MessageSink {
+ public:
+  virtual bool on_message(MessageType type, std::span<const std::uint8_t> payload) = 0;
+
+  // Chunk mode only, instead of on_message: a piece of a message, in order. `is_last` is true exactly once
+  // per message, at its end; that last piece may be empty. Other pieces are not.
+  virtual bool on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) = 0;
+
+  virtual bool on_ping(std::span<const std::uint8_t> payload) = 0;
+  virtual bool on_pong(std::span<const std::uint8_t> payload) = 0;
+
+  // `code` is kNoStatus when the frame had none. The assembler always stops behind a Close frame.
+  virtual void on_close_frame(CloseCode code, std::span<const std::uint8_t> reason) = 0;
+
+ protected:
+  ~MessageSink() = default;
+};
+
+// The rules that hold for all connections of a context.
+struct AssemblerRules {
+  std::uint64_t max_message_bytes = 16U << 20U;
+  bool check_utf8 = true;
+  bool expect_masked = true;  // a server's input is masked, a client's is not
+};
+
+// Turns the bytes that arrive on one open connection into messages and control frames (RFC 6455 5 and 8.1).
+// Bytes in, events out: knows no socket and no clock. After an error, and after a Close frame, it must not be fed any more.
+// A whole frame that lies in the input is delivered from there, without a copy; only what is split or
+// fragmented is gathered in a buffer, which is given back when the message is complete.
+class MessageAssembler {
+ public:
+  // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
+  // taken. Returns kNone when the input is used up, a Close frame was delivered, or the sink said stop.
+  // Everything is checked as early as the bytes allow: a message over the limit or out of order fails at its
+  // frame header (kMessageTooBig counts all fragments so far plus the announced length), text at its first impossible byte,
+  // even within a split frame.
+  ProtocolError consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink);
+
+  // While a large payload is only partly there: where the next bytes of the stream may be received directly,
+  // never reaching past the end of the frame's payload; then call consume_in_place() with how many were. Empty at all
+  // other times, and in chunk mode: receive elsewhere and call consume().
+  std::span<std::uint8_t> direct_space();
+  ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink);
+
+  // Bytes of the current data frame's payload that have not been taken yet; 0 between frames and while a whole
+  // message is being delivered. Live during on_chunk.
+  std::uint64_t remaining_frame_bytes() const;
+
+  // Deliver data by on_chunk as it arrives instead of gathering messages. May be called between any two events, also from
+  // within one; a message that is being gathered already is finished in the old way.
+  void set_chunk_mode(bool enabled);
+};
+
+}  // namespace websockets

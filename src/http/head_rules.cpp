@@ -14,7 +14,8 @@ using http_text::take_list_element;
 // RFC 3986 3.2.2 and 3.2.3 as a set of characters. A comma would be allowed there, but it is how two hosts look after a
 // proxy has joined them.
 bool is_host_char(char c) {
-  return http_text::is_alphanumeric(c) || (c != '\0' && std::string_view("-._~!$&'()*+;=%:[]").find(c) != std::string_view::npos);
+  return http_text::is_alphanumeric(c) ||
+         (c != '\0' && std::string_view("-._~!$&'()*+;=%:[]").find(c) != std::string_view::npos);
 }
 
 enum class TransferEncoding { kChunked, kMalformed, kUnknown };

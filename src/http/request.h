@@ -25,7 +25,7 @@ class Request {
   };
 
   std::string_view method() const { return method_; }
-  std::string_view target() const { return target_; }  // as it stands in the request line, query string included
+  std::string_view target() const { return target_; }   // as it stands in the request line, query string included
   int minor_version() const { return minor_version_; }  // of HTTP/1.x
   bool keep_alive() const { return keep_alive_; }       // RFC 9112 9.3
   std::string_view body() const { return body_; }

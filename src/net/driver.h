@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace websockets {
+
+// What a descriptor can be watched for, and what happened to it. kHangup (the peer is gone, or an error is
+// pending) is reported even when not asked for.
+enum : unsigned { kReadable = 1, kWritable = 2, kHangup = 4 };
+
+// Something with a descriptor that a driver watches. Must outlive the round in which it was removed:
+// a report that was collected before the removal still points to it.
+class Pollable {
+ public:
+  virtual void on_ready(unsigned events) = 0;
+  int fd() const { return fd_; }
+
+ protected:
+  explicit Pollable(int fd) : fd_(fd) {}
+  ~Pollable() = default;
+  int fd_;
+
+ private:
+  friend class PollDriver;
+  std::uint32_t driver_slot_ = 0;
+};
+
+struct Ready {
+  Pollable* pollable;
+  unsigned events;
+};
+
+// Waits for descriptors. Level-triggered. Knows nothing of what the descriptors are.
+class Driver {
+ public:
+  virtual ~Driver() = default;
+
+  // False with errno set: the system is short of memory or of watches.
+  virtual bool add(Pollable& pollable, unsigned interest) = 0;
+  virtual void modify(Pollable& pollable, unsigned interest) = 0;
+  // Before the descriptor is closed.
+  virtual void remove(Pollable& pollable) = 0;
+
+  // Waits until something is ready, at most `timeout_ms` (0: does not wait; -1: no limit), and fills `ready` from the front.
+  // Returns how many; -1: interrupted by a signal.
+  virtual int wait(std::span<Ready> ready, int timeout_ms) = 0;
+};
+
+// The best driver of this system; `name` ("epoll", "poll") asks for a certain one, "" for the best.
+// nullptr when it cannot be had.
+std::unique_ptr<Driver> make_driver(std::string_view name);
+
+}  // namespace websockets

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "net/stream.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
+#include <sys/sendfile.h>
+#define WEBSOCKETS_HAVE_SENDFILE
+#endif
+
+namespace websockets {
+namespace {
+
+#ifdef MSG_NOSIGNAL
+constexpr int kSendFlags = MSG_NOSIGNAL;
+#else
+constexpr int kSendFlags = 0;  // such systems have SO_NOSIGPIPE, set where the socket is accepted
+#endif
+
+IoResult failure() {
+  bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM;
+  return {later ? IoStatus::kWouldBlock : IoStatus::kFailed, 0};
+}
+
+template <typename Call>
+ssize_t retry_interrupted(Call call) {
+  ssize_t result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+}  // namespace
+
+IoResult Stream::receive(std::span<std::uint8_t> into) {
+  ssize_t count = retry_interrupted([&] { return ::recv(fd_.get(), into.data(), into.size(), 0); });
+  if (count > 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
+  if (count == 0) return {IoStatus::kEnd, 0};
+  return failure();
+}
+
+IoResult Stream::send(std::span<const iovec> parts) {
+  ssize_t count = retry_interrupted([&] {
+    if (parts.size() == 1) return ::send(fd_.get(), parts[0].iov_base, parts[0].iov_len, kSendFlags);
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(parts.data());
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(parts.size());
+    return ::sendmsg(fd_.get(), &message, kSendFlags);
+  });
+  if (count >= 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
+  return failure();
+}
+
+IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
+#ifdef WEBSOCKETS_HAVE_SENDFILE
+  ssize_t sent = retry_interrupted([&] {
+    off_t from = offset;
+    return ::sendfile(fd_.get(), file, &from, count);
+  });
+  if (sent > 0) return {IoStatus::kDone, static_cast<std::size_t>(sent)};
+  if (sent == 0) return {IoStatus::kEnd, 0};
+  return failure();
+#else
+  std::array<std::uint8_t, 16384> block;
+  ssize_t got =
+      retry_interrupted([&] { return ::pread(file, block.data(), std::min(count, block.size()), offset); });
+  if (got == 0) return {IoStatus::kEnd, 0};
+  if (got < 0) return {IoStatus::kFailed, 0};
+  iovec part{block.data(), static_cast<std::size_t>(got)};
+  return send({&part, 1});
+#endif
+}
+
+void Stream::shutdown_send() { ::shutdown(fd_.get(), SHUT_WR); }
+
+}  // namespace websockets

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace websockets {
+
+// Something that wants to be called once at a certain time. Cancels itself when destroyed.
+class Timer {
+ public:
+  virtual void on_timeout() = 0;
+  bool scheduled() const { return link_ != nullptr; }
+
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ protected:
+  Timer() = default;
+  ~Timer() { unlink(); }
+
+ private:
+  friend class TimerWheel;
+  void unlink();
+
+  Timer** link_ = nullptr;  // what points to this timer; nullptr: not scheduled
+  Timer* next_ = nullptr;
+  std::uint64_t deadline_ms_ = 0;
+};
+
+// A hierarchical timing wheel (Varghese and Lauck): schedule, cancel and expiry in O(1), whatever the number of
+// timers. Times are milliseconds of any clock that does not go back.
+class TimerWheel {
+ public:
+  explicit TimerWheel(std::uint64_t now_ms) : now_ms_(now_ms) {}
+
+  // A timer that is scheduled already is moved. A deadline that has passed is due at the next advance().
+  void schedule(Timer& timer, std::uint64_t deadline_ms);
+  void cancel(Timer& timer) { timer.unlink(); }
+
+  // Calls on_timeout() of every timer whose deadline is at or before `now_ms`; a timer that is scheduled by those calls
+  // waits for the next advance(). They may cancel and destroy any timer. Returns how many were called.
+  std::size_t advance(std::uint64_t now_ms);
+
+  // For how long nothing is due, in milliseconds from the last advance(): never too long, 0 when something is due now, -1 when
+  // no timer is scheduled.
+  std::int64_t idle_ms();
+
+ private:
+  static constexpr unsigned kBits = 6;
+  static constexpr unsigned kSlots = 1U << kBits;
+  static constexpr unsigned kLevels = 7;  // 2^42 ms: 139 years
+
+  void place(Timer& timer);
+  void link(Timer*& list, Timer& timer);
+  void collect(Timer*& list, std::uint64_t now_ms);
+
+  std::uint64_t now_ms_;
+  Timer* due_ = nullptr;
+  // A slot of level n holds timers whose deadline agrees with now_ms_ in all digits (base 64) above n.
+  std::array<std::array<Timer*, kSlots>, kLevels> slots_{};
+  std::array<std::uint64_t, kLevels> occupied_{};  // a bit per slot; may stay set after a cancel
+};
+
+}  // namespace websockets

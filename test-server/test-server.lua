@@ -1,0 +1,90 @@
+-- SPDX-License-Identifier: MIT
+-- Usage: lua test-server.lua [directory of the page] [port]
+local websockets = require 'websockets'
+
+local directory = (arg[1] or '.'):gsub('/*$', '/')
+local port = tonumber(arg[2] or 8002)
+
+-- Only these are served: no path is ever made from what a client asks for.
+local pages = {
+  ['/'] = { 'test.html', 'text/html; charset=utf-8' },
+  ['/test.html'] = { 'test.html', 'text/html; charset=utf-8' },
+  ['/test.css'] = { 'test.css', 'text/css; charset=utf-8' },
+  ['/test.js'] = { 'test.js', 'text/javascript; charset=utf-8' },
+  ['/favicon.svg'] = { 'favicon.svg', 'image/svg+xml' },
+  ['/favicon.ico'] = { 'favicon.ico', 'image/x-icon' },
+}
+
+local received = false
+
+local context = websockets.context {
+  port = port,
+  -- libwebsockets-test-client -e sends random bytes as text.
+  utf8_check = false,
+
+  on_http = function(ws, uri)
+    local page = pages[uri:match('^[^?]*')]
+    if page then -- anything else is answered with 404
+      ws:serve_http_file(directory .. page[1], page[2])
+    end
+  end,
+
+  protocols = {
+    ['dumb-increment-protocol'] = function(ws)
+      local number = 0
+      ws:on_broadcast(function(ws)
+        number = number + 1
+        ws:write(tostring(number), websockets.WRITE_TEXT)
+      end)
+      ws:on_receive(function(ws, data)
+        if data:find('reset', 1, true) then
+          number = 0
+        end
+      end)
+    end,
+
+    ['lws-mirror-protocol'] = function(ws)
+      ws:on_broadcast(websockets.WRITE_TEXT)
+      ws:on_receive(function(ws, data)
+        received = true
+        ws:broadcast(data)
+      end)
+    end,
+  },
+}
+
+io.stdout:setvbuf('line')
+print(('Open http://localhost:%d/ in a browser'):format(port))
+
+-- service() returns as soon as it has served something, and Lua has no clock finer than a second. A quiet round is
+-- taken to have lasted its full time; the busy ones to be as long as those of the last second were on average. So the
+-- counters go on at much the same pace while somebody draws, and never get ahead of real time.
+local tick_ms, ticks_per_second = 50, 20
+local second, ticks, quiet_rounds, busy_rounds = os.time(), 0, 0, 0
+local elapsed_ms, busy_round_ms = 0, tick_ms / 4
+
+while true do
+  received = false
+  context:service(tick_ms)
+
+  if received then
+    busy_rounds = busy_rounds + 1
+    elapsed_ms = elapsed_ms + busy_round_ms
+  else
+    quiet_rounds = quiet_rounds + 1
+    elapsed_ms = elapsed_ms + tick_ms
+  end
+
+  if os.time() ~= second then
+    if busy_rounds > 0 then
+      busy_round_ms = math.max(0, 1000 - quiet_rounds * tick_ms) / busy_rounds
+    end
+    second, ticks, quiet_rounds, busy_rounds = os.time(), 0, 0, 0
+  end
+
+  if elapsed_ms >= tick_ms and ticks < ticks_per_second then
+    elapsed_ms = 0
+    ticks = ticks + 1
+    context:broadcast('dumb-increment-protocol', 'tick')
+  end
+end

@@ -32,6 +32,7 @@ struct FrameHeader {
   bool fin = false;
   bool rsv1 = false;
   bool masked = false;
+  bool length_known = false;  // set by parse_frame_header() once payload_bytes is read
 };
 
 enum class HeaderStatus : std::uint8_t { kIncomplete, kComplete, kInvalid };
@@ -40,11 +41,14 @@ enum class HeaderStatus : std::uint8_t { kIncomplete, kComplete, kInvalid };
 // rule that needs no knowledge of earlier frames: RSV2/RSV3, opcodes, control frames, minimal lengths;
 // each at the first byte that shows the violation, even if the header is not complete yet.
 // RSV1 is only reported: whether it is allowed depends on what was negotiated.
-// kInvalid: `error` says why. kIncomplete: `header` is unspecified; call again with more bytes.
+// kInvalid: `error` says why. kIncomplete: call again with the same bytes and more behind them.
+// In both cases `header` holds what was read up to there: the fields of the first byte, then (header_bytes is not 0
+// any more) `masked` and `header_bytes`, then (`length_known`) payload_bytes. Other fields are unspecified.
+// `bytes` must not be empty.
 HeaderStatus parse_frame_header(std::span<const std::uint8_t> bytes, FrameHeader& header, ProtocolError& error);
 
 // Writes the header of a frame, minimal length encoding, to `out` (kMaxFrameHeaderBytes of room).
-// A header with `masked` set carries `mask_key`. header.header_bytes is ignored. Returns the bytes written.
+// A header with `masked` set carries `mask_key`. header_bytes and length_known are ignored. Returns the bytes written.
 std::size_t encode_frame_header(const FrameHeader& header, std::uint8_t* out);
 
 }  // namespace websockets

@@ -23,7 +23,7 @@ struct HandshakeRequest {
 };
 
 struct HandshakeVerdict {
-  int status = 101;       // 101, 400, 405 or 426 (an answer 426 must carry "Sec-WebSocket-Version: 13", 405 "Allow: GET")
+  int status = 101;  // 101, 400, 405 or 426 (an answer 426 must carry "Sec-WebSocket-Version: 13", 405 "Allow: GET")
   std::string_view text;  // why not 101; for the body
 };
 
@@ -36,16 +36,19 @@ bool asks_for_websocket(std::string_view upgrade);
 // Applies RFC 6455 4.2.1 to a request for which asks_for_websocket() holds.
 HandshakeVerdict check_handshake(const HandshakeRequest& request);
 
-// Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2).
+// Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2). Throws std::bad_alloc when memory is short.
 std::string accept_key(std::string_view key);
 
 // RFC 7230 token: what a subprotocol's name must be.
 bool is_token(std::string_view text);
 
 // Walks a Sec-WebSocket-Protocol list. next() returns the offers one by one, empty string_view at the end.
-// malformed() is then true when something that is not a token was among them, or one name came twice (RFC 6455 4.1).
+// malformed() is then true when something that is not a token was among them, or one name came twice (RFC 6455 4.1),
+// or there were more than kMaxOffers. What is not a token is left out, and so is everything behind kMaxOffers.
 class SubprotocolOffers {
  public:
+  static constexpr unsigned kMaxOffers = 128;  // looking for names that came twice takes the square of it
+
   explicit SubprotocolOffers(std::string_view list) : list_(list), rest_(list) {}
   std::string_view next();
   bool malformed() const { return malformed_; }
@@ -53,6 +56,7 @@ class SubprotocolOffers {
  private:
   std::string_view list_;
   std::string_view rest_;
+  unsigned count_ = 0;
   bool malformed_ = false;
 };
 

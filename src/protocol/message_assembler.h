@@ -39,36 +39,87 @@ class MessageSink {
 // The rules that hold for all connections of a context.
 struct AssemblerRules {
   std::uint64_t max_message_bytes = 16U << 20U;
-  bool check_utf8 = true;
+  bool check_utf8 = true;     // of text; a Close frame's reason is always checked
   bool expect_masked = true;  // a server's input is masked, a client's is not
 };
 
 // Turns the bytes that arrive on one open connection into messages and control frames (RFC 6455 5 and 8.1).
-// Bytes in, events out: knows no socket and no clock. After an error, and after a Close frame, it must not be fed any more.
-// A whole frame that lies in the input is delivered from there, without a copy; only what is split or
-// fragmented is gathered in a buffer, which is given back when the message is complete.
+// Bytes in, events out: knows no socket and no clock. After an error, and after a Close frame, it must not be fed any
+// more. A whole frame that lies in the input is delivered from there, without a copy; only what is split or fragmented
+// is gathered in a buffer, which is given back when the message is complete.
 class MessageAssembler {
  public:
   // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
   // taken. Returns kNone when the input is used up, a Close frame was delivered, or the sink said stop.
   // Everything is checked as early as the bytes allow: a message over the limit or out of order fails at its
-  // frame header (kMessageTooBig counts all fragments so far plus the announced length), text at its first impossible byte,
-  // even within a split frame.
+  // frame header (kMessageTooBig counts all fragments so far plus the announced length), text at its first impossible
+  // byte, even within a split frame. Only the body of a Close frame is judged as a whole. Throws std::bad_alloc when
+  // memory is short; it must not be fed any more then, either.
   ProtocolError consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink);
 
   // While a large payload is only partly there: where the next bytes of the stream may be received directly,
   // never reaching past the end of the frame's payload; then call consume_in_place() with how many were. Empty at all
   // other times, and in chunk mode: receive elsewhere and call consume().
+  // Memory follows what has arrived, not what was announced: at most twice that, and a small first step.
   std::span<std::uint8_t> direct_space();
   ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink);
 
   // Bytes of the current data frame's payload that have not been taken yet; 0 between frames and while a whole
   // message is being delivered. Live during on_chunk.
-  std::uint64_t remaining_frame_bytes() const;
+  std::uint64_t remaining_frame_bytes() const { return position_ == Position::kData ? remaining_ : 0; }
 
-  // Deliver data by on_chunk as it arrives instead of gathering messages. May be called between any two events, also from
-  // within one; a message that is being gathered already is finished in the old way.
-  void set_chunk_mode(bool enabled);
+  // Deliver data by on_chunk as it arrives instead of gathering messages. May be called between any two events, also
+  // from within one; a message that is being gathered already is finished in the old way.
+  void set_chunk_mode(bool enabled) { chunk_mode_ = enabled; }
+
+ private:
+  enum class Position : std::uint8_t { kHeader, kData, kControl };
+
+  // What consume() was called with.
+  struct Feed {
+    std::span<std::uint8_t>& input;
+    const AssemblerRules& rules;
+    MessageSink& sink;
+  };
+
+  struct Step {
+    ProtocolError error = ProtocolError::kNone;
+    bool go_on = true;
+  };
+
+  Step take_header(const Feed& feed);
+  ProtocolError read_header(std::span<const std::uint8_t> bytes, const AssemblerRules& rules, FrameHeader& header,
+                            bool& complete) const;
+  ProtocolError check_header(const FrameHeader& header, const AssemblerRules& rules) const;
+  ProtocolError check_length(const FrameHeader& header, const AssemblerRules& rules) const;
+  Step begin_data_frame(const FrameHeader& header, const Feed& feed);
+  static Step deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload, MessageSink& sink);
+  Step begin_control_frame(const FrameHeader& header, const Feed& feed);
+
+  Step take_data(const Feed& feed);
+  Step take_control(const Feed& feed);
+  void unmask(std::span<std::uint8_t> piece);
+  bool check_text(std::span<const std::uint8_t> piece, const AssemblerRules& rules);
+  Step end_piece(std::span<const std::uint8_t> piece, MessageSink& sink);
+  void gather(std::span<const std::uint8_t> piece);
+  void make_room(std::size_t needed_bytes, std::uint64_t frame_end);
+
+  ByteBuffer gathered_;              // the message so far, and behind it the control frame that is split
+  std::uint64_t remaining_ = 0;      // payload bytes of the current frame still to come
+  std::uint64_t message_bytes_ = 0;  // all fragments' so far, with what the current one announced
+  std::uint32_t mask_key_ = 0;       // turned, so that it fits the next byte of the payload
+  std::uint32_t fragments_ = 0;
+  std::array<std::uint8_t, kMaxFrameHeaderBytes> split_header_;  // split_header_bytes_ of it are there
+  std::uint8_t split_header_bytes_ = 0;
+  Utf8Validator utf8_;
+  Position position_ = Position::kHeader;
+  Opcode control_opcode_ = Opcode::kPing;
+  std::uint8_t control_bytes_ = 0;  // of the split control frame's payload
+  MessageType type_ = MessageType::kText;
+  bool in_message_ = false;
+  bool in_chunks_ = false;  // the mode that the current message began in
+  bool last_frame_ = false;
+  bool chunk_mode_ = false;
 };
 
 }  // namespace websockets

@@ -7,7 +7,7 @@
 namespace websockets {
 
 // Validates UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF) as it arrives,
-// split anywhere. Copyable; a few bytes.
+// split anywhere. Copyable; one byte.
 class Utf8Validator {
  public:
   // False as soon as `bytes`, after all that came before, cannot be the start of valid text any more:
@@ -15,15 +15,15 @@ class Utf8Validator {
   bool accept(std::span<const std::uint8_t> bytes);
 
   // Whether what was accepted ends at a character's end.
-  bool complete() const { return needed_ == 0; }
+  bool complete() const { return state_ == kBetweenCharacters; }
 
   void reset() { *this = Utf8Validator(); }
 
  private:
-  // How many continuation bytes are missing, and the range that the next one must be in.
-  std::uint8_t needed_ = 0;
-  std::uint8_t lowest_ = 0x80;
-  std::uint8_t highest_ = 0xBF;
+  static constexpr std::uint8_t kBetweenCharacters = 6;
+
+  // The state of the automaton in utf8.cpp: how far its transitions are shifted, so always a multiple of 6.
+  std::uint8_t state_ = kBetweenCharacters;
 };
 
 }  // namespace websockets

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+#include "protocol/message_assembler.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "protocol/mask.h"
+
+namespace websockets {
+
+namespace {
+
+// A frame that announces more than this is believed only as far as its bytes arrive, and
+// direct_space() is worth a system call of its own only for as much.
+constexpr std::uint64_t kTrustedBytes = std::uint64_t{16} << 10U;
+
+// Some peers send a small first fragment, or an empty last one. Thousands of tiny fragments cost the receiver
+// more work than the sender.
+constexpr std::uint32_t kFreeFragments = 1024;
+constexpr std::uint64_t kMinAverageFragmentBytes = 16;
+
+std::span<std::uint8_t> take_front(std::span<std::uint8_t>& input, std::uint64_t count) {
+  const auto size = static_cast<std::size_t>(count);
+  const std::span<std::uint8_t> front = input.first(size);
+  input = input.subspan(size);
+  return front;
+}
+
+std::uint32_t turned_by(std::uint32_t key, std::size_t count) {
+  const int bits = static_cast<int>(count % 4) * 8;
+  return std::endian::native == std::endian::little ? std::rotr(key, bits) : std::rotl(key, bits);
+}
+
+bool is_valid_utf8(std::span<const std::uint8_t> bytes) {
+  Utf8Validator validator;
+  return validator.accept(bytes) && validator.complete();
+}
+
+// RFC 6455 5.5.1 and 7.4.
+ProtocolError deliver_close_frame(std::span<const std::uint8_t> body, MessageSink& sink) {
+  if (body.empty()) {
+    sink.on_close_frame(CloseCode::kNoStatus, {});
+    return ProtocolError::kNone;
+  }
+  if (body.size() < 2) {
+    return ProtocolError::kCloseBodyTooShort;
+  }
+  const unsigned code = (unsigned{body[0]} << 8U) | body[1];
+  if (!is_wire_close_code(code)) {
+    return ProtocolError::kInvalidCloseCode;
+  }
+  if (!is_valid_utf8(body.subspan(2))) {
+    return ProtocolError::kInvalidCloseReason;
+  }
+  sink.on_close_frame(static_cast<CloseCode>(code), body.subspan(2));
+  return ProtocolError::kNone;
+}
+
+}  // namespace
+
+ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const AssemblerRules& rules,
+                                        MessageSink& sink) {
+  const Feed feed{input, rules, sink};
+  Step step;
+  while (step.go_on && !input.empty()) {
+    switch (position_) {
+      case Position::kHeader:
+        step = take_header(feed);
+        break;
+      case Position::kData:
+        step = take_data(feed);
+        break;
+      case Position::kControl:
+        step = take_control(feed);
+        break;
+    }
+  }
+  return step.error;
+}
+
+// Where one header breaks several rules, the answer must not depend on how the input was split: byte by byte, and
+// within the first byte parse_frame_header() goes before check_header(), afterwards the other way round.
+ProtocolError MessageAssembler::read_header(std::span<const std::uint8_t> bytes, const AssemblerRules& rules,
+                                            FrameHeader& header, bool& complete) const {
+  ProtocolError error = ProtocolError::kNone;
+  const HeaderStatus status = parse_frame_header(bytes, header, error);
+  complete = status == HeaderStatus::kComplete;
+  if (status == HeaderStatus::kInvalid && header.header_bytes == 0) {
+    return error;
+  }
+  const ProtocolError broken_rule = check_header(header, rules);
+  return broken_rule != ProtocolError::kNone ? broken_rule : error;
+}
+
+ProtocolError MessageAssembler::check_header(const FrameHeader& header, const AssemblerRules& rules) const {
+  if (header.rsv1) {
+    return ProtocolError::kReservedBits;
+  }
+  const bool continues = header.opcode == Opcode::kContinuation;
+  if (continues != in_message_ && !is_control(header.opcode)) {
+    return continues ? ProtocolError::kUnexpectedContinuation : ProtocolError::kExpectedContinuation;
+  }
+  if (header.header_bytes == 0) {
+    return ProtocolError::kNone;
+  }
+  if (header.masked != rules.expect_masked) {
+    return header.masked ? ProtocolError::kMaskedFrame : ProtocolError::kUnmaskedFrame;
+  }
+  return header.length_known && !is_control(header.opcode) ? check_length(header, rules) : ProtocolError::kNone;
+}
+
+ProtocolError MessageAssembler::check_length(const FrameHeader& header, const AssemblerRules& rules) const {
+  const std::uint64_t bytes_before = in_message_ ? message_bytes_ : 0;
+  // A sum might overflow.
+  if (bytes_before > rules.max_message_bytes || header.payload_bytes > rules.max_message_bytes - bytes_before) {
+    return ProtocolError::kMessageTooBig;
+  }
+  if (in_message_ && fragments_ >= kFreeFragments &&
+      (bytes_before + header.payload_bytes) / kMinAverageFragmentBytes < std::uint64_t{fragments_} + 1) {
+    return ProtocolError::kTooManyFragments;
+  }
+  return ProtocolError::kNone;
+}
+
+MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
+  const std::size_t kept_bytes = split_header_bytes_;
+  std::span<const std::uint8_t> bytes = feed.input;
+  if (kept_bytes != 0) {
+    const std::size_t count = std::min(bytes.size(), split_header_.size() - kept_bytes);
+    std::memcpy(split_header_.data() + kept_bytes, bytes.data(), count);
+    bytes = std::span(split_header_).first(kept_bytes + count);
+  }
+  FrameHeader header;
+  bool complete = false;
+  const ProtocolError error = read_header(bytes, feed.rules, header, complete);
+  if (error != ProtocolError::kNone) {
+    return {error, false};
+  }
+  if (!complete) {
+    if (kept_bytes == 0) {
+      std::memcpy(split_header_.data(), bytes.data(), bytes.size());
+    }
+    split_header_bytes_ = static_cast<std::uint8_t>(bytes.size());
+    take_front(feed.input, feed.input.size());
+    return {};
+  }
+  split_header_bytes_ = 0;
+  take_front(feed.input, header.header_bytes - kept_bytes);
+  return is_control(header.opcode) ? begin_control_frame(header, feed) : begin_data_frame(header, feed);
+}
+
+MessageAssembler::Step MessageAssembler::begin_data_frame(const FrameHeader& header, const Feed& feed) {
+  const bool begins_message = header.opcode != Opcode::kContinuation;
+  if (begins_message) {
+    const MessageType type = header.opcode == Opcode::kText ? MessageType::kText : MessageType::kBinary;
+    if (header.fin && !chunk_mode_ && header.payload_bytes <= feed.input.size()) {
+      const std::span<std::uint8_t> payload = take_front(feed.input, header.payload_bytes);
+      apply_mask(payload, header.mask_key, 0);
+      if (type == MessageType::kText && feed.rules.check_utf8 && !is_valid_utf8(payload)) {
+        return {ProtocolError::kInvalidUtf8, false};
+      }
+      return {ProtocolError::kNone, feed.sink.on_message(type, payload)};
+    }
+    type_ = type;
+    in_message_ = true;
+    in_chunks_ = chunk_mode_;
+    message_bytes_ = 0;
+    fragments_ = 0;
+    utf8_.reset();
+  }
+  message_bytes_ += header.payload_bytes;
+  ++fragments_;
+  remaining_ = header.payload_bytes;
+  mask_key_ = header.mask_key;
+  last_frame_ = header.fin;
+  position_ = Position::kData;
+  return take_data(feed);
+}
+
+MessageAssembler::Step MessageAssembler::deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload,
+                                                               MessageSink& sink) {
+  if (opcode == Opcode::kPing) {
+    return {ProtocolError::kNone, sink.on_ping(payload)};
+  }
+  if (opcode == Opcode::kPong) {
+    return {ProtocolError::kNone, sink.on_pong(payload)};
+  }
+  return {deliver_close_frame(payload, sink), false};
+}
+
+MessageAssembler::Step MessageAssembler::begin_control_frame(const FrameHeader& header, const Feed& feed) {
+  if (header.payload_bytes <= feed.input.size()) {
+    const std::span<std::uint8_t> payload = take_front(feed.input, header.payload_bytes);
+    apply_mask(payload, header.mask_key, 0);
+    return deliver_control_frame(header.opcode, payload, feed.sink);
+  }
+  remaining_ = header.payload_bytes;
+  mask_key_ = header.mask_key;
+  control_opcode_ = header.opcode;
+  control_bytes_ = static_cast<std::uint8_t>(header.payload_bytes);
+  position_ = Position::kControl;
+  gathered_.reserve(gathered_.size() + control_bytes_);
+  return take_control(feed);
+}
+
+// A data frame cannot go on before this frame is complete (RFC 6455 5.4: control frames are not interleaved with the
+// bytes of others), so until then its payload can stand behind that of the message.
+MessageAssembler::Step MessageAssembler::take_control(const Feed& feed) {
+  const std::span<std::uint8_t> piece = take_front(feed.input, std::min<std::uint64_t>(remaining_, feed.input.size()));
+  unmask(piece);
+  gathered_.append(piece);
+  if (remaining_ != 0) {
+    return {};
+  }
+  position_ = Position::kHeader;
+  const std::size_t message_bytes = gathered_.size() - control_bytes_;
+  const Step step = deliver_control_frame(control_opcode_, gathered_.bytes().subspan(message_bytes), feed.sink);
+  gathered_.truncate(message_bytes);
+  if (gathered_.empty()) {
+    gathered_.release();
+  }
+  return step;
+}
+
+MessageAssembler::Step MessageAssembler::take_data(const Feed& feed) {
+  const std::span<std::uint8_t> piece = take_front(feed.input, std::min<std::uint64_t>(remaining_, feed.input.size()));
+  unmask(piece);
+  if (!check_text(piece, feed.rules)) {
+    return {ProtocolError::kInvalidUtf8, false};
+  }
+  if (!in_chunks_) {
+    gather(piece);
+  }
+  return end_piece(piece, feed.sink);
+}
+
+void MessageAssembler::unmask(std::span<std::uint8_t> piece) {
+  apply_mask(piece, mask_key_, 0);
+  mask_key_ = turned_by(mask_key_, piece.size());
+  remaining_ -= piece.size();
+}
+
+bool MessageAssembler::check_text(std::span<const std::uint8_t> piece, const AssemblerRules& rules) {
+  if (type_ != MessageType::kText || !rules.check_utf8) {
+    return true;
+  }
+  return utf8_.accept(piece) && (utf8_.complete() || remaining_ != 0 || !last_frame_);
+}
+
+MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t> piece, MessageSink& sink) {
+  if (remaining_ == 0) {
+    position_ = Position::kHeader;
+  }
+  const bool is_last = remaining_ == 0 && last_frame_;
+  if (is_last) {
+    in_message_ = false;
+  }
+  if (in_chunks_) {
+    return {ProtocolError::kNone, (piece.empty() && !is_last) || sink.on_chunk(type_, piece, is_last)};
+  }
+  if (!is_last) {
+    return {};
+  }
+  const ByteBuffer message = std::move(gathered_);
+  return {ProtocolError::kNone, sink.on_message(type_, message.bytes())};
+}
+
+void MessageAssembler::gather(std::span<const std::uint8_t> piece) {
+  if (piece.empty()) {
+    return;
+  }
+  make_room(gathered_.size() + piece.size(), gathered_.size() + piece.size() + remaining_);
+  gathered_.append(piece);
+}
+
+// Doubles what there is: many small fragments must not cost the square of their number. What was only announced counts
+// up to kTrustedBytes: a thousand clients that announce 16 MiB each and send none of it must not cost 16 GiB.
+void MessageAssembler::make_room(std::size_t needed_bytes, std::uint64_t frame_end) {
+  if (needed_bytes <= gathered_.capacity()) {
+    return;
+  }
+  std::uint64_t capacity =
+      std::max<std::uint64_t>({needed_bytes, 2 * gathered_.capacity(), std::min(frame_end, kTrustedBytes)});
+  if (last_frame_) {
+    capacity = std::min(capacity, frame_end);
+  }
+  gathered_.reserve(static_cast<std::size_t>(capacity));
+}
+
+std::span<std::uint8_t> MessageAssembler::direct_space() {
+  if (position_ != Position::kData || in_chunks_ || remaining_ < kTrustedBytes) {
+    return {};
+  }
+  make_room(gathered_.size() + static_cast<std::size_t>(kTrustedBytes), gathered_.size() + remaining_);
+  const std::size_t room = gathered_.capacity() - gathered_.size();
+  return {gathered_.data() + gathered_.size(), static_cast<std::size_t>(std::min<std::uint64_t>(room, remaining_))};
+}
+
+ProtocolError MessageAssembler::consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink) {
+  const std::span<std::uint8_t> piece = {gathered_.data() + gathered_.size(), count};
+  unmask(piece);
+  if (!check_text(piece, rules)) {
+    return ProtocolError::kInvalidUtf8;
+  }
+  gathered_.commit(count);
+  return end_piece(piece, sink).error;
+}
+
+}  // namespace websockets

@@ -12,6 +12,11 @@ namespace websockets {
 
 namespace {
 
+constexpr std::uint8_t kOnlyTextFrame = 0x81;  // FIN and the opcode
+constexpr std::uint8_t kOnlyBinaryFrame = 0x82;
+constexpr std::uint8_t kMaskBit = 0x80;
+constexpr std::uint64_t kMaxShortPayloadBytes = 125;
+
 // A frame that announces more than this is believed only as far as its bytes arrive, and
 // direct_space() is worth a system call of its own only for as much.
 constexpr std::uint64_t kTrustedBytes = std::uint64_t{16} << 10U;
@@ -65,16 +70,17 @@ ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const As
   const Feed feed{input, rules, sink};
   Step step;
   while (step.go_on && !input.empty()) {
-    switch (position_) {
-      case Position::kHeader:
+    if (position_ == Position::kData) {
+      step = take_data(feed);
+    } else if (position_ == Position::kControl) {
+      step = take_control(feed);
+    } else {
+      if (split_header_bytes_ == 0 && !in_message_) {
+        step = take_short_messages(feed);
+      }
+      if (step.go_on && !input.empty()) {
         step = take_header(feed);
-        break;
-      case Position::kData:
-        step = take_data(feed);
-        break;
-      case Position::kControl:
-        step = take_control(feed);
-        break;
+      }
     }
   }
   return step.error;
@@ -124,6 +130,45 @@ ProtocolError MessageAssembler::check_length(const FrameHeader& header, const As
   return ProtocolError::kNone;
 }
 
+// Most messages are one short frame, and many of them lie in one input. What parse_frame_header() and check_header()
+// say about such a frame is known from its first two bytes. Stops in front of the first frame of another kind.
+MessageAssembler::Step MessageAssembler::take_short_messages(const Feed& feed) {
+  const bool masked = feed.rules.expect_masked;
+  const std::size_t header_bytes = masked ? 6 : 2;
+  const std::uint64_t max_payload_bytes = std::min(kMaxShortPayloadBytes, feed.rules.max_message_bytes);
+  std::span<std::uint8_t> input = feed.input;
+  Step step;
+  while (step.go_on && input.size() >= header_bytes && !chunk_mode_) {
+    const bool text = input[0] == kOnlyTextFrame;
+    if (!text && input[0] != kOnlyBinaryFrame) {
+      break;
+    }
+    // Without the mask bit where it must be, or with it where it must not, this is more than any length.
+    const std::size_t payload_bytes = std::size_t{input[1]} - (masked ? kMaskBit : 0);
+    if (payload_bytes > max_payload_bytes || payload_bytes > input.size() - header_bytes) {
+      break;
+    }
+    std::uint32_t mask_key = 0;
+    if (masked) {
+      std::memcpy(&mask_key, input.data() + 2, sizeof(mask_key));
+    }
+    const std::span<std::uint8_t> payload = input.subspan(header_bytes, payload_bytes);
+    input = input.subspan(header_bytes + payload_bytes);
+    step = deliver_whole_message(text ? MessageType::kText : MessageType::kBinary, payload, mask_key, feed);
+  }
+  feed.input = input;
+  return step;
+}
+
+MessageAssembler::Step MessageAssembler::deliver_whole_message(MessageType type, std::span<std::uint8_t> payload,
+                                                               std::uint32_t mask_key, const Feed& feed) {
+  apply_mask(payload, mask_key, 0);
+  if (type == MessageType::kText && feed.rules.check_utf8 && !is_valid_utf8(payload)) {
+    return {ProtocolError::kInvalidUtf8, false};
+  }
+  return {ProtocolError::kNone, feed.sink.on_message(type, payload)};
+}
+
 MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
   const std::size_t kept_bytes = split_header_bytes_;
   std::span<const std::uint8_t> bytes = feed.input;
@@ -156,12 +201,7 @@ MessageAssembler::Step MessageAssembler::begin_data_frame(const FrameHeader& hea
   if (begins_message) {
     const MessageType type = header.opcode == Opcode::kText ? MessageType::kText : MessageType::kBinary;
     if (header.fin && !chunk_mode_ && header.payload_bytes <= feed.input.size()) {
-      const std::span<std::uint8_t> payload = take_front(feed.input, header.payload_bytes);
-      apply_mask(payload, header.mask_key, 0);
-      if (type == MessageType::kText && feed.rules.check_utf8 && !is_valid_utf8(payload)) {
-        return {ProtocolError::kInvalidUtf8, false};
-      }
-      return {ProtocolError::kNone, feed.sink.on_message(type, payload)};
+      return deliver_whole_message(type, take_front(feed.input, header.payload_bytes), header.mask_key, feed);
     }
     type_ = type;
     in_message_ = true;

@@ -87,6 +87,9 @@ class MessageAssembler {
     bool go_on = true;
   };
 
+  Step take_short_messages(const Feed& feed);
+  static Step deliver_whole_message(MessageType type, std::span<std::uint8_t> payload, std::uint32_t mask_key,
+                                    const Feed& feed);
   Step take_header(const Feed& feed);
   ProtocolError read_header(std::span<const std::uint8_t> bytes, const AssemblerRules& rules, FrameHeader& header,
                             bool& complete) const;

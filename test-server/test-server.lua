@@ -2,8 +2,8 @@
 -- Usage: lua test-server.lua [directory of the page] [port]
 local websockets = require 'websockets'
 
-local directory = (arg[1] or '.'):gsub('/*$', '/')
-local port = tonumber(arg[2] or 8002)
+local directory = (arg[1] or '.'):gsub('/+$', '') .. '/'
+local port = arg[2] or 8002
 
 -- Only these are served: no path is ever made from what a client asks for.
 local pages = {
@@ -11,11 +11,12 @@ local pages = {
   ['/test.html'] = { 'test.html', 'text/html; charset=utf-8' },
   ['/test.css'] = { 'test.css', 'text/css; charset=utf-8' },
   ['/test.js'] = { 'test.js', 'text/javascript; charset=utf-8' },
+  ['/connection.js'] = { 'connection.js', 'text/javascript; charset=utf-8' },
   ['/favicon.svg'] = { 'favicon.svg', 'image/svg+xml' },
   ['/favicon.ico'] = { 'favicon.ico', 'image/x-icon' },
 }
 
-local received = false
+local served = false -- something, in this round
 
 local context = websockets.context {
   port = port,
@@ -23,6 +24,7 @@ local context = websockets.context {
   utf8_check = false,
 
   on_http = function(ws, uri)
+    served = true
     local page = pages[uri:match('^[^?]*')]
     if page then -- anything else is answered with 404
       ws:serve_http_file(directory .. page[1], page[2])
@@ -31,12 +33,14 @@ local context = websockets.context {
 
   protocols = {
     ['dumb-increment-protocol'] = function(ws)
+      served = true
       local number = 0
-      ws:on_broadcast(function(ws)
+      ws:on_broadcast(function()
         number = number + 1
         ws:write(tostring(number), websockets.WRITE_TEXT)
       end)
-      ws:on_receive(function(ws, data)
+      ws:on_receive(function(_, data)
+        served = true
         if data:find('reset', 1, true) then
           number = 0
         end
@@ -44,9 +48,10 @@ local context = websockets.context {
     end,
 
     ['lws-mirror-protocol'] = function(ws)
+      served = true
       ws:on_broadcast(websockets.WRITE_TEXT)
-      ws:on_receive(function(ws, data)
-        received = true
+      ws:on_receive(function(_, data)
+        served = true
         ws:broadcast(data)
       end)
     end,
@@ -54,7 +59,7 @@ local context = websockets.context {
 }
 
 io.stdout:setvbuf('line')
-print(('Open http://localhost:%d/ in a browser'):format(port))
+print(('Open http://localhost:%s/ in a browser'):format(port))
 
 -- service() returns as soon as it has served something, and Lua has no clock finer than a second. A quiet round is
 -- taken to have lasted its full time; the busy ones to be as long as those of the last second were on average. So the
@@ -64,10 +69,10 @@ local second, ticks, quiet_rounds, busy_rounds = os.time(), 0, 0, 0
 local elapsed_ms, busy_round_ms = 0, tick_ms / 4
 
 while true do
-  received = false
+  served = false
   context:service(tick_ms)
 
-  if received then
+  if served then
     busy_rounds = busy_rounds + 1
     elapsed_ms = elapsed_ms + busy_round_ms
   else

@@ -89,7 +89,8 @@ void HeadRules::connection(std::string_view value) {
 
 void HeadRules::upgrade(std::string_view value) {
   while (value.data() != nullptr) {
-    is_websocket_ = is_websocket_ || equals_ignoring_case(take_list_element(value), "websocket");
+    const std::string_view protocol = take_list_element(value);
+    is_websocket_ = is_websocket_ || equals_ignoring_case(protocol, "websocket");
   }
 }
 

@@ -11,6 +11,7 @@ namespace websockets {
 LineGatherer::Result LineGatherer::take_line(std::span<const std::uint8_t>& input, std::string& block,
                                              std::size_t limit_bytes) {
   const std::size_t available = std::min(input.size(), limit_bytes - block.size());
+  // NOLINTNEXTLINE(bugprone-not-null-terminated-result): there is no terminator to find
   const void* const lf = available == 0 ? nullptr : std::memchr(input.data(), '\n', available);
   const std::size_t taken =
       lf == nullptr ? available : static_cast<std::size_t>(static_cast<const std::uint8_t*>(lf) - input.data()) + 1;

@@ -11,8 +11,9 @@ Request::Request(const Request& other)
     : minor_version_(other.minor_version_),
       keep_alive_(other.keep_alive_),
       headers_(other.headers_),
-      head_(other.head_),
       body_(other.body_) {
+  head_.reserve(std::max(other.head_.size(), kLeastHeadCapacity));
+  head_ = other.head_;
   const auto in_own_head = [&](std::string_view view) {
     return view.empty() ? std::string_view() : std::string_view(head_).substr(other.offset_of(view), view.size());
   };

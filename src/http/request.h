@@ -14,7 +14,7 @@ class Request {
   Request() = default;
   Request(const Request& other);
   Request& operator=(const Request& other);
-  // The views stay good: a head is always longer than what std::string keeps inside itself.
+  // The views stay good: they point into memory that moves along, see kLeastHeadCapacity.
   Request(Request&&) noexcept = default;
   Request& operator=(Request&&) noexcept = default;
   ~Request() = default;
@@ -40,6 +40,9 @@ class Request {
 
  private:
   friend class RequestParser;
+  friend class RequestReader;
+  // More than any std::string keeps inside itself.
+  static constexpr std::size_t kLeastHeadCapacity = 64;
   std::size_t offset_of(std::string_view view) const;  // of a view into head_
 
   std::string_view method_;

@@ -45,8 +45,8 @@ class Driver {
   // Before the descriptor is closed.
   virtual void remove(Pollable& pollable) = 0;
 
-  // Waits until something is ready, at most `timeout_ms` (0: does not wait; -1: no limit), and fills `ready` from the front.
-  // Returns how many; -1: interrupted by a signal.
+  // Waits until something is ready, at most `timeout_ms` (0: does not wait; -1: no limit), and fills `ready` from the
+  // front. Returns how many; -1: interrupted by a signal.
   virtual int wait(std::span<Ready> ready, int timeout_ms) = 0;
 };
 

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <csignal>
 
 #if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
+#include <pthread.h>
 #include <sys/sendfile.h>
 #define WEBSOCKETS_HAVE_SENDFILE
 #endif
@@ -35,6 +38,49 @@ ssize_t retry_interrupted(Call call) {
   return result;
 }
 
+#ifdef WEBSOCKETS_HAVE_SENDFILE
+// Holds SIGPIPE back from the calling thread, and takes off what has come meanwhile.
+class PipeSignalGuard {
+ public:
+  PipeSignalGuard() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    // Only one that was blocked before can be pending; it is not ours.
+    sigset_t pending;
+    was_pending_ =
+        sigismember(&before_, SIGPIPE) == 1 && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+  }
+  ~PipeSignalGuard() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  PipeSignalGuard(const PipeSignalGuard&) = delete;
+  PipeSignalGuard& operator=(const PipeSignalGuard&) = delete;
+
+  void take_signal() {
+    constexpr timespec kNoWait{};
+    if (!was_pending_) sigtimedwait(&pipe_, nullptr, &kNoWait);
+  }
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+  bool was_pending_;
+};
+
+// sendfile(2) knows no MSG_NOSIGNAL, and what the process does at SIGPIPE is not ours to change.
+ssize_t sendfile_without_signal(int socket, int file, off_t offset, std::size_t count) {
+  PipeSignalGuard guard;
+  const ssize_t sent = retry_interrupted([&] {
+    off_t from = offset;
+    return ::sendfile(socket, file, &from, count);
+  });
+  const int error = errno;
+  // Also when a part was sent: the signal is for the rest then.
+  if (sent != static_cast<ssize_t>(count)) guard.take_signal();
+  errno = error;
+  return sent;
+}
+#endif
+
 }  // namespace
 
 IoResult Stream::receive(std::span<std::uint8_t> into) {
@@ -49,7 +95,7 @@ IoResult Stream::send(std::span<const iovec> parts) {
     if (parts.size() == 1) return ::send(fd_.get(), parts[0].iov_base, parts[0].iov_len, kSendFlags);
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(parts.data());
-    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(parts.size());
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(std::min<std::size_t>(parts.size(), IOV_MAX));
     return ::sendmsg(fd_.get(), &message, kSendFlags);
   });
   if (count >= 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
@@ -58,17 +104,13 @@ IoResult Stream::send(std::span<const iovec> parts) {
 
 IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
 #ifdef WEBSOCKETS_HAVE_SENDFILE
-  ssize_t sent = retry_interrupted([&] {
-    off_t from = offset;
-    return ::sendfile(fd_.get(), file, &from, count);
-  });
+  const ssize_t sent = sendfile_without_signal(fd_.get(), file, offset, count);
   if (sent > 0) return {IoStatus::kDone, static_cast<std::size_t>(sent)};
   if (sent == 0) return {IoStatus::kEnd, 0};
   return failure();
 #else
   std::array<std::uint8_t, 16384> block;
-  ssize_t got =
-      retry_interrupted([&] { return ::pread(file, block.data(), std::min(count, block.size()), offset); });
+  ssize_t got = retry_interrupted([&] { return ::pread(file, block.data(), std::min(count, block.size()), offset); });
   if (got == 0) return {IoStatus::kEnd, 0};
   if (got < 0) return {IoStatus::kFailed, 0};
   iovec part{block.data(), static_cast<std::size_t>(got)};

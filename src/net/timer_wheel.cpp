@@ -14,6 +14,15 @@ void Timer::unlink() {
   next_ = nullptr;
 }
 
+TimerWheel::~TimerWheel() {
+  while (due_ != nullptr) due_->unlink();
+  for (auto& level : slots_) {
+    for (Timer*& slot : level) {
+      while (slot != nullptr) slot->unlink();
+    }
+  }
+}
+
 void TimerWheel::link(Timer*& list, Timer& timer) {
   timer.next_ = list;
   timer.link_ = &list;

@@ -30,12 +30,17 @@ class Timer {
 };
 
 // A hierarchical timing wheel (Varghese and Lauck): schedule, cancel and expiry in O(1), whatever the number of
-// timers. Times are milliseconds of any clock that does not go back.
+// timers. Times are milliseconds of any clock that does not go back. Timers that are still scheduled when the wheel is
+// destroyed are cancelled.
 class TimerWheel {
  public:
   explicit TimerWheel(std::uint64_t now_ms) : now_ms_(now_ms) {}
+  ~TimerWheel();
+  TimerWheel(const TimerWheel&) = delete;
+  TimerWheel& operator=(const TimerWheel&) = delete;
 
-  // A timer that is scheduled already is moved. A deadline that has passed is due at the next advance().
+  // A timer that is scheduled already is moved. A deadline that has passed is due at the next advance(); one that is
+  // thousands of years away is brought nearer.
   void schedule(Timer& timer, std::uint64_t deadline_ms);
   void cancel(Timer& timer) { timer.unlink(); }
 
@@ -43,14 +48,14 @@ class TimerWheel {
   // waits for the next advance(). They may cancel and destroy any timer. Returns how many were called.
   std::size_t advance(std::uint64_t now_ms);
 
-  // For how long nothing is due, in milliseconds from the last advance(): never too long, 0 when something is due now, -1 when
-  // no timer is scheduled.
+  // For how long nothing is due, in milliseconds from the last advance(): never too long, 0 when something is due now,
+  // -1 when no timer is scheduled.
   std::int64_t idle_ms();
 
  private:
   static constexpr unsigned kBits = 6;
   static constexpr unsigned kSlots = 1U << kBits;
-  static constexpr unsigned kLevels = 7;  // 2^42 ms: 139 years
+  static constexpr unsigned kLevels = 8;  // 2^48 ms: 8900 years, so that milliseconds since 1970 fit too
 
   void place(Timer& timer);
   void link(Timer*& list, Timer& timer);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "net/drivers/poll_driver.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
 namespace websockets {
 namespace {
 
@@ -16,9 +20,16 @@ unsigned translate(short events) {
 }  // namespace
 
 bool PollDriver::add(Pollable& pollable, unsigned interest) {
-  pollable.driver_slot_ = static_cast<std::uint32_t>(fds_.size());
-  fds_.push_back({pollable.fd(), poll_events(interest), 0});
-  pollables_.push_back(&pollable);
+  const std::size_t slot = fds_.size();
+  try {
+    pollables_.push_back(&pollable);
+    fds_.push_back({pollable.fd(), poll_events(interest), 0});
+  } catch (const std::bad_alloc&) {
+    pollables_.resize(slot);
+    errno = ENOMEM;
+    return false;
+  }
+  pollable.driver_slot_ = static_cast<std::uint32_t>(slot);
   return true;
 }
 
@@ -38,9 +49,10 @@ void PollDriver::remove(Pollable& pollable) {
 int PollDriver::wait(std::span<Ready> ready, int timeout_ms) {
   int pending = ::poll(fds_.data(), fds_.size(), timeout_ms);
   if (pending <= 0) return pending;
+  const std::size_t wanted = std::min(ready.size(), static_cast<std::size_t>(pending));
   std::size_t found = 0;
   std::size_t slot = first_ < fds_.size() ? first_ : 0;
-  for (std::size_t i = 0; i < fds_.size() && found < ready.size(); ++i) {
+  for (std::size_t i = 0; i < fds_.size() && found < wanted; ++i) {
     if (fds_[slot].revents != 0) ready[found++] = {pollables_[slot], translate(fds_[slot].revents)};
     if (++slot == fds_.size()) slot = 0;
   }

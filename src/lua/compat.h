@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+}
+
+// The differences between Lua 5.1 (and LuaJIT), 5.2, 5.3 and 5.4, as far as the binding meets them.
+
+namespace websockets::lua {
+
+// The one value that can be attached to a userdata. It is a table, or nothing.
+inline void get_user_table(lua_State* L, int index) {
+#if LUA_VERSION_NUM >= 504
+  lua_getiuservalue(L, index, 1);
+#elif LUA_VERSION_NUM >= 502
+  lua_getuservalue(L, index);
+#else
+  lua_getfenv(L, index);
+#endif
+}
+
+// Takes the table from the top of the stack.
+inline void set_user_table(lua_State* L, int index) {
+#if LUA_VERSION_NUM >= 504
+  lua_setiuservalue(L, index, 1);
+#elif LUA_VERSION_NUM >= 502
+  lua_setuservalue(L, index);
+#else
+  lua_setfenv(L, index);
+#endif
+}
+
+inline void clear_user_table(lua_State* L, int index) {
+#if LUA_VERSION_NUM >= 502
+  index = lua_absindex(L, index);
+  lua_pushnil(L);
+#else
+  if (index < 0) index += lua_gettop(L) + 1;
+  lua_pushvalue(L, LUA_GLOBALSINDEX);  // it has to be a table, and this one lives as long as the state anyway
+#endif
+  set_user_table(L, index);
+}
+
+inline void* new_userdata(lua_State* L, std::size_t size) {
+#if LUA_VERSION_NUM >= 504
+  return lua_newuserdatauv(L, size, 1);
+#else
+  return lua_newuserdata(L, size);
+#endif
+}
+
+// Sets functions with the `upvalues` values on top of the stack, which are taken, in the table below them.
+inline void set_functions(lua_State* L, const luaL_Reg* functions, int upvalues) {
+  for (; functions->name != nullptr; ++functions) {
+    for (int i = 0; i < upvalues; ++i) lua_pushvalue(L, -upvalues);
+    lua_pushcclosure(L, functions->func, upvalues);
+    lua_setfield(L, -(upvalues + 2), functions->name);
+  }
+  lua_pop(L, upvalues);
+}
+
+}  // namespace websockets::lua

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// What stands in the table given to websockets.context().
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include "lua/lua_context.h"
+#include "protocol/handshake.h"
+
+namespace websockets::lua {
+namespace {
+
+constexpr double kMaxBytes = 9007199254740992.0;  // 2^53: exact in every Lua's numbers
+constexpr double kMaxSeconds = 1e9;
+
+// The value at the top of the stack, as it is shown in an error.
+const char* show_value(lua_State* L) {
+  switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+      return lua_pushfstring(L, "'%s'", lua_tostring(L, -1));
+    case LUA_TNUMBER:
+      lua_pushvalue(L, -1);
+      return lua_tostring(L, -1);
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, -1) != 0 ? "true" : "false";
+    default:
+      return luaL_typename(L, -1);
+  }
+}
+
+[[noreturn]] void raise_option_error(lua_State* L, const char* name, const char* expected) {
+  const char* value = show_value(L);
+  raise_create_error(L, lua_pushfstring(L, "option '%s' is %s, expected %s", name, value, expected));
+}
+
+// Pushes a field; false, and nothing pushed, when it is nil.
+bool get(lua_State* L, int config, const char* name) {
+  lua_getfield(L, config, name);
+  if (!lua_isnil(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+// A whole number from `least` to `most`; strings that are numbers count.
+double take_integer(lua_State* L, const char* name, double least, double most, const char* expected) {
+  const double value = lua_isnumber(L, -1) != 0 ? static_cast<double>(lua_tonumber(L, -1)) : std::nan("");
+  if (!(value >= least && value <= most && value == std::floor(value))) raise_option_error(L, name, expected);
+  lua_pop(L, 1);
+  return value;
+}
+
+void read_seconds(lua_State* L, int config, const char* name, std::uint64_t& milliseconds) {
+  if (!get(L, config, name)) return;
+  const double value = lua_type(L, -1) == LUA_TNUMBER ? static_cast<double>(lua_tonumber(L, -1)) : std::nan("");
+  if (!(value > 0 && value <= kMaxSeconds)) raise_option_error(L, name, "a number of seconds above 0");
+  milliseconds = static_cast<std::uint64_t>(std::ceil(value * 1000));
+  lua_pop(L, 1);
+}
+
+template <typename Size>
+void read_bytes(lua_State* L, int config, const char* name, Size& bytes) {
+  if (get(L, config, name)) {
+    bytes = static_cast<Size>(take_integer(L, name, 1, kMaxBytes, "a number of bytes above 0"));
+  }
+}
+
+bool read_boolean(lua_State* L, int config, const char* name, bool otherwise) {
+  if (!get(L, config, name)) return otherwise;
+  if (!lua_isboolean(L, -1)) raise_option_error(L, name, "true or false");
+  const bool value = lua_toboolean(L, -1) != 0;
+  lua_pop(L, 1);
+  return value;
+}
+
+void read_string(lua_State* L, int config, const char* name, std::string& text) {
+  if (!get(L, config, name)) return;
+  if (lua_type(L, -1) != LUA_TSTRING) raise_option_error(L, name, "a string");
+  guarded(L, [&] { text = lua_tostring(L, -1); });
+  lua_pop(L, 1);
+}
+
+void read_function(lua_State* L, int config, const char* name, int callbacks, int slot) {
+  if (!get(L, config, name)) return;
+  if (!lua_isfunction(L, -1)) raise_option_error(L, name, "a function");
+  lua_rawseti(L, callbacks, slot);
+}
+
+void read_protocols(lua_State* L, int config, int callbacks, ContextOptions& options) {
+  lua_getfield(L, config, "protocols");
+  if (!lua_istable(L, -1)) raise_option_error(L, "protocols", "a table of functions");
+  const int protocols = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, protocols) != 0;) {
+    lua_pushvalue(L, -2);
+    if (lua_type(L, -1) != LUA_TSTRING) raise_option_error(L, "protocols", "names as its keys");
+    std::size_t size;
+    const char* name = lua_tolstring(L, -1, &size);
+    if (!is_token({name, size})) raise_option_error(L, "protocols", "names that are tokens (RFC 7230 3.2.6)");
+    lua_insert(L, -2);
+    if (!lua_isfunction(L, -1)) {
+      raise_option_error(L, lua_pushfstring(L, "protocols.%s", name), "a function");
+    }
+    lua_rawseti(L, callbacks, LuaContext::kFirstProtocol + static_cast<int>(options.protocols.size()));
+    guarded(L, [&] { options.protocols.emplace_back(name, size); });
+    lua_pop(L, 1);
+  }
+  if (options.protocols.empty()) raise_create_error(L, "option 'protocols' is empty");
+  lua_pop(L, 1);
+
+  read_string(L, config, "default_protocol", options.default_protocol);
+  if (options.default_protocol.empty()) return;
+  for (const std::string& name : options.protocols) {
+    if (name == options.default_protocol) return;
+  }
+  lua_getfield(L, config, "default_protocol");
+  raise_option_error(L, "default_protocol", "one of the protocols");
+}
+
+void read_listener(lua_State* L, int config, ContextOptions& options) {
+  if (get(L, config, "port")) {
+    options.port = static_cast<std::uint16_t>(take_integer(L, "port", 0, 65535, "a port number from 1 to 65535"));
+  }
+  read_string(L, config, "interf", options.interface);
+}
+
+// An option that promises security must not be passed over.
+void refuse_missing(lua_State* L, int config) {
+  for (const char* name :
+       {"ssl_cert_path", "ssl_private_key_path", "ssl_ca_path", "ssl_cert_filepath", "ssl_private_key_filepath",
+        "ssl_ca_filepath", "uid", "gid", "on_add_fd", "on_del_fd", "listen"}) {
+    if (get(L, config, name)) {
+      raise_create_error(L, lua_pushfstring(L, "option '%s' is not supported by this version", name));
+    }
+  }
+}
+
+}  // namespace
+
+void raise_create_error(lua_State* L, const char* why) {
+  luaL_error(L, "websocket could not create context: %s", why);
+  std::abort();  // luaL_error does not return
+}
+
+void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
+  ContextOptions& options = context.options;
+  refuse_missing(L, config);
+  read_listener(L, config, options);
+  read_protocols(L, config, callbacks, options);
+  read_function(L, config, "on_http", callbacks, LuaContext::kOnHttp);
+  read_function(L, config, "on_error", callbacks, LuaContext::kOnError);
+
+  options.rules.check_utf8 = read_boolean(L, config, "utf8_check", true);
+  read_bytes(L, config, "max_message_size", options.rules.max_message_bytes);
+  read_bytes(L, config, "max_backpressure", options.max_backpressure_bytes);
+  read_bytes(L, config, "max_header_size", options.request_limits.max_header_bytes);
+  read_seconds(L, config, "handshake_timeout", options.handshake_timeout_ms);
+  read_seconds(L, config, "close_timeout", options.close_timeout_ms);
+
+  if (get(L, config, "options")) {
+    const auto mask = static_cast<unsigned>(take_integer(L, "options", 0, 255, "a sum of SERVER_OPTION constants"));
+    if ((mask & 2U) != 0) raise_create_error(L, "client certificates are not supported by this version");
+    context.skips_canonical_name = (mask & 4U) != 0;
+  }
+  const char* driver = std::getenv("WEBSOCKETS_DRIVER");
+  if (driver != nullptr) guarded(L, [&] { options.driver = driver; });
+}
+
+}  // namespace websockets::lua

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+#include "lua/lua_context.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "server/http_exchange.h"
+
+namespace websockets::lua {
+namespace {
+
+struct ProtectedCall {
+  void (*function)(lua_State*, void*);
+  void* argument;
+};
+
+// Within a protected function: the callbacks table is its second argument.
+constexpr int kCallbacks = 2;
+
+int trampoline(lua_State* L) {
+  const auto* call = static_cast<const ProtectedCall*>(lua_touserdata(L, 1));
+  call->function(L, call->argument);
+  return 0;
+}
+
+// Makes the error a string with a traceback.
+int message_handler(lua_State* L) {
+  if (lua_type(L, 1) != LUA_TSTRING) {
+    if (lua_type(L, 1) != LUA_TNUMBER && !luaL_callmeta(L, 1, "__tostring")) {
+      lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    }
+    if (lua_gettop(L) > 1) lua_replace(L, 1);
+    lua_settop(L, 1);
+  }
+#if LUA_VERSION_NUM >= 502 || defined(LUAJIT_VERSION_NUM) || defined(LUA_JITLIBNAME)
+  const char* text = lua_tostring(L, 1);
+  luaL_traceback(L, L, text == nullptr ? "(error object cannot be shown)" : text, 1);
+#else
+  if (!lua_isfunction(L, lua_upvalueindex(1))) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 2);
+  lua_call(L, 2, 1);
+#endif
+  return 1;
+}
+
+void push_bytes(lua_State* L, std::span<const std::uint8_t> bytes) {
+  lua_pushlstring(L, reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+// Pushes a function of a websocket, and the websocket as its first argument.
+void push_function(lua_State* L, const LuaWebsocket& ws, int slot) {
+  lua_rawgeti(L, kCallbacks, slot);
+  lua_rawgeti(L, kCallbacks, ws.self);
+}
+
+LuaWebsocket* websocket_of(Connection& connection) { return static_cast<LuaWebsocket*>(connection.user); }
+
+// The values of WRITE_TEXT and WRITE_BINARY.
+lua_Integer type_number(MessageType type) { return type == MessageType::kText ? 0 : 1; }
+
+}  // namespace
+
+void push_trampoline(lua_State* L) { lua_pushcfunction(L, trampoline); }
+
+void push_message_handler(lua_State* L) {
+#if LUA_VERSION_NUM == 501
+  lua_getglobal(L, "debug");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "traceback");
+    lua_remove(L, -2);
+  }
+  lua_pushcclosure(L, message_handler, 1);
+#else
+  lua_pushcfunction(L, message_handler);
+#endif
+}
+
+// --- Ways in ---
+
+LuaContext::Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
+    : context_(context), outer_(std::exchange(context.entry_, this)), L_(L) {
+  lua_pushvalue(L, callbacks);
+  callbacks_ = lua_gettop(L);
+  lua_rawgeti(L, callbacks_, kMessageHandler);
+  message_handler_ = callbacks_ + 1;
+}
+
+LuaContext::Entry::~Entry() {
+  lua_settop(L_, callbacks_ - 1);
+  context_.entry_ = outer_;
+}
+
+std::string LuaContext::open() {
+  slot_count_ = kFirstProtocol + static_cast<int>(options.protocols.size()) - 1;
+  Result<std::unique_ptr<Context>> created = Context::create(options, *this);
+  if (!created) return created.error().text;
+  context_ = std::move(*created);
+  return {};
+}
+
+void LuaContext::set_slot(lua_State* L, int callbacks, int& slot) {
+  const bool is_nil = lua_isnil(L, -1);
+  if (slot == kNoSlot && is_nil) return lua_pop(L, 1);
+  if (slot != kNoSlot) {
+    lua_rawseti(L, callbacks, slot);
+    if (is_nil) free_slots_.push_back(std::exchange(slot, kNoSlot));  // there is room: see below
+    return;
+  }
+  // Freeing must not fail, so the room for it is made here.
+  guarded(L, [&] {
+    const auto needed = static_cast<std::size_t>(slot_count_) + 1;
+    if (free_slots_.capacity() < needed) free_slots_.reserve(2 * needed);
+  });
+  const int taken = free_slots_.empty() ? slot_count_ + 1 : free_slots_.back();
+  lua_rawseti(L, callbacks, taken);
+  if (free_slots_.empty()) {
+    ++slot_count_;
+  } else {
+    free_slots_.pop_back();
+  }
+  slot = taken;
+}
+
+// --- Ways out ---
+
+template <typename Body>
+bool LuaContext::run(LuaWebsocket* ws, Body body) {
+  return call_protected(
+      ws, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
+}
+
+bool LuaContext::call_protected(LuaWebsocket* ws, void (*function)(lua_State*, void*), void* argument) {
+  lua_State* const L = entry_->L_;
+  ProtectedCall call{function, argument};
+  lua_rawgeti(L, entry_->callbacks_, kTrampoline);
+  lua_pushlightuserdata(L, &call);
+  lua_pushvalue(L, entry_->callbacks_);
+  if (lua_pcall(L, 2, 0, entry_->message_handler_) == 0) return true;
+  report_error(ws);
+  return false;
+}
+
+// Takes the error on top of the stack to on_error, or to stderr.
+void LuaContext::report_error(LuaWebsocket* ws) {
+  lua_State* const L = entry_->L_;
+  const int error = lua_gettop(L);
+  struct Report {
+    int self;
+    bool was_taken;
+  } report{ws == nullptr ? kNoSlot : ws->self, false};
+  ProtectedCall call{[](lua_State* inner, void* argument) {
+                       auto& taken = *static_cast<Report*>(argument);
+                       lua_rawgeti(inner, kCallbacks, kOnError);
+                       if (!lua_isfunction(inner, -1)) return;
+                       lua_pushvalue(inner, 3);
+                       if (taken.self == kNoSlot) {
+                         lua_pushnil(inner);
+                       } else {
+                         lua_rawgeti(inner, kCallbacks, taken.self);
+                       }
+                       lua_call(inner, 2, 0);
+                       taken.was_taken = true;
+                     },
+                     &report};
+  lua_rawgeti(L, entry_->callbacks_, kTrampoline);
+  lua_pushlightuserdata(L, &call);
+  lua_pushvalue(L, entry_->callbacks_);
+  lua_pushvalue(L, error);
+  const bool failed = lua_pcall(L, 3, 0, entry_->message_handler_) != 0;
+  // The message handler made strings of both; if memory was short, what is there may be something else.
+  const auto show = [L](int index) {
+    std::fprintf(stderr, "websockets: error in a callback: %s\n",
+                 lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "not enough memory");
+  };
+  if (failed || !report.was_taken) show(error);
+  if (failed) show(-1);
+  lua_settop(L, error - 1);
+}
+
+LuaWebsocket& LuaContext::push_websocket(lua_State* L, int callbacks, Connection& connection) {
+  LuaWebsocket* ws = websocket_of(connection);
+  if (ws != nullptr) {
+    lua_rawgeti(L, callbacks, ws->self);
+    return *ws;
+  }
+  ws = static_cast<LuaWebsocket*>(new_userdata(L, sizeof(LuaWebsocket)));
+  *ws = LuaWebsocket{};
+  luaL_getmetatable(L, kWebsocketType);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, callbacks);
+  set_user_table(L, -2);
+  lua_pushvalue(L, -1);
+  set_slot(L, callbacks, ws->self);
+  ws->connection = &connection;
+  ws->context = this;
+  connection.user = ws;
+  return *ws;
+}
+
+// The connection has no more to tell; the userdata may live on.
+void LuaContext::detach(LuaWebsocket& ws) {
+  lua_State* const L = entry_->L_;
+  const int callbacks = entry_->callbacks_;
+  ws.connection->user = nullptr;
+  ws.connection = nullptr;
+  lua_rawgeti(L, callbacks, ws.self);
+  clear_user_table(L, -1);
+  for (int* slot :
+       {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable, &ws.self}) {
+    lua_pushnil(L);
+    set_slot(L, callbacks, *slot);
+  }
+  lua_pop(L, 1);
+}
+
+// --- Events ---
+
+bool LuaContext::on_open(Connection& connection) {
+  const auto* protocol = static_cast<const Protocol*>(connection.list());
+  const int slot = kFirstProtocol + static_cast<int>(context_->index_of(*protocol));
+  const bool succeeded = run(nullptr, [&](lua_State* L) { push_websocket(L, kCallbacks, connection); });
+  if (!succeeded) return false;
+  return run(websocket_of(connection), [&](lua_State* L) {
+    lua_rawgeti(L, kCallbacks, slot);
+    push_websocket(L, kCallbacks, connection);
+    lua_call(L, 1, 0);
+  });
+}
+
+bool LuaContext::on_message(Connection& connection, MessageType type, std::span<const std::uint8_t> payload) {
+  LuaWebsocket* const ws = websocket_of(connection);
+  if (ws == nullptr || ws->on_receive == kNoSlot) return true;
+  return run(ws, [&](lua_State* L) {
+    push_function(L, *ws, ws->on_receive);
+    push_bytes(L, payload);
+    lua_pushinteger(L, type_number(type));
+    lua_call(L, 3, 0);
+  });
+}
+
+bool LuaContext::on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
+  LuaWebsocket* const ws = websocket_of(connection);
+  if (ws == nullptr || ws->on_receive_chunk == kNoSlot) return true;
+  return run(ws, [&](lua_State* L) {
+    push_function(L, *ws, ws->on_receive_chunk);
+    push_bytes(L, piece);
+    lua_pushboolean(L, is_last ? 1 : 0);
+    lua_pushinteger(L, type_number(type));
+    lua_call(L, 4, 0);
+  });
+}
+
+bool LuaContext::on_broadcast(Connection& connection, std::span<const std::uint8_t> data) {
+  LuaWebsocket* const ws = websocket_of(connection);
+  if (ws == nullptr || ws->on_broadcast == kNoSlot) return true;
+  return run(ws, [&](lua_State* L) {
+    push_function(L, *ws, ws->on_broadcast);
+    push_bytes(L, data);
+    lua_call(L, 2, 0);
+  });
+}
+
+bool LuaContext::on_drained(Connection& connection) {
+  LuaWebsocket* const ws = websocket_of(connection);
+  if (ws == nullptr || ws->on_server_writeable == kNoSlot) return true;
+  return run(ws, [&](lua_State* L) {
+    push_function(L, *ws, ws->on_server_writeable);
+    lua_call(L, 1, 0);
+  });
+}
+
+void LuaContext::on_closed(Connection& connection, CloseCode code, std::string_view reason) {
+  LuaWebsocket* const ws = websocket_of(connection);
+  if (ws == nullptr) return;
+  if (ws->on_closed != kNoSlot) {
+    run(ws, [&](lua_State* L) {
+      push_function(L, *ws, ws->on_closed);
+      lua_pushinteger(L, static_cast<lua_Integer>(code));
+      lua_pushlstring(L, reason.data(), reason.size());
+      lua_call(L, 3, 0);
+    });
+  }
+  detach(*ws);
+}
+
+bool LuaContext::on_http(Connection& connection, const Request& request) {
+  const bool succeeded = run(nullptr, [&](lua_State* L) { push_websocket(L, kCallbacks, connection); });
+  if (!succeeded) return false;
+  return run(websocket_of(connection), [&](lua_State* L) {
+    lua_rawgeti(L, kCallbacks, kOnHttp);
+    if (!lua_isfunction(L, -1)) return;
+    push_websocket(L, kCallbacks, connection);
+    lua_pushlstring(L, request.target().data(), request.target().size());
+    lua_call(L, 2, 0);
+  });
+}
+
+void LuaContext::on_freed(Connection& connection) { detach(*websocket_of(connection)); }
+
+}  // namespace websockets::lua

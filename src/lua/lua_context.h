@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lua/compat.h"
+#include "server/connection.h"
+#include "server/context.h"
+#include "server/context_handler.h"
+#include "server/options.h"
+
+namespace websockets::lua {
+
+struct LuaWebsocket;
+
+// What lies behind a context's userdata: the engine's context, and the way from its events to Lua functions.
+//
+// The functions, and the userdata of open websockets, are in one table, the callbacks table, which only the userdata of
+// the context and of its websockets refer to: so cycles can be collected. No lua_State is kept: whoever calls
+// the engine from Lua opens an Entry, which says what state to run callbacks in.
+class LuaContext final : public ContextHandler {
+ public:
+  // The places of the callbacks table that have a fixed meaning; the functions of the protocols follow, then free
+  // slots.
+  enum Slot : int {
+    kNoSlot = 0,
+    kContext,         // the userdata of the context itself
+    kTrampoline,      // runs a C++ function in protected mode
+    kMessageHandler,  // adds a traceback to an error
+    kOnHttp,
+    kOnError,
+    kFirstProtocol,
+  };
+
+  // While it lives, events reach Lua by this state. Nothing may raise a Lua error meanwhile.
+  class Entry {
+   public:
+    // `callbacks` is the stack index of the callbacks table. Needs room for 8 values on the stack.
+    Entry(LuaContext& context, lua_State* L, int callbacks);
+    ~Entry();
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    friend class LuaContext;
+    LuaContext& context_;
+    Entry* outer_;
+    lua_State* L_;
+    int callbacks_;        // stack index
+    int message_handler_;  // stack index
+  };
+
+  ContextOptions options;  // until open()
+  bool skips_canonical_name = false;
+
+  // Returns the reason why not, empty when it succeeded.
+  std::string open();
+  bool is_open() const { return context_ != nullptr && !context_->is_destroyed(); }
+  bool in_round() const { return context_ != nullptr && context_->in_round(); }
+  Context& context() { return *context_; }
+
+  // Puts the value on top of the stack, which is taken, into a slot of the callbacks table; `slot` is kNoSlot when it
+  // had none yet. nil frees the slot. May raise, but leaves all as it was then.
+  void set_slot(lua_State* L, int callbacks, int& slot);
+
+  bool on_open(Connection& connection) override;
+  bool on_message(Connection& connection, MessageType type, std::span<const std::uint8_t> payload) override;
+  bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
+  bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override;
+  bool on_drained(Connection& connection) override;
+  void on_closed(Connection& connection, CloseCode code, std::string_view reason) override;
+  bool on_http(Connection& connection, const Request& request) override;
+  void on_freed(Connection& connection) override;
+
+ private:
+  template <typename Body>
+  bool run(LuaWebsocket* ws, Body body);
+  bool call_protected(LuaWebsocket* ws, void (*function)(lua_State*, void*), void* argument);
+  void report_error(LuaWebsocket* ws);
+  LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
+  void detach(LuaWebsocket& ws);
+
+  std::unique_ptr<Context> context_;
+  Entry* entry_ = nullptr;
+  std::vector<int> free_slots_;
+  int slot_count_ = 0;  // slots ever used
+};
+
+// What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers
+// requests.
+struct LuaWebsocket {
+  Connection* connection;  // null: closed
+  LuaContext* context;
+  int self;  // slots, or kNoSlot
+  int on_receive;
+  int on_receive_chunk;
+  int on_closed;
+  int on_broadcast;
+  int on_server_writeable;
+};
+
+// Runs `body`, which must not touch Lua, and raises a Lua error if memory was short.
+template <typename Body>
+void guarded(lua_State* L, Body body) {
+  bool is_short = false;
+  try {
+    body();
+  } catch (const std::bad_alloc&) {
+    is_short = true;
+  }
+  if (is_short) luaL_error(L, "not enough memory");
+}
+
+constexpr const char* kContextType = "websockets.context";
+constexpr const char* kWebsocketType = "websockets.websocket";
+
+// config.cpp: fills in the options and the callbacks table (at `callbacks`) from the table at `config`, or raises an
+// error.
+void read_config(lua_State* L, int config, int callbacks, LuaContext& context);
+[[noreturn]] void raise_create_error(lua_State* L, const char* why);
+
+// wrap_context.cpp, wrap_websocket.cpp: make the metatables.
+int create_context(lua_State* L);
+void register_context(lua_State* L);
+void register_websocket(lua_State* L);
+// Pushes the function that a context keeps in kTrampoline and kMessageHandler.
+void push_trampoline(lua_State* L);
+void push_message_handler(lua_State* L);
+
+inline std::span<const std::uint8_t> check_bytes(lua_State* L, int index) {
+  std::size_t size;
+  const char* data = luaL_checklstring(L, index, &size);
+  return {reinterpret_cast<const std::uint8_t*>(data), size};
+}
+
+inline std::string_view as_text(std::span<const std::uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace websockets::lua

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What require 'websockets' returns.
+#include <poll.h>
+
+#include "lua/constants.h"
+#include "lua/lua_context.h"
+#include "protocol/close_code.h"
+
+namespace websockets::lua {
+namespace {
+
+struct Constant {
+  const char* name;
+  int value;
+};
+
+constexpr int number(CloseCode code) { return static_cast<int>(code); }
+
+constexpr Constant kConstants[] = {
+    {"WRITE_TEXT", kWriteText},
+    {"WRITE_BINARY", kWriteBinary},
+    {"WRITE_CONTINUATION", kWriteContinuation},
+    {"WRITE_HTTP", kWriteHttp},
+    {"WRITE_CLOSE", kWriteClose},
+    {"WRITE_PING", kWritePing},
+    {"WRITE_PONG", kWritePong},
+    {"WRITE_NO_FIN", kWriteNoFin},
+    {"WRITE_CLIENT_IGNORE_XOR_MASK", kWriteClientIgnoreXorMask},
+    {"SERVER_OPTIONS_DEFEAT_CLIENT_MASK", kServerOptionDefeatClientMask},
+    {"SERVER_OPTION_DEFEAT_CLIENT_MASK", kServerOptionDefeatClientMask},
+    {"SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT", kServerOptionRequireValidOpensslClientCert},
+    {"SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME", kServerOptionSkipServerCanonicalName},
+    {"POLLIN", POLLIN},
+    {"POLLOUT", POLLOUT},
+    {"POLLERR", POLLERR},
+    {"POLLHUP", POLLHUP},
+    {"CLOSE_NORMAL", number(CloseCode::kNormal)},
+    {"CLOSE_GOING_AWAY", number(CloseCode::kGoingAway)},
+    {"CLOSE_PROTOCOL_ERROR", number(CloseCode::kProtocolError)},
+    {"CLOSE_UNSUPPORTED_DATA", number(CloseCode::kUnsupportedData)},
+    {"CLOSE_NO_STATUS", number(CloseCode::kNoStatus)},
+    {"CLOSE_ABNORMAL", number(CloseCode::kAbnormal)},
+    {"CLOSE_INVALID_PAYLOAD", number(CloseCode::kInvalidPayload)},
+    {"CLOSE_POLICY_VIOLATION", number(CloseCode::kPolicyViolation)},
+    {"CLOSE_MESSAGE_TOO_BIG", number(CloseCode::kMessageTooBig)},
+    {"CLOSE_MANDATORY_EXTENSION", number(CloseCode::kMandatoryExtension)},
+    {"CLOSE_INTERNAL_ERROR", number(CloseCode::kInternalError)},
+    {"CLOSE_SERVICE_RESTART", number(CloseCode::kServiceRestart)},
+    {"CLOSE_TRY_AGAIN_LATER", number(CloseCode::kTryAgainLater)},
+    {"CLOSE_BAD_GATEWAY", number(CloseCode::kBadGateway)},
+    {"CLOSE_TLS_HANDSHAKE", number(CloseCode::kTlsHandshake)},
+};
+
+}  // namespace
+}  // namespace websockets::lua
+
+extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_State* L) {
+  using namespace websockets::lua;
+  register_context(L);
+  register_websocket(L);
+  lua_newtable(L);
+  lua_pushcfunction(L, create_context);
+  lua_setfield(L, -2, "context");
+  for (const Constant& constant : kConstants) {
+    lua_pushinteger(L, constant.value);
+    lua_setfield(L, -2, constant.name);
+  }
+  lua_pushliteral(L, "lua-websockets " WEBSOCKETS_VERSION);
+  lua_setfield(L, -2, "_VERSION");
+  return 1;
+}

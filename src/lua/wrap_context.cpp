@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// The methods of a context.
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "lua/lua_context.h"
+
+namespace websockets::lua {
+namespace {
+
+struct ContextUserdata {
+  LuaContext* context;  // null once collected
+};
+
+ContextUserdata& check_userdata(lua_State* L) {
+  return *static_cast<ContextUserdata*>(luaL_checkudata(L, 1, kContextType));
+}
+
+// Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry.
+LuaContext& check_context(lua_State* L, int& callbacks) {
+  const ContextUserdata& userdata = check_userdata(L);
+  if (userdata.context == nullptr || !userdata.context->is_open()) luaL_error(L, "websocket context destroyed");
+  luaL_checkstack(L, 12, "websocket");
+  get_user_table(L, 1);
+  callbacks = lua_gettop(L);
+  return *userdata.context;
+}
+
+// NaN and what no wait can be are errors; fractions are rounded up, so that a short wait is not taken for none.
+int check_timeout_ms(lua_State* L, int index) {
+  const double timeout = static_cast<double>(luaL_optnumber(L, index, 0));
+  luaL_argcheck(L, !std::isnan(timeout), index, "a number of milliseconds expected");
+  if (timeout < 0) return -1;
+  return static_cast<int>(std::min(std::ceil(timeout), static_cast<double>(std::numeric_limits<int>::max())));
+}
+
+int service(lua_State* L) {
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  const int timeout_ms = check_timeout_ms(L, 2);
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    context.context().service(timeout_ms);
+  });
+  lua_pushinteger(L, 0);
+  return 1;
+}
+
+int broadcast(lua_State* L) {
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  const std::span<const std::uint8_t> name = check_bytes(L, 2);
+  const std::span<const std::uint8_t> data = check_bytes(L, 3);
+  Protocol* const protocol = context.context().find_protocol(as_text(name));
+  if (protocol == nullptr) return luaL_error(L, "websocket unknown protocol");
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    context.context().broadcast(*protocol, data);
+  });
+  lua_pushinteger(L, 0);
+  return 1;
+}
+
+int canonical_hostname(lua_State* L) {
+  int callbacks;
+  const LuaContext& context = check_context(L, callbacks);
+  std::array<char, 256> name{};
+  const bool is_known = !context.skips_canonical_name && gethostname(name.data(), name.size() - 1) == 0;
+  lua_pushstring(L, is_known ? name.data() : "unknown");
+  return 1;
+}
+
+// Also the finalizer; a context that never came to be has nothing to destroy.
+int destroy(lua_State* L) {
+  const ContextUserdata& userdata = check_userdata(L);
+  if (userdata.context == nullptr || !userdata.context->is_open()) return 0;
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    context.context().destroy();
+  });
+  return 0;
+}
+
+int collect(lua_State* L) {
+  destroy(L);
+  ContextUserdata& userdata = check_userdata(L);
+  // A script that calls the finalizer itself, from within a callback, is still running on this context.
+  if (userdata.context == nullptr || userdata.context->in_round()) return 0;
+  delete userdata.context;
+  userdata.context = nullptr;
+  return 0;
+}
+
+int to_string(lua_State* L) {
+  const ContextUserdata& userdata = check_userdata(L);
+  const bool is_open = userdata.context != nullptr && userdata.context->is_open();
+  lua_pushfstring(L, "context: %p (%s)", lua_topointer(L, 1), is_open ? "open" : "destroyed");
+  return 1;
+}
+
+constexpr luaL_Reg kMethods[] = {
+    {"service", service}, {"broadcast", broadcast}, {"canonical_hostname", canonical_hostname},
+    {"destroy", destroy}, {nullptr, nullptr},
+};
+
+constexpr luaL_Reg kMetamethods[] = {
+    {"__gc", collect},
+    {"__close", destroy},
+    {"__tostring", to_string},
+    {nullptr, nullptr},
+};
+
+void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
+  lua_pushvalue(L, userdata);
+  lua_rawseti(L, callbacks, LuaContext::kContext);
+  push_trampoline(L);
+  lua_rawseti(L, callbacks, LuaContext::kTrampoline);
+  push_message_handler(L);
+  lua_rawseti(L, callbacks, LuaContext::kMessageHandler);
+  for (const int slot : {LuaContext::kOnHttp, LuaContext::kOnError}) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, callbacks, slot);
+  }
+}
+
+}  // namespace
+
+int create_context(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  luaL_checkstack(L, 16, "websocket");
+  auto* userdata = static_cast<ContextUserdata*>(new_userdata(L, sizeof(ContextUserdata)));
+  userdata->context = nullptr;
+  luaL_getmetatable(L, kContextType);
+  lua_setmetatable(L, 2);
+  guarded(L, [&] { userdata->context = new LuaContext; });
+  LuaContext& context = *userdata->context;
+
+  lua_createtable(L, 8, 0);
+  fill_fixed_slots(L, 2, 3);
+  lua_pushvalue(L, 3);
+  set_user_table(L, 2);
+  read_config(L, 1, 3, context);
+
+  std::array<char, 512> why{};
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, 3);
+    const std::string error = context.open();
+    error.copy(why.data(), why.size() - 1);
+  });
+  if (why.front() != '\0') raise_create_error(L, why.data());
+  lua_settop(L, 2);
+  return 1;
+}
+
+void register_context(lua_State* L) {
+  luaL_newmetatable(L, kContextType);
+  set_functions(L, kMetamethods, 0);
+  lua_newtable(L);
+  set_functions(L, kMethods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+}  // namespace websockets::lua

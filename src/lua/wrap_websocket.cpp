@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+// The methods of a websocket. Every one has the metatable as its upvalue: that is how it knows its own kind.
+#include <array>
+#include <string>
+
+#include "lua/constants.h"
+#include "lua/lua_context.h"
+#include "protocol/utf8.h"
+#include "server/http_exchange.h"
+
+namespace websockets::lua {
+namespace {
+
+LuaWebsocket& check_websocket(lua_State* L) {
+  void* const userdata = lua_touserdata(L, 1);
+  if (userdata == nullptr || lua_getmetatable(L, 1) == 0) luaL_checkudata(L, 1, kWebsocketType);
+  if (lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) luaL_checkudata(L, 1, kWebsocketType);
+  lua_pop(L, 1);
+  return *static_cast<LuaWebsocket*>(userdata);
+}
+
+bool is_closed(const LuaWebsocket& ws) { return ws.connection == nullptr; }
+
+int push_status(lua_State* L, int status) {
+  lua_pushinteger(L, status);
+  return 1;
+}
+
+int push_failure(lua_State* L, const char* why) {
+  lua_pushinteger(L, -1);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+// Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry.
+int push_callbacks(lua_State* L) {
+  luaL_checkstack(L, 12, "websocket");
+  get_user_table(L, 1);
+  return lua_gettop(L);
+}
+
+// --- Sending ---
+
+int push_write_status(lua_State* L, WriteStatus status) {
+  if (status == WriteStatus::kAccepted) return push_status(L, 0);
+  return push_failure(L, status == WriteStatus::kClosed ? "closed" : "queue full");
+}
+
+bool is_utf8(std::string_view text) {
+  Utf8Validator validator;
+  return validator.accept({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}) && validator.complete();
+}
+
+constexpr std::size_t kMaxReasonBytes = kMaxControlPayloadBytes - 2;
+
+// The data of WRITE_CLOSE is a Close frame's body (RFC 6455 5.5.1): two bytes of code, then the reason.
+int write_close(lua_State* L, Connection& connection, std::string_view body) {
+  CloseCode code = CloseCode::kNone;
+  if (!body.empty()) {
+    luaL_argcheck(L, body.size() >= 2 && body.size() <= kMaxControlPayloadBytes, 2,
+                  "a close frame's body is a code of 2 bytes and at most 123 bytes of text");
+    const unsigned number = (static_cast<unsigned char>(body[0]) * 256U) + static_cast<unsigned char>(body[1]);
+    luaL_argcheck(L, is_wire_close_code(number), 2, "a close code that may not be sent");
+    luaL_argcheck(L, is_utf8(body.substr(2)), 2, "a close reason must be UTF-8");
+    code = static_cast<CloseCode>(number);
+    body.remove_prefix(2);
+  }
+  WriteStatus status{};
+  guarded(L, [&] { status = connection.write_close(code, body); });
+  return push_write_status(L, status);
+}
+
+int write_http(lua_State* L, Connection& connection, std::span<const std::uint8_t> data) {
+  HttpExchange* const exchange = connection.http();
+  luaL_argcheck(L, exchange != nullptr, 3, "WRITE_HTTP is for on_http only");
+  if (!exchange->awaits_answer() && !exchange->is_raw()) return push_failure(L, "already answered");
+  guarded(L, [&] { exchange->write_raw(connection, data); });
+  return push_status(L, 0);
+}
+
+// Control frames may come between the fragments of a message; another message may not (RFC 6455 5.4).
+Opcode check_opcode(lua_State* L, const Connection& connection, int type, std::size_t bytes) {
+  switch (type) {
+    case kWriteText:
+    case kWriteBinary:
+      luaL_argcheck(L, !connection.is_fragmenting(), 3, "a fragmented message is not finished yet");
+      return type == kWriteText ? Opcode::kText : Opcode::kBinary;
+    case kWriteContinuation:
+      luaL_argcheck(L, connection.is_fragmenting(), 3, "there is no fragmented message to continue");
+      return Opcode::kContinuation;
+    case kWritePing:
+    case kWritePong:
+      luaL_argcheck(L, bytes <= kMaxControlPayloadBytes, 2, "a ping or pong has at most 125 bytes");
+      return type == kWritePing ? Opcode::kPing : Opcode::kPong;
+    default:
+      luaL_argerror(L, 3, "unknown type");
+      return Opcode::kText;
+  }
+}
+
+int write(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const std::span<const std::uint8_t> data = check_bytes(L, 2);
+  const lua_Integer flags = luaL_optinteger(L, 3, kWriteText);
+  const bool fin = (flags & kWriteNoFin) == 0;
+  luaL_argcheck(L, flags >= 0 && (flags & ~(kWriteNoFin | kWriteClientIgnoreXorMask)) <= kWritePong, 3, "unknown type");
+  const int type = static_cast<int>(flags & ~(kWriteNoFin | kWriteClientIgnoreXorMask));
+  luaL_argcheck(L, fin || type <= kWriteContinuation, 3, "only messages can be fragmented");
+  if (is_closed(ws)) return push_failure(L, "closed");
+
+  Connection& connection = *ws.connection;
+  if (type == kWriteHttp) return write_http(L, connection, data);
+  luaL_argcheck(L, connection.http() == nullptr, 3, "only WRITE_HTTP can be written in on_http");
+  if (type == kWriteClose) return write_close(L, connection, as_text(data));
+  const Opcode opcode = check_opcode(L, connection, type, data.size());
+  WriteStatus status{};
+  guarded(L, [&] { status = connection.write(opcode, fin, data); });
+  return push_write_status(L, status);
+}
+
+int broadcast(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const std::span<const std::uint8_t> data = check_bytes(L, 2);
+  if (is_closed(ws) || !ws.connection->is_open()) return push_failure(L, "closed");
+  const int callbacks = push_callbacks(L);
+  LuaContext& context = *ws.context;
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    context.context().broadcast(*ws.connection->list(), data);
+  });
+  return push_status(L, 0);
+}
+
+int serve_http_file(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const char* path = luaL_checkstring(L, 2);
+  const std::string_view type = as_text(check_bytes(L, 3));
+  luaL_argcheck(L, is_valid_header("Content-Type", type), 3, "a header's value has no line breaks");
+  if (is_closed(ws)) return push_failure(L, "closed");
+  HttpExchange* const exchange = ws.connection->http();
+  if (exchange == nullptr) return luaL_error(L, "websocket serve_http_file is for on_http only");
+  if (!exchange->awaits_answer()) return push_failure(L, "already answered");
+  bool served = false;
+  guarded(L, [&] { served = exchange->serve_file(*ws.connection, path, type); });
+  return served ? push_status(L, 0) : push_failure(L, "not found");
+}
+
+int defer(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  if (is_closed(ws)) return 0;
+  HttpExchange* const exchange = ws.connection->http();
+  if (exchange == nullptr) return luaL_error(L, "websocket defer is for on_http only");
+  exchange->defer();
+  return 0;
+}
+
+// --- Callbacks ---
+
+void set_callback(lua_State* L, LuaWebsocket& ws, int& slot) {
+  const int callbacks = push_callbacks(L);
+  lua_pushvalue(L, 2);
+  ws.context->set_slot(L, callbacks, slot);
+}
+
+int on_receive(lua_State* L) {
+  LuaWebsocket& ws = check_websocket(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (is_closed(ws)) return 0;
+  set_callback(L, ws, ws.on_receive);
+  ws.connection->set_chunk_mode(false);
+  return 0;
+}
+
+int on_receive_chunk(lua_State* L) {
+  LuaWebsocket& ws = check_websocket(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (is_closed(ws)) return 0;
+  set_callback(L, ws, ws.on_receive_chunk);
+  ws.connection->set_chunk_mode(true);
+  return 0;
+}
+
+int on_closed(lua_State* L) {
+  LuaWebsocket& ws = check_websocket(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (!is_closed(ws)) set_callback(L, ws, ws.on_closed);
+  return 0;
+}
+
+int on_server_writeable(lua_State* L) {
+  LuaWebsocket& ws = check_websocket(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (is_closed(ws)) return 0;
+  set_callback(L, ws, ws.on_server_writeable);
+  ws.connection->set_wants_drained(true);
+  return 0;
+}
+
+int on_broadcast(lua_State* L) {
+  LuaWebsocket& ws = check_websocket(L);
+  lua_settop(L, 2);
+  BroadcastMode mode = BroadcastMode::kCallback;
+  if (!lua_isfunction(L, 2)) {
+    const double number = lua_type(L, 2) == LUA_TNUMBER ? static_cast<double>(lua_tonumber(L, 2)) : -1;
+    const int type = number == 0 || number == 1 ? static_cast<int>(number) : -1;
+    if (type != kWriteText && type != kWriteBinary) {
+      return luaL_error(L, "websocket on_broadcast value not supported");
+    }
+    mode = type == kWriteText ? BroadcastMode::kForwardText : BroadcastMode::kForwardBinary;
+    lua_pushnil(L);
+    lua_replace(L, 2);
+  }
+  if (is_closed(ws)) return 0;
+  set_callback(L, ws, ws.on_broadcast);
+  ws.connection->set_broadcast_mode(mode);
+  return 0;
+}
+
+// --- Ending ---
+
+CloseCode check_close_code(lua_State* L, int index) {
+  const lua_Integer code = luaL_optinteger(L, index, 0);
+  if (code == 0) return CloseCode::kNone;
+  luaL_argcheck(L, code > 0 && code < 65536 && is_wire_close_code(static_cast<unsigned>(code)), index,
+                "a close code that may not be sent");
+  return static_cast<CloseCode>(code);
+}
+
+int close(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const CloseCode code = check_close_code(L, 2);
+  std::size_t size;
+  const char* text = luaL_optlstring(L, 3, "", &size);
+  luaL_argcheck(L, size == 0 || code != CloseCode::kNone, 3, "a reason needs a code");
+  luaL_argcheck(L, size <= kMaxReasonBytes, 3, "a close reason has at most 123 bytes");
+  luaL_argcheck(L, is_utf8({text, size}), 3, "a close reason must be UTF-8");
+  if (is_closed(ws)) return 0;
+  const int callbacks = push_callbacks(L);
+  guarded(L, [&] {
+    const LuaContext::Entry entry(*ws.context, L, callbacks);
+    ws.connection->close(code, {text, size});
+  });
+  return 0;
+}
+
+int terminate(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  if (is_closed(ws)) return 0;
+  const int callbacks = push_callbacks(L);
+  guarded(L, [&] {
+    const LuaContext::Entry entry(*ws.context, L, callbacks);
+    ws.connection->terminate();
+  });
+  return 0;
+}
+
+// --- Asking ---
+
+int get_socket_fd(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  return push_status(L, is_closed(ws) ? -1 : ws.connection->fd());
+}
+
+int get_peer_addresses(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  std::array<char, 64> ip{};
+  if (!is_closed(ws)) {
+    guarded(L, [&] { ws.connection->peer().text().copy(ip.data(), ip.size() - 1); });
+  }
+  lua_pushliteral(L, "");
+  lua_pushstring(L, ip.data());
+  return 2;
+}
+
+int remaining_packet_payload(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  lua_pushnumber(L, is_closed(ws) ? 0 : static_cast<lua_Number>(ws.connection->remaining_frame_bytes()));
+#if LUA_VERSION_NUM >= 503
+  lua_pushinteger(L, static_cast<lua_Integer>(lua_tonumber(L, -1)));
+#endif
+  return 1;
+}
+
+int buffered_amount(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  lua_pushinteger(L, is_closed(ws) ? 0 : static_cast<lua_Integer>(ws.connection->buffered_bytes()));
+  return 1;
+}
+
+int rx_flow_control(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  bool enabled = lua_toboolean(L, 2) != 0;
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    enabled = lua_tonumber(L, 2) != 0;
+  } else {
+    luaL_checktype(L, 2, LUA_TBOOLEAN);
+  }
+  if (is_closed(ws)) return push_status(L, 1);
+  guarded(L, [&] { ws.connection->set_reading(enabled); });
+  return push_status(L, 0);
+}
+
+int to_string(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const char* state = is_closed(ws)                      ? "closed"
+                      : ws.connection->http() != nullptr ? "http"
+                      : ws.connection->is_open()         ? "open"
+                                                         : "closing";
+  lua_pushfstring(L, "websocket: %p (%s)", lua_topointer(L, 1), state);
+  return 1;
+}
+
+constexpr luaL_Reg kMethods[] = {
+    {"write", write},
+    {"broadcast", broadcast},
+    {"serve_http_file", serve_http_file},
+    {"defer", defer},
+    {"on_receive", on_receive},
+    {"on_receive_chunk", on_receive_chunk},
+    {"on_closed", on_closed},
+    {"on_broadcast", on_broadcast},
+    {"on_server_writeable", on_server_writeable},
+    {"close", close},
+    {"terminate", terminate},
+    {"get_socket_fd", get_socket_fd},
+    {"get_peer_addresses", get_peer_addresses},
+    {"remaining_packet_payload", remaining_packet_payload},
+    {"buffered_amount", buffered_amount},
+    {"rx_flow_control", rx_flow_control},
+    {nullptr, nullptr},
+};
+
+constexpr luaL_Reg kMetamethods[] = {{"__tostring", to_string}, {nullptr, nullptr}};
+
+}  // namespace
+
+void register_websocket(lua_State* L) {
+  luaL_newmetatable(L, kWebsocketType);
+  lua_pushvalue(L, -1);
+  set_functions(L, kMetamethods, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -2);
+  set_functions(L, kMethods, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+}  // namespace websockets::lua

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "net/socket_address.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <system_error>
+
+namespace websockets {
+namespace {
+
+constexpr std::array<std::uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+sockaddr_in* as_ipv4(SocketAddress& address) { return reinterpret_cast<sockaddr_in*>(&address.storage); }
+sockaddr_in6* as_ipv6(SocketAddress& address) { return reinterpret_cast<sockaddr_in6*>(&address.storage); }
+const sockaddr_in* as_ipv4(const SocketAddress& address) {
+  return reinterpret_cast<const sockaddr_in*>(&address.storage);
+}
+const sockaddr_in6* as_ipv6(const SocketAddress& address) {
+  return reinterpret_cast<const sockaddr_in6*>(&address.storage);
+}
+
+bool parse_literal(const std::string& text, SocketAddress& address) {
+  if (inet_pton(AF_INET, text.c_str(), &as_ipv4(address)->sin_addr) == 1) {
+    address.storage.ss_family = AF_INET;
+    address.size = sizeof(sockaddr_in);
+    return true;
+  }
+  // fe80::1%eth0
+  const std::size_t percent = text.find('%');
+  if (inet_pton(AF_INET6, text.substr(0, percent).c_str(), &as_ipv6(address)->sin6_addr) != 1) return false;
+  if (percent != std::string::npos) {
+    as_ipv6(address)->sin6_scope_id = if_nametoindex(text.c_str() + percent + 1);
+    if (as_ipv6(address)->sin6_scope_id == 0) return false;
+  }
+  address.storage.ss_family = AF_INET6;
+  address.size = sizeof(sockaddr_in6);
+  return true;
+}
+
+std::string numeric_host(const SocketAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* source = address.storage.ss_family == AF_INET ? static_cast<const void*>(&as_ipv4(address)->sin_addr)
+                                                            : &as_ipv6(address)->sin6_addr;
+  inet_ntop(address.storage.ss_family, source, text.data(), text.size());
+  return text.data();
+}
+
+}  // namespace
+
+std::uint16_t SocketAddress::port() const {
+  return ntohs(storage.ss_family == AF_INET ? as_ipv4(*this)->sin_port : as_ipv6(*this)->sin6_port);
+}
+
+void SocketAddress::set_port(std::uint16_t port) {
+  (storage.ss_family == AF_INET ? as_ipv4(*this)->sin_port : as_ipv6(*this)->sin6_port) = htons(port);
+}
+
+std::string SocketAddress::text() const {
+  const bool is_ipv4 = storage.ss_family == AF_INET;
+  std::string text(is_ipv4 ? "" : "[");
+  text.append(numeric_host(*this)).append(is_ipv4 ? ":" : "]:").append(std::to_string(port()));
+  return text;
+}
+
+SocketAddress any_address(bool ipv6, std::uint16_t port) {
+  SocketAddress address;
+  if (ipv6) {
+    as_ipv6(address)->sin6_addr = in6addr_any;
+    address.size = sizeof(sockaddr_in6);
+  } else {
+    as_ipv4(address)->sin_addr.s_addr = htonl(INADDR_ANY);
+    address.size = sizeof(sockaddr_in);
+  }
+  address.storage.ss_family = ipv6 ? AF_INET6 : AF_INET;
+  address.set_port(port);
+  return address;
+}
+
+Result<std::vector<SocketAddress>> interface_addresses(const std::string& interface, std::uint16_t port) {
+  std::vector<SocketAddress> found;
+  SocketAddress literal;
+  if (parse_literal(interface, literal)) {
+    literal.set_port(port);
+    found.push_back(literal);
+    return found;
+  }
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return Error{std::generic_category().message(errno), errno};
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
+  for (const int family : {AF_INET, AF_INET6}) {
+    for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+      if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != family || interface != entry->ifa_name) continue;
+      SocketAddress address;
+      address.size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+      std::memcpy(&address.storage, entry->ifa_addr, address.size);
+      address.set_port(port);
+      found.push_back(address);
+      break;
+    }
+  }
+  if (found.empty()) return Error{"no network interface or address is called '" + interface + "'"};
+  return found;
+}
+
+PeerAddress::PeerAddress(const SocketAddress& address) {
+  if (address.storage.ss_family == AF_INET) {
+    std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin());
+    std::memcpy(bytes_.data() + kMappedPrefix.size(), &as_ipv4(address)->sin_addr, 4);
+  } else if (address.storage.ss_family == AF_INET6) {
+    std::memcpy(bytes_.data(), &as_ipv6(address)->sin6_addr, bytes_.size());
+  }
+}
+
+std::string PeerAddress::text() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin())) {
+    inet_ntop(AF_INET, bytes_.data() + kMappedPrefix.size(), text.data(), text.size());
+  } else if (std::any_of(bytes_.begin(), bytes_.end(), [](std::uint8_t byte) { return byte != 0; })) {
+    inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
+  }
+  return text.data();
+}
+
+}  // namespace websockets

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "net/result.h"
+
+namespace websockets {
+
+// An address to listen on, with its port.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  std::uint16_t port() const;
+  void set_port(std::uint16_t port);
+  std::string text() const;  // "192.0.2.1:80", "[2001:db8::1]:80"
+};
+
+// All addresses of this machine: one IPv6 address that also takes IPv4 where the system has IPv6, else IPv4.
+SocketAddress any_address(bool ipv6, std::uint16_t port);
+
+// What `interface` stands for: a literal IPv4 or IPv6 address, or the name of a network interface ("eth0"), which gives
+// its first IPv4 and its first IPv6 address.
+Result<std::vector<SocketAddress>> interface_addresses(const std::string& interface, std::uint16_t port);
+
+// The numeric address of a peer, in little room: IPv6, IPv4 mapped into it; all zero when it has none (unix sockets).
+class PeerAddress {
+ public:
+  PeerAddress() = default;
+  explicit PeerAddress(const SocketAddress& address);
+  std::string text() const;  // "192.0.2.1", "2001:db8::1", ""
+
+ private:
+  std::array<std::uint8_t, 16> bytes_{};
+};
+
+}  // namespace websockets

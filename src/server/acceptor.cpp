@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "server/acceptor.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+#include "net/listener.h"
+#include "server/context.h"
+
+namespace websockets {
+namespace {
+
+// Then the connections that are there already have their turn.
+constexpr int kAcceptsPerRound = 256;
+constexpr std::uint64_t kPauseMs = 100;
+
+UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+}  // namespace
+
+Acceptor::Acceptor(Context& context, UniqueFd listener)
+    : Pollable(listener.get()), context_(context), listener_(std::move(listener)), spare_(open_spare()) {}
+
+Acceptor::~Acceptor() { stop(); }
+
+bool Acceptor::start() {
+  if (!watched_) watched_ = context_.driver_->add(*this, kReadable);
+  return watched_;
+}
+
+void Acceptor::stop() {
+  if (std::exchange(watched_, false)) context_.driver_->remove(*this);
+  listener_.reset();
+  spare_.reset();
+  context_.timers_.cancel(*this);
+}
+
+void Acceptor::on_ready(unsigned) {
+  for (int i = 0; i < kAcceptsPerRound && watched_; ++i) {
+    Accepted accepted = accept_from(listener_.get());
+    switch (accepted.status) {
+      case AcceptStatus::kAccepted:
+        context_.adopt(std::move(accepted.fd), PeerAddress(accepted.peer));
+        break;
+      case AcceptStatus::kNone:
+        return;
+      case AcceptStatus::kNoDescriptor:
+        if (!turn_one_away()) return pause();
+        break;
+      case AcceptStatus::kNoMemory:
+      case AcceptStatus::kFailed:
+        return pause();
+    }
+  }
+}
+
+bool Acceptor::turn_one_away() {
+  if (!spare_) return false;
+  spare_.reset();
+  const bool accepted = accept_from(listener_.get()).status == AcceptStatus::kAccepted;
+  spare_ = open_spare();
+  return accepted;
+}
+
+// Until something was freed, perhaps.
+void Acceptor::pause() {
+  context_.driver_->remove(*this);
+  watched_ = false;
+  if (!spare_) spare_ = open_spare();
+  context_.timers_.schedule(*this, context_.now_ms_ + kPauseMs);
+}
+
+}  // namespace websockets

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "net/driver.h"
+#include "net/timer_wheel.h"
+#include "net/unique_fd.h"
+
+namespace websockets {
+
+class Context;
+
+// Takes new connections from one listening socket and hands them to the context. When the process may open no more
+// descriptors, the clients that wait are turned away, so that the listener does not stay readable for ever.
+class Acceptor final : public Pollable, public Timer {
+ public:
+  Acceptor(Context& context, UniqueFd listener);
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  bool start();
+  void stop();
+  void on_ready(unsigned events) override;
+  void on_timeout() override { start(); }
+
+ private:
+  bool turn_one_away();
+  void pause();
+
+  Context& context_;
+  UniqueFd listener_;
+  UniqueFd spare_;  // given up to accept and close one connection
+  bool watched_ = false;
+};
+
+}  // namespace websockets

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+#include "server/connection.h"
+
+#include <new>
+#include <utility>
+
+#include "net/clock.h"
+#include "server/context.h"
+#include "server/http_exchange.h"
+
+namespace websockets {
+namespace {
+
+// Then the other connections have their turn.
+constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
+constexpr std::size_t kSentBytesPerRound = 1U << 20U;
+constexpr std::size_t kFilesPerRound = 2;
+// While more of the answers to pipelined requests waits, no further one is read.
+constexpr std::size_t kAnswerBytes = 64U << 10U;
+
+}  // namespace
+
+Connection::Connection(Context& context, UniqueFd fd, const PeerAddress& peer)
+    : Pollable(fd.get()),
+      context_(context),
+      stream_(std::move(fd)),
+      exchange_(std::make_unique<HttpExchange>(context.options_.request_limits)),
+      peer_(peer) {}
+
+Connection::~Connection() { queue_.clear(context_.output_pool_); }
+
+bool Connection::start() {
+  set_timeout(context_.options_.handshake_timeout_ms);
+  interest_ = kReadable;
+  return context_.driver_->add(*this, kReadable);
+}
+
+// --- Input ---
+
+// What arrives may be delivered, or thrown away.
+bool Connection::takes_input() const {
+  switch (state_) {
+    case State::kHttp:
+      return reading_ && exchange_->takes_input() && !queue_.has_file() && queue_.bytes() < kAnswerBytes;
+    case State::kOpen:
+    case State::kClosing:
+      return reading_;
+    case State::kDraining:
+      return lingering_;
+    case State::kClosed:
+      break;
+  }
+  return false;
+}
+
+bool Connection::wants_input() const { return takes_input() && !ended_ && !paused_ && held_input_ == nullptr; }
+
+void Connection::on_ready(unsigned events) {
+  if (state_ == State::kClosed) return;
+  try {
+    if ((events & kWritable) != 0U) flush();
+    if ((events & (kReadable | kHangup)) != 0U) receive();
+  } catch (const std::bad_alloc&) {
+    busy_ = false;
+    terminate();
+  }
+}
+
+void Connection::receive() {
+  if (busy_) paused_ = true;  // a callback of this connection serves the others
+  bool goes_on = true;
+  for (std::size_t received = 0; goes_on && wants_input() && received < kReceivedBytesPerRound;) {
+    bool was_filled = false;
+    const IoResult result = receive_once(was_filled);
+    received += result.bytes;
+    goes_on = was_filled;
+    if (result.status == IoStatus::kEnd) on_end_of_input();
+    if (result.status == IoStatus::kFailed) lose();
+  }
+  if (state_ == State::kClosed) return;
+  if (!queue_.empty() && !blocked_) flush();
+  update_interest();
+}
+
+IoResult Connection::receive_once(bool& was_filled) {
+  const std::span<std::uint8_t> direct = is_websocket() ? assembler_.direct_space() : std::span<std::uint8_t>();
+  if (!direct.empty()) {
+    const IoResult result = stream_.receive(direct);
+    was_filled = result.bytes == direct.size();
+    if (result.status == IoStatus::kDone) {
+      busy_ = true;
+      on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this));
+      busy_ = paused_ = false;
+    }
+    return result;
+  }
+  std::unique_ptr<Context::ReceiveBuffer> buffer = context_.borrow_receive_buffer();
+  const IoResult result = stream_.receive(*buffer);
+  was_filled = result.bytes == buffer->size();
+  if (result.status == IoStatus::kDone) consume(std::span(*buffer).first(result.bytes));
+  context_.give_back(std::move(buffer));
+  return result;
+}
+
+void Connection::consume(std::span<std::uint8_t> input) {
+  busy_ = true;
+  while (!input.empty() && takes_input()) {
+    if (state_ == State::kHttp) {
+      exchange_->consume(*this, input);
+    } else if (is_websocket()) {
+      consume_frames(input);
+    } else {
+      input = {};
+    }
+  }
+  busy_ = paused_ = false;
+  if (input.empty() || state_ == State::kClosed || state_ == State::kDraining) return;
+  held_input_ = std::make_unique<ByteBuffer>();
+  held_input_->append(input);
+}
+
+// After flow control, or when the answer to a pipelined request has left.
+void Connection::resume_input() {
+  if (held_input_ == nullptr || busy_ || !takes_input()) return;
+  const std::unique_ptr<ByteBuffer> input = std::move(held_input_);
+  consume(input->bytes());
+}
+
+void Connection::on_end_of_input() {
+  ended_ = true;
+  // The peer may be reading still.
+  if (!queue_.empty() && !blocked_) flush();
+  if (state_ == State::kClosed) return;
+  if (state_ == State::kHttp && !queue_.empty()) return drain(false);
+  lose();
+}
+
+void Connection::set_reading(bool enabled) {
+  reading_ = enabled || state_ == State::kDraining;
+  if (reading_ && held_input_ != nullptr) context_.work_later(*this);
+  update_interest();
+}
+
+// --- Output ---
+
+void Connection::after_output() {
+  if (blocked_) return;
+  if (context_.in_round()) {
+    context_.flush_later(*this);
+  } else {
+    flush();
+  }
+}
+
+void Connection::flush() {
+  if (state_ == State::kClosed) return;
+  blocked_ = false;
+  std::size_t sent = 0;
+  std::size_t files = 0;
+  while (!queue_.empty() && !blocked_) {
+    // More than that is not taken from the others' time: to be writable is reported again at once.
+    if (sent >= kSentBytesPerRound || (queue_.has_file() && files++ >= kFilesPerRound)) {
+      blocked_ = true;
+      break;
+    }
+    const IoResult result = queue_.send(context_.output_pool_, stream_);
+    sent += result.bytes;
+    blocked_ = result.status == IoStatus::kWouldBlock;
+    if (result.status == IoStatus::kFailed) {
+      queue_.clear(context_.output_pool_);
+      return fail_later(CloseCode::kAbnormal);
+    }
+  }
+  if (sent > 0) on_output_progress();
+  if (queue_.empty()) on_output_empty();
+  update_interest();
+}
+
+void Connection::on_output_progress() {
+  if (state_ == State::kClosing || state_ == State::kDraining) set_timeout(context_.options_.close_timeout_ms);
+}
+
+void Connection::on_output_empty() {
+  if (wants_drained_ && state_ == State::kOpen) {
+    drained_ = true;
+    context_.work_later(*this);
+  }
+  if (state_ == State::kHttp) {
+    set_timeout(context_.options_.handshake_timeout_ms);
+    if (held_input_ != nullptr) context_.work_later(*this);
+  }
+  if (state_ != State::kDraining) return;
+  if (!lingering_ || ended_) return close_descriptor();
+  if (!was_shut_down_) stream_.shutdown_send();
+  was_shut_down_ = true;
+}
+
+// Sends a large payload from where it is, behind what is queued; only what the kernel does not take is copied.
+void Connection::send_large(std::span<const std::uint8_t> payload) {
+  std::size_t taken = 0;
+  while (!payload.empty() && !blocked_) {
+    const IoResult result = queue_.send_with(context_.output_pool_, stream_, payload, taken);
+    payload = payload.subspan(taken);
+    blocked_ = result.status == IoStatus::kWouldBlock;
+    if (result.status == IoStatus::kFailed) {
+      queue_.clear(context_.output_pool_);
+      return fail_later(CloseCode::kAbnormal);
+    }
+  }
+  queue_.append(context_.output_pool_, payload);
+  if (queue_.empty()) on_output_empty();
+  update_interest();
+}
+
+void Connection::update_interest() {
+  if (state_ == State::kClosed) return;
+  const auto wanted = static_cast<std::uint8_t>((wants_input() ? kReadable : 0U) | (blocked_ ? kWritable : 0U));
+  if (wanted == interest_) return;
+  // A hang-up is reported whether or not it is asked for, so what wants nothing must not be watched.
+  const bool was_watched = std::exchange(interest_, wanted) != 0;
+  if (wanted == 0) {
+    context_.driver_->remove(*this);
+  } else if (was_watched) {
+    context_.driver_->modify(*this, wanted);
+  } else if (!context_.driver_->add(*this, wanted)) {
+    interest_ = 0;
+    fail_later(CloseCode::kAbnormal);
+  }
+}
+
+// --- Endings ---
+
+// Everything is said. `linger`: the peer may be sending still, and would be sent a reset, which may destroy what it
+// has not read yet, if the descriptor was closed before it is done (RFC 9112 9.6).
+void Connection::drain(bool linger) {
+  state_ = State::kDraining;
+  lingering_ = linger;
+  reading_ = true;
+  held_input_.reset();
+  set_timeout(context_.options_.close_timeout_ms);
+  if (queue_.empty()) {
+    on_output_empty();
+    update_interest();
+  } else {
+    after_output();
+  }
+}
+
+void Connection::close_descriptor() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  cancel_timeout();
+  if (interest_ != 0) context_.driver_->remove(*this);
+  interest_ = 0;
+  stream_.close();
+  fd_ = -1;
+  queue_.clear(context_.output_pool_);
+  held_input_.reset();
+  context_.free_later(*this);
+}
+
+void Connection::lose() { terminate(); }
+
+void Connection::terminate(CloseCode code, std::string_view reason) {
+  close_descriptor();
+  report_closed(code, reason);
+}
+
+void Connection::destroy(CloseCode code) {
+  if (state_ == State::kOpen) queue_close_frame(code, {});
+  if (!queue_.empty() && !blocked_) flush();
+  terminate(code);
+}
+
+void Connection::fail_later(CloseCode code) {
+  if (failure_ == CloseCode::kNone || code == CloseCode::kAbnormal) failure_ = code;
+  context_.work_later(*this);
+}
+
+void Connection::do_deferred_work() {
+  if (state_ == State::kClosed) return;
+  try {
+    const CloseCode failure = std::exchange(failure_, CloseCode::kNone);
+    if (failure == CloseCode::kAbnormal) return lose();
+    if (failure != CloseCode::kNone) return fail(failure, "the handler failed");
+    const bool drained = drained_ && state_ == State::kOpen && queue_.empty();
+    drained_ = false;
+    if (drained) {
+      if (!context_.handler_.on_drained(*this)) fail(CloseCode::kInternalError, "the handler failed");
+    }
+    resume_input();
+    if (state_ == State::kClosed) return;
+    if (!queue_.empty() && !blocked_) flush();
+    update_interest();
+  } catch (const std::bad_alloc&) {
+    busy_ = false;
+    terminate();
+  }
+}
+
+void Connection::on_timeout() {
+  if (state_ != State::kHttp) return lose();
+  exchange_->on_timeout(*this);
+}
+
+void Connection::set_timeout(std::uint64_t timeout_ms) {
+  // Not the time of the round: it is long ago when an outer loop calls.
+  context_.timers_.schedule(*this, monotonic_ms() + timeout_ms);
+}
+
+void Connection::cancel_timeout() { context_.timers_.cancel(*this); }
+
+}  // namespace websockets

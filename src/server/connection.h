@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "net/driver.h"
+#include "net/socket_address.h"
+#include "net/stream.h"
+#include "net/timer_wheel.h"
+#include "protocol/byte_buffer.h"
+#include "protocol/close_code.h"
+#include "protocol/frame.h"
+#include "protocol/message_assembler.h"
+#include "server/output_queue.h"
+
+namespace websockets {
+
+class Context;
+class HttpExchange;
+struct ConnectionList;
+
+enum class WriteStatus : std::uint8_t { kAccepted, kClosed, kQueueFull };
+
+// How a connection takes a broadcast.
+enum class BroadcastMode : std::uint8_t { kForwardText, kForwardBinary, kCallback };
+
+// One client, from accept to the end: first it speaks HTTP, then, if it asked for that, WebSocket. Owned by its
+// context, which frees it only when no code of it can be on the stack any more. connection.cpp moves the bytes,
+// websocket.cpp speaks WebSocket, http_exchange.cpp HTTP.
+class Connection final : public Pollable, public Timer, private MessageSink {
+ public:
+  Connection(Context& context, UniqueFd fd, const PeerAddress& peer);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // --- For the context's owner ---
+
+  void* user = nullptr;  // the owner's; null at first
+
+  // A websocket that can be written to.
+  bool is_open() const { return state_ == State::kOpen && failure_ == CloseCode::kNone; }
+  ConnectionList* list() const { return list_; }  // the connections of the same subprotocol
+  const PeerAddress& peer() const { return peer_; }
+  // Answers a request; null when the connection does not speak HTTP, or has ended.
+  HttpExchange* http() { return exchange_.get(); }
+
+  // Sends a frame, or queues it behind what waits. Never blocks. kQueueFull: nothing of it was taken; while nothing
+  // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
+  // another one: see is_fragmenting(). Throws std::bad_alloc, after which the connection is lost.
+  WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload);
+  // A frame made by make_frame(), shared with other connections. Waits for the end of a message sent in fragments.
+  WriteStatus write_shared(const SharedFrame& frame);
+  // Whether a fragment without FIN was sent last.
+  bool is_fragmenting() const { return fragmenting_; }
+  // Starts the closing handshake; on_closed follows when the peer has answered. `code` kNone: without a code.
+  WriteStatus write_close(CloseCode code, std::string_view reason);
+
+  // The local end: calls on_closed at once; what is queued, the Close frame and the closing handshake follow in the
+  // background. In HTTP: ends after what is queued. Does nothing the second time.
+  void close(CloseCode code, std::string_view reason);
+  // Ends the connection now, dropping what is queued; calls on_closed.
+  void terminate(CloseCode code = CloseCode::kAbnormal, std::string_view reason = {});
+
+  // Off: nothing is read or delivered, not even what was read already.
+  void set_reading(bool enabled);
+  void set_chunk_mode(bool enabled) { assembler_.set_chunk_mode(enabled); }
+  void set_broadcast_mode(BroadcastMode mode) { broadcast_mode_ = mode; }
+  BroadcastMode broadcast_mode() const { return broadcast_mode_; }
+  void set_wants_drained(bool wants) { wants_drained_ = wants; }
+  std::uint64_t remaining_frame_bytes() const { return assembler_.remaining_frame_bytes(); }
+  std::size_t buffered_bytes() const { return queue_.bytes(); }
+
+  // --- For the context ---
+
+  // False: the system does not take one more; the connection is to be freed.
+  bool start();
+  void on_ready(unsigned events) override;
+  void on_timeout() override;
+  // Sends what is queued, as far as the kernel takes it. Calls nobody.
+  void flush();
+  // What could not be done when it was found: failures, the drained event, input that was held back.
+  void do_deferred_work();
+  // Lets do_deferred_work() close the connection: 1006 when it is lost, else with this code.
+  void fail_later(CloseCode code);
+  void destroy(CloseCode code);
+  std::uint64_t serial() const { return serial_; }
+
+ private:
+  friend class Context;
+  friend class HttpExchange;
+  friend struct ConnectionList;
+
+  enum class State : std::uint8_t {
+    kHttp,
+    kOpen,
+    kClosing,   // our Close frame is queued or sent, the peer's has not come
+    kDraining,  // everything is said: ends when the queue is empty and, if lingering_, when the peer has ended its side
+    kClosed,    // the descriptor is closed; waits to be freed
+  };
+
+  // connection.cpp
+  bool is_websocket() const { return state_ == State::kOpen || state_ == State::kClosing; }
+  bool takes_input() const;
+  bool wants_input() const;
+  void receive();
+  IoResult receive_once(bool& was_filled);
+  void consume(std::span<std::uint8_t> input);
+  void resume_input();
+  void on_end_of_input();
+  void on_output_empty();
+  void on_output_progress();
+  void after_output();
+  void send_large(std::span<const std::uint8_t> payload);
+  void update_interest();
+  void drain(bool linger);
+  void close_descriptor();
+  void lose();
+  void set_timeout(std::uint64_t timeout_ms);
+  void cancel_timeout();
+
+  // websocket.cpp
+  void open(ConnectionList& list);
+  void consume_frames(std::span<std::uint8_t>& input);
+  void on_protocol_error(ProtocolError error);
+  void fail(CloseCode code, std::string_view reason);
+  void finish_handshake(CloseCode code, std::string_view reason);
+  void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload);
+  void queue_close_frame(CloseCode code, std::string_view reason);
+  void report_closed(CloseCode code, std::string_view reason);
+  bool goes_on() const { return is_websocket() && reading_; }
+  bool on_message(MessageType type, std::span<const std::uint8_t> payload) override;
+  bool on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
+  bool on_ping(std::span<const std::uint8_t> payload) override;
+  bool on_pong(std::span<const std::uint8_t> payload) override;
+  void on_close_frame(CloseCode code, std::span<const std::uint8_t> reason) override;
+
+  Context& context_;
+  Stream stream_;
+  std::uint64_t serial_ = 0;  // rises with each connection that opens
+  Connection* previous_ = nullptr;
+  Connection* next_ = nullptr;
+  ConnectionList* list_ = nullptr;
+  OutputQueue queue_;
+  MessageAssembler assembler_;
+  std::unique_ptr<HttpExchange> exchange_;
+  std::unique_ptr<ByteBuffer> held_input_;                 // read, but not to be delivered yet
+  std::unique_ptr<std::vector<SharedFrame>> held_frames_;  // wait for the last fragment
+  PeerAddress peer_;
+  CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
+  State state_ = State::kHttp;
+  BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
+  std::uint8_t interest_ = 0;  // what the driver watches for
+  bool reading_ : 1 = true;    // flow control
+  bool busy_ : 1 = false;      // input is being delivered
+  bool paused_ : 1 = false;    // became readable while busy
+  bool ended_ : 1 = false;     // the peer will send no more
+  bool blocked_ : 1 = false;   // the kernel takes no more
+  bool lingering_ : 1 = false;
+  bool was_shut_down_ : 1 = false;
+  bool reported_ : 1 = false;  // on_closed was called, or on_open never
+  bool fragmenting_ : 1 = false;
+  bool wants_drained_ : 1 = false;
+  bool drained_ : 1 = false;
+  bool to_flush_ : 1 = false;  // in the context's list
+  bool has_work_ : 1 = false;  // in the context's list
+};
+
+// A frame for write_shared().
+SharedFrame make_frame(Opcode opcode, std::span<const std::uint8_t> payload);
+
+// Connections in the order in which they came to it.
+struct ConnectionList {
+  Connection* first = nullptr;
+  Connection* last = nullptr;
+
+  static Connection* next(const Connection& connection) { return connection.next_; }
+  void append(Connection& connection);
+  static void remove(Connection& connection);
+};
+
+}  // namespace websockets

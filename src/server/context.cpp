@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#include "server/context.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "net/clock.h"
+#include "net/listener.h"
+#include "protocol/handshake.h"
+#include "server/http_exchange.h"
+
+namespace websockets {
+namespace {
+
+// 10 000 clients that connect at once shall all get in; the system cuts it to net.core.somaxconn.
+constexpr int kBacklog = 16384;
+constexpr std::size_t kEventsPerWait = 512;
+
+}  // namespace
+
+// While one exists, connections that were closed stay in memory: their code may be on the stack.
+class Context::Round {
+ public:
+  explicit Round(Context& context) : context_(context) { ++context_.depth_; }
+  ~Round() {
+    if (context_.depth_ == 1) context_.flush_connections();
+    if (context_.depth_ == 1) context_.free_closed();
+    --context_.depth_;
+  }
+  Round(const Round&) = delete;
+  Round& operator=(const Round&) = delete;
+
+ private:
+  Context& context_;
+};
+
+Context::Context(const ContextOptions& options, ContextHandler& handler)
+    : options_(options),
+      handler_(handler),
+      driver_(make_driver(options.driver)),
+      now_ms_(monotonic_ms()),
+      timers_(now_ms_),
+      protocols_(options.protocols.size()) {
+  for (std::size_t i = 0; i < protocols_.size(); ++i) protocols_[i].name = options.protocols[i];
+}
+
+Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, ContextHandler& handler) {
+  std::unique_ptr<Context> context(new Context(options, handler));
+  if (context->driver_ == nullptr) return Error{"no event driver '" + options.driver + "' to be had"};
+  if (options.port != 0) {
+    if (Error error = context->listen(); !error.text.empty()) return error;
+  }
+  return context;
+}
+
+Context::~Context() { destroy(); }
+
+Error Context::listen() {
+  std::vector<UniqueFd> listeners;
+  if (options_.interface.empty()) {
+    Result<UniqueFd> listener = listen_on_all(options_.port, kBacklog);
+    if (!listener) return listener.error();
+    listeners.push_back(std::move(*listener));
+  } else {
+    Result<std::vector<SocketAddress>> addresses = interface_addresses(options_.interface, options_.port);
+    if (!addresses) return addresses.error();
+    for (const SocketAddress& address : *addresses) {
+      Result<UniqueFd> listener = listen_on(address, kBacklog);
+      if (!listener) return listener.error();
+      listeners.push_back(std::move(*listener));
+    }
+  }
+  for (UniqueFd& listener : listeners) {
+    acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(listener)));
+    if (!acceptors_.back()->start()) return {"the listener cannot be watched"};
+  }
+  return {};
+}
+
+void Context::adopt(UniqueFd fd, const PeerAddress& peer) {
+  auto connection = std::make_unique<Connection>(*this, std::move(fd), peer);
+  if (!connection->start()) return;
+  http_connections_.append(*connection.release());
+}
+
+// --- Serving ---
+
+void Context::service(int timeout_ms) {
+  const std::uint64_t begin_ms = monotonic_ms();
+  const std::uint64_t deadline_ms =
+      timeout_ms < 0 ? std::numeric_limits<std::uint64_t>::max() : begin_ms + static_cast<std::uint64_t>(timeout_ms);
+  now_ms_ = begin_ms;
+  while (!destroyed_ && !serve_once(wait_ms(deadline_ms)) && now_ms_ < deadline_ms) {
+  }
+}
+
+// How long to wait at most: until the deadline, the next timer, or not at all when there is something to do.
+int Context::wait_ms(std::uint64_t deadline_ms) {
+  if (!with_work_.empty() || !to_flush_.empty()) return 0;
+  std::uint64_t wait = deadline_ms == std::numeric_limits<std::uint64_t>::max() ? deadline_ms
+                       : deadline_ms > now_ms_                                  ? deadline_ms - now_ms_
+                                                                                : 0;
+  const std::int64_t idle_ms = timers_.idle_ms();
+  if (idle_ms >= 0) wait = std::min(wait, static_cast<std::uint64_t>(idle_ms));
+  if (wait == std::numeric_limits<std::uint64_t>::max()) return -1;
+  return static_cast<int>(std::min<std::uint64_t>(wait, std::numeric_limits<int>::max()));
+}
+
+// Returns whether something was done, or the wait was interrupted.
+bool Context::serve_once(int timeout_ms) {
+  const Round round(*this);
+  bool served = serve_ready(timeout_ms);
+  if (destroyed_) return true;
+  now_ms_ = monotonic_ms();
+  served = timers_.advance(now_ms_) > 0 || served;
+  flush_connections();
+  return do_deferred_work() || served;
+}
+
+bool Context::serve_ready(int timeout_ms) {
+  std::array<Ready, kEventsPerWait> ready;
+  for (;;) {
+    const int count = driver_->wait(ready, timeout_ms);
+    for (int i = 0; i < count && !destroyed_; ++i) {
+      const Ready& event = ready[static_cast<std::size_t>(i)];
+      event.pollable->on_ready(event.events);
+    }
+    // Once more only if there may be others that had no room.
+    if (count < static_cast<int>(ready.size()) || destroyed_) return count != 0;
+    timeout_ms = 0;
+  }
+}
+
+void Context::flush_connections() {
+  // By index: nothing that flush() does adds to the list but for what is behind.
+  for (std::size_t i = 0; i < to_flush_.size(); ++i) {
+    Connection& connection = *to_flush_[i];
+    connection.to_flush_ = false;
+    if (!connection.queue_.empty() && !connection.blocked_) connection.flush();
+  }
+  to_flush_.clear();
+}
+
+bool Context::do_deferred_work() {
+  if (with_work_.empty()) return false;
+  // What is added meanwhile waits for the next round, so that nobody keeps this one from ending.
+  const std::vector<Connection*> work = std::exchange(with_work_, {});
+  for (Connection* connection : work) {
+    connection->has_work_ = false;
+    if (!destroyed_) connection->do_deferred_work();
+  }
+  return true;
+}
+
+void Context::free_closed() {
+  if (closed_.empty()) return;
+  const auto is_closed = [](const Connection* connection) { return connection->state_ == Connection::State::kClosed; };
+  std::erase_if(with_work_, is_closed);
+  while (!closed_.empty()) {
+    const std::unique_ptr<Connection> connection(closed_.back());
+    closed_.pop_back();
+    ConnectionList::remove(*connection);
+    if (connection->user != nullptr) handler_.on_freed(*connection);
+  }
+}
+
+void Context::flush_later(Connection& connection) {
+  if (connection.to_flush_) return;
+  to_flush_.push_back(&connection);
+  connection.to_flush_ = true;
+}
+
+void Context::work_later(Connection& connection) {
+  if (connection.has_work_) return;
+  with_work_.push_back(&connection);
+  connection.has_work_ = true;
+}
+
+void Context::free_later(Connection& connection) { closed_.push_back(&connection); }
+
+std::unique_ptr<Context::ReceiveBuffer> Context::borrow_receive_buffer() {
+  // Nested calls of service take one of their own.
+  if (spare_receive_buffer_ != nullptr) return std::move(spare_receive_buffer_);
+  return std::unique_ptr<ReceiveBuffer>(new ReceiveBuffer);  // not cleared
+}
+
+void Context::give_back(std::unique_ptr<ReceiveBuffer> buffer) { spare_receive_buffer_ = std::move(buffer); }
+
+// --- Protocols ---
+
+Protocol* Context::find_protocol(std::string_view name) {
+  const auto found = std::find_if(protocols_.begin(), protocols_.end(),
+                                  [&](const Protocol& protocol) { return protocol.name == name; });
+  return found == protocols_.end() ? nullptr : &*found;
+}
+
+// The first one that the client offers and the context has (RFC 6455 4.2.2).
+Protocol* Context::choose_protocol(const std::string* offered, std::string_view& why_not) {
+  if (offered == nullptr) {
+    why_not = "This server has several subprotocols: name one in Sec-WebSocket-Protocol.";
+    return protocols_.size() == 1 ? &protocols_.front() : find_protocol(options_.default_protocol);
+  }
+  SubprotocolOffers offers(*offered);
+  Protocol* chosen = nullptr;
+  for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
+    if (chosen == nullptr) chosen = find_protocol(name);
+  }
+  why_not = "This server has none of the subprotocols in Sec-WebSocket-Protocol.";
+  if (!offers.malformed()) return chosen;
+  why_not = "The Sec-WebSocket-Protocol header is malformed.";
+  return nullptr;
+}
+
+void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data) {
+  const Round round(*this);
+  const std::uint64_t last_serial = last_serial_;
+  SharedFrame text;
+  SharedFrame binary;
+  for (Connection* connection = list.first; connection != nullptr && connection->serial() <= last_serial;
+       connection = ConnectionList::next(*connection)) {
+    if (!connection->is_open()) continue;
+    if (connection->broadcast_mode() == BroadcastMode::kCallback) {
+      if (!handler_.on_broadcast(*connection, data)) connection->fail_later(CloseCode::kInternalError);
+      continue;
+    }
+    const bool is_text = connection->broadcast_mode() == BroadcastMode::kForwardText;
+    SharedFrame& frame = is_text ? text : binary;
+    if (frame == nullptr) frame = make_frame(is_text ? Opcode::kText : Opcode::kBinary, data);
+    connection->write_shared(frame);
+  }
+}
+
+// --- The end ---
+
+void Context::destroy() {
+  if (std::exchange(destroyed_, true)) return;
+  const Round round(*this);
+  for (const auto& acceptor : acceptors_) acceptor->stop();
+  const auto destroy_all = [](ConnectionList& list) {
+    for (Connection* connection = list.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
+      connection->destroy(CloseCode::kGoingAway);
+    }
+  };
+  destroy_all(http_connections_);
+  for (Protocol& protocol : protocols_) destroy_all(protocol);
+}
+
+}  // namespace websockets

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/driver.h"
+#include "net/result.h"
+#include "net/timer_wheel.h"
+#include "server/acceptor.h"
+#include "server/connection.h"
+#include "server/context_handler.h"
+#include "server/options.h"
+#include "server/output_queue.h"
+
+namespace websockets {
+
+// A subprotocol and its open connections.
+struct Protocol : ConnectionList {
+  std::string name;
+};
+
+// One server: its listeners, its connections, and the loop that serves them. Contexts know nothing of each other.
+class Context {
+ public:
+  // `handler` must outlive the context.
+  static Result<std::unique_ptr<Context>> create(const ContextOptions& options, ContextHandler& handler);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  // Serves what is outstanding. 0: does not wait; above: waits at most so long, and returns as soon as something was
+  // served; below: waits without end. A signal ends the wait. May be called from within a callback.
+  void service(int timeout_ms);
+
+  // Gives `data` to every open connection of the list that was open when the call began, as its mode says. `data` must
+  // stay valid whatever the callbacks do.
+  void broadcast(ConnectionList& list, std::span<const std::uint8_t> data);
+  // nullptr: there is none of that name.
+  Protocol* find_protocol(std::string_view name);
+  // Its place in ContextOptions::protocols.
+  std::size_t index_of(const Protocol& protocol) const {
+    return static_cast<std::size_t>(&protocol - protocols_.data());
+  }
+
+  // Closes everything; callbacks are called. A second time it does nothing.
+  void destroy();
+  bool is_destroyed() const { return destroyed_; }
+  // Whether it is on the stack: it may be destroyed then, but not deleted.
+  bool in_round() const { return depth_ > 0; }
+
+ private:
+  friend class Connection;
+  friend class HttpExchange;
+  friend class Acceptor;
+  class Round;
+
+  Context(const ContextOptions& options, ContextHandler& handler);
+  Error listen();
+  void adopt(UniqueFd fd, const PeerAddress& peer);
+  // `offered` is the client's list; nullptr: it has none.
+  Protocol* choose_protocol(const std::string* offered, std::string_view& why_not);
+  bool serve_once(int timeout_ms);
+  int wait_ms(std::uint64_t deadline_ms);
+  bool serve_ready(int timeout_ms);
+  void flush_connections();
+  bool do_deferred_work();
+  void free_closed();
+
+  // For connections.
+  void flush_later(Connection& connection);
+  void work_later(Connection& connection);
+  void free_later(Connection& connection);
+
+  static constexpr std::size_t kReceiveBytes = 64U << 10U;
+  using ReceiveBuffer = std::array<std::uint8_t, kReceiveBytes>;
+  std::unique_ptr<ReceiveBuffer> borrow_receive_buffer();
+  void give_back(std::unique_ptr<ReceiveBuffer> buffer);
+
+  ContextOptions options_;
+  ContextHandler& handler_;
+  std::unique_ptr<Driver> driver_;
+  std::uint64_t now_ms_;
+  TimerWheel timers_;
+  OutputPool output_pool_;
+  std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  std::vector<Protocol> protocols_;
+  ConnectionList http_connections_;
+  std::vector<Connection*> to_flush_;
+  std::vector<Connection*> with_work_;
+  std::vector<Connection*> closed_;
+  std::uint64_t last_serial_ = 0;
+  int depth_ = 0;
+  bool destroyed_ = false;
+};
+
+}  // namespace websockets

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "http/request.h"
+#include "protocol/close_code.h"
+#include "protocol/message_assembler.h"
+
+namespace websockets {
+
+class Connection;
+
+// What a context tells its owner. Each call may do anything with any connection or the context itself, destroy()
+// included; connections and the context stay in memory until the call has returned. Where bool is returned, false means
+// that the owner's code failed: the connection is closed with 1011, or answered with 500. No call throws.
+class ContextHandler {
+ public:
+  // The opening handshake is done.
+  virtual bool on_open(Connection& connection) = 0;
+  virtual bool on_message(Connection& connection, MessageType type, std::span<const std::uint8_t> payload) = 0;
+  // In chunk mode instead of on_message.
+  virtual bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece,
+                        bool is_last) = 0;
+  // For connections in BroadcastMode::kCallback.
+  virtual bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) = 0;
+  // The output queue has become empty; only for connections that want to know.
+  virtual bool on_drained(Connection& connection) = 0;
+  // Once for every on_open, whatever ended it. The connection takes no more calls afterwards.
+  virtual void on_closed(Connection& connection, CloseCode code, std::string_view reason) = 0;
+
+  // An HTTP request that is not for a websocket, with its body.
+  virtual bool on_http(Connection& connection, const Request& request) = 0;
+  // A connection whose `user` is set is about to be freed. Comes at the end of a round.
+  virtual void on_freed(Connection& connection) = 0;
+
+ protected:
+  ~ContextHandler() = default;
+};
+
+}  // namespace websockets

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "server/http_exchange.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "protocol/handshake.h"
+#include "server/connection.h"
+#include "server/context.h"
+
+namespace websockets {
+namespace {
+
+constexpr std::string_view kTextType = "text/plain; charset=utf-8";
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::span<const std::uint8_t> as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+// Opens a regular file; O_NONBLOCK, so that a FIFO of that name is not waited for.
+UniqueFd open_file(const char* path, struct stat& info) {
+  UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file && (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode))) {
+    file.reset();
+    errno = ENOENT;
+  }
+  return file;
+}
+
+bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+}  // namespace
+
+void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& input) {
+  std::span<const std::uint8_t> rest = input;
+  const RequestParser::Status status = parser_.consume(rest);
+  input = input.subspan(input.size() - rest.size());
+  switch (status) {
+    case RequestParser::Status::kIncomplete:
+      return;
+    case RequestParser::Status::kHead:
+      if (parser_.expects_continue()) {
+        connection.queue_.append(connection.context_.output_pool_, as_bytes(kContinue));
+        connection.after_output();
+      }
+      return consume(connection, input);  // once: a request without content is complete
+    case RequestParser::Status::kComplete:
+      return handle_request(connection);
+    case RequestParser::Status::kError:
+      return answer(connection, {parser_.error_status(), parser_.error_text(), {}, {}}, false);
+  }
+}
+
+void HttpExchange::handle_request(Connection& connection) {
+  const Request& request = parser_.request();
+  connection.cancel_timeout();
+  if (asks_for_websocket(request.joined("Upgrade"))) return upgrade(connection);
+
+  phase_ = Phase::kAwaiting;
+  deferred_ = raw_ = false;
+  in_handler_ = true;
+  const bool succeeded = connection.context_.handler_.on_http(connection, request);
+  in_handler_ = false;
+  if (connection.state_ != Connection::State::kHttp) return;
+  if (!succeeded && awaits_answer()) {
+    return answer(connection, {500, "The server failed to answer this request.", {}, {}}, false);
+  }
+  if (awaits_answer()) {
+    if (!deferred_) answer(connection, {404, "There is nothing here.", {}, {}}, request.keep_alive());
+    return;
+  }
+  if (!succeeded) keep_alive_ = false;
+  settle(connection);
+}
+
+void HttpExchange::upgrade(Connection& connection) {
+  const Request& request = parser_.request();
+  const std::string upgrade = request.joined("Upgrade");
+  const std::string options = request.joined("Connection");
+  HandshakeRequest handshake;
+  handshake.method = request.method();
+  handshake.http_minor_version = request.minor_version();
+  handshake.host = request.header("Host");
+  handshake.upgrade = upgrade;
+  handshake.connection = options;
+  handshake.key = request.header("Sec-WebSocket-Key");
+  handshake.version = request.header("Sec-WebSocket-Version");
+  handshake.has_host = request.count("Host") > 0;
+  handshake.has_key = request.count("Sec-WebSocket-Key") > 0;
+  handshake.has_version = request.count("Sec-WebSocket-Version") > 0;
+  handshake.repeated_header =
+      request.count("Host") > 1 || request.count("Sec-WebSocket-Key") > 1 || request.count("Sec-WebSocket-Version") > 1;
+  const HandshakeVerdict verdict = check_handshake(handshake);
+  if (verdict.status == 426) return answer(connection, {426, verdict.text, "Sec-WebSocket-Version", "13"}, false);
+  if (verdict.status == 405) return answer(connection, {405, verdict.text, "Allow", "GET"}, false);
+  if (verdict.status != 101) return answer(connection, {verdict.status, verdict.text, {}, {}}, false);
+
+  Context& context = connection.context_;
+  const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
+  const std::string offers = request.joined("Sec-WebSocket-Protocol");
+  std::string_view why_not;
+  Protocol* const protocol = context.choose_protocol(has_offers ? &offers : nullptr, why_not);
+  if (protocol == nullptr) return answer(connection, {400, why_not, {}, {}}, false);
+
+  const std::string head = serialize_switching_protocols(
+      accept_key(handshake.key), has_offers ? std::string_view(protocol->name) : std::string_view());
+  connection.queue_.append(context.output_pool_, as_bytes(head));
+  connection.after_output();
+  const std::unique_ptr<HttpExchange> self = std::move(connection.exchange_);
+  connection.open(*protocol);
+}
+
+void HttpExchange::send_head(Connection& connection, ResponseHead& head) {
+  const Request& request = parser_.request();
+  phase_ = Phase::kAnswered;
+  keep_alive_ = head.keep_alive;
+  head.http_1_0 = request.minor_version() == 0;
+  connection.queue_.append(connection.context_.output_pool_, as_bytes(serialize_head(head, std::time(nullptr))));
+}
+
+void HttpExchange::answer(Connection& connection, const Answer& answer, bool keep_alive) {
+  const std::string body = std::string(answer.text) + "\n";
+  ResponseHead head;
+  head.status = answer.status;
+  head.content_type = kTextType;
+  head.content_length = body.size();
+  head.keep_alive = keep_alive;
+  if (!answer.header_name.empty()) head.headers.emplace_back(answer.header_name, answer.header_value);
+  send_head(connection, head);
+  if (wants_body()) connection.queue_.append(connection.context_.output_pool_, as_bytes(body));
+  settle(connection);
+}
+
+bool HttpExchange::serve_file(Connection& connection, const char* path, std::string_view content_type) {
+  const Request& request = parser_.request();
+  if (request.method() != "GET" && request.method() != "HEAD") {
+    answer(connection, {405, "Only GET and HEAD are allowed here.", "Allow", "GET, HEAD"}, request.keep_alive());
+    return false;
+  }
+  struct stat info {};
+  UniqueFd file = open_file(path, info);
+  if (!file) {
+    const bool shortage = is_shortage(errno);
+    answer(connection, {shortage ? 503 : 404, shortage ? "The server is busy." : "There is nothing here.", {}, {}},
+           request.keep_alive());
+    return false;
+  }
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  ResponseHead head;
+  head.content_type = content_type;
+  head.content_length = size;
+  head.keep_alive = request.keep_alive();
+  send_head(connection, head);
+  if (wants_body() && size > 0) {
+    connection.queue_.append_file(connection.context_.output_pool_, std::move(file), size);
+  }
+  settle(connection);
+  return true;
+}
+
+void HttpExchange::write_raw(Connection& connection, std::span<const std::uint8_t> bytes) {
+  raw_ = true;
+  phase_ = Phase::kAnswered;
+  keep_alive_ = false;
+  connection.queue_.append(connection.context_.output_pool_, bytes);
+  settle(connection);
+}
+
+// The answer is queued: gets ready for the next request, unless the handler is still at work.
+void HttpExchange::settle(Connection& connection) {
+  if (in_handler_) return;
+  if (!keep_alive_) return connection.drain(true);
+  parser_.reset();
+  phase_ = Phase::kReading;
+  if (connection.queue_.empty()) {
+    connection.on_output_empty();
+  } else {
+    connection.after_output();
+  }
+  if (connection.held_input_ != nullptr) connection.context_.work_later(connection);
+  connection.update_interest();
+}
+
+void HttpExchange::on_timeout(Connection& connection) {
+  if (phase_ != Phase::kReading || !connection.queue_.empty()) return;
+  if (!parser_.started()) return connection.terminate();
+  answer(connection, {408, "The request did not arrive in time.", {}, {}}, false);
+}
+
+}  // namespace websockets

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "http/request_parser.h"
+#include "http/response.h"
+
+namespace websockets {
+
+class Connection;
+
+// The HTTP side of a connection, until it becomes a websocket: reads requests, one after the other, and answers them;
+// what the context's owner answers is between begin and end of on_http, or later if it said defer().
+class HttpExchange {
+ public:
+  explicit HttpExchange(const RequestLimits& limits) : parser_(limits) {}
+
+  // --- For the owner, while awaits_answer() ---
+
+  // A request is there and has no answer yet. The calls below do nothing otherwise.
+  bool awaits_answer() const { return phase_ == Phase::kAwaiting; }
+  // The answer will come after on_http has returned.
+  void defer() { deferred_ = true; }
+  // Answers with the regular file, or 404 when there is none and 405 when the request is not GET or HEAD: false then.
+  bool serve_file(Connection& connection, const char* path, std::string_view content_type);
+  // Sends bytes as they are; the connection ends when they have left. May be called several times within on_http.
+  void write_raw(Connection& connection, std::span<const std::uint8_t> bytes);
+  bool is_raw() const { return raw_; }
+
+  // --- For the connection ---
+
+  bool takes_input() const { return phase_ == Phase::kReading; }
+  // Takes requests from the front of `input`, until one has to wait. May destroy this object: when the connection has
+  // become a websocket.
+  void consume(Connection& connection, std::span<std::uint8_t>& input);
+  void on_timeout(Connection& connection);
+
+ private:
+  enum class Phase : std::uint8_t { kReading, kAwaiting, kAnswered };
+
+  struct Answer {
+    int status;
+    std::string_view text;         // of the body
+    std::string_view header_name;  // a further header, or ""
+    std::string_view header_value;
+  };
+
+  void handle_request(Connection& connection);
+  void upgrade(Connection& connection);
+  void answer(Connection& connection, const Answer& answer, bool keep_alive);
+  void send_head(Connection& connection, ResponseHead& head);
+  void settle(Connection& connection);
+  bool wants_body() const { return parser_.request().method() != "HEAD"; }
+
+  RequestParser parser_;
+  Phase phase_ = Phase::kReading;
+  bool in_handler_ = false;
+  bool deferred_ = false;
+  bool raw_ = false;
+  bool keep_alive_ = false;  // after this answer
+};
+
+}  // namespace websockets

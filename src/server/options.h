@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "http/request_parser.h"
+#include "protocol/message_assembler.h"
+
+namespace websockets {
+
+// What a context is made from. Checked by whoever fills it in.
+struct ContextOptions {
+  std::uint16_t port = 0;              // 0: listen on nothing
+  std::string interface;               // a name ("eth0") or a literal address; "": all
+  std::vector<std::string> protocols;  // the subprotocols that are served
+  std::string default_protocol;        // for clients that ask for none; "": the only one there is
+  AssemblerRules rules;
+  RequestLimits request_limits;
+  std::size_t max_backpressure_bytes = 16U << 20U;  // what may wait to be sent on one connection
+  std::uint64_t handshake_timeout_ms = 10'000;      // for a request to arrive in full, and for the next one to begin
+  std::uint64_t close_timeout_ms = 10'000;  // for the peer to end a closing connection, from the last byte it took
+  std::string driver;                       // "epoll", "poll"; "": the best one
+};
+
+}  // namespace websockets

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "server/output_queue.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <utility>
+
+namespace websockets {
+
+// What lies behind this struct in memory is its storage, for bytes that the queue owns.
+struct OutputPiece {
+  OutputPiece* next = nullptr;
+  const std::uint8_t* data = nullptr;  // the first byte to send; nullptr: a file
+  std::uint64_t size = 0;              // still to send
+  std::size_t capacity = 0;            // of the storage
+  SharedFrame frame;
+  UniqueFd file;
+  off_t offset = 0;
+
+  std::uint8_t* storage() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  std::size_t room() { return capacity == 0 ? 0 : capacity - static_cast<std::size_t>(data + size - storage()); }
+};
+
+namespace {
+
+// Without storage (shared frames, files); for the first bytes of a queue; for more of them. A queue that starts small
+// keeps what many slow readers pin small.
+constexpr std::array<std::size_t, 3> kCapacities = {0, 1024 - sizeof(OutputPiece), 16384 - sizeof(OutputPiece)};
+constexpr std::size_t kMaxKeptBytes = 2U << 20U;  // per size
+constexpr std::size_t kPiecesPerCall = 64;
+// A disk that has to be read is waited for: other connections' turn comes after so much.
+constexpr std::size_t kFileBytesPerCall = 1U << 19U;
+
+OutputPiece* allocate(std::size_t capacity) {
+  auto* piece = new (::operator new(sizeof(OutputPiece) + capacity)) OutputPiece;
+  piece->capacity = capacity;
+  return piece;
+}
+
+void destroy(OutputPiece* piece) {
+  piece->~OutputPiece();
+  ::operator delete(piece);
+}
+
+}  // namespace
+
+OutputPool::~OutputPool() {
+  for (FreeList& list : free_) {
+    while (list.first != nullptr) destroy(std::exchange(list.first, list.first->next));
+  }
+}
+
+OutputPiece* OutputPool::take(std::size_t wanted_bytes, bool is_first) {
+  std::size_t index = wanted_bytes == 0 ? 0 : 2;
+  if (is_first && wanted_bytes != 0 && wanted_bytes <= kCapacities[1]) index = 1;
+  if (wanted_bytes > kCapacities[index]) return allocate(wanted_bytes);
+  FreeList& list = free_[index];
+  if (list.first == nullptr) return allocate(kCapacities[index]);
+  --list.count;
+  OutputPiece* piece = std::exchange(list.first, list.first->next);
+  piece->next = nullptr;
+  return piece;
+}
+
+void OutputPool::give_back(OutputPiece* piece) {
+  piece->frame.reset();
+  piece->file.reset();
+  for (std::size_t index = 0; index < free_.size(); ++index) {
+    FreeList& list = free_[index];
+    if (piece->capacity != kCapacities[index] || list.count * (piece->capacity + sizeof *piece) >= kMaxKeptBytes) {
+      continue;
+    }
+    piece->next = std::exchange(list.first, piece);
+    ++list.count;
+    return;
+  }
+  destroy(piece);
+}
+
+void OutputQueue::link(OutputPiece* piece) {
+  (last_ == nullptr ? first_ : last_->next) = piece;
+  last_ = piece;
+}
+
+void OutputQueue::append(OutputPool& pool, std::span<const std::uint8_t> bytes) {
+  if (bytes.empty()) return;
+  const std::size_t fitting = std::min(bytes.size(), last_ == nullptr ? 0 : last_->room());
+  const std::span<const std::uint8_t> rest = bytes.subspan(fitting);
+  OutputPiece* const piece = rest.empty() ? nullptr : pool.take(rest.size(), first_ == nullptr);
+
+  if (fitting > 0) {
+    std::memcpy(const_cast<std::uint8_t*>(last_->data) + last_->size, bytes.data(), fitting);
+    last_->size += fitting;
+  }
+  if (piece != nullptr) {
+    std::memcpy(piece->storage(), rest.data(), rest.size());
+    piece->data = piece->storage();
+    piece->size = rest.size();
+    link(piece);
+  }
+  bytes_ += bytes.size();
+}
+
+void OutputQueue::append_frame(OutputPool& pool, SharedFrame frame) {
+  OutputPiece* piece = pool.take(0, false);
+  piece->data = frame->data();
+  piece->size = frame->size();
+  bytes_ += frame->size();
+  piece->frame = std::move(frame);
+  link(piece);
+}
+
+void OutputQueue::append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes) {
+  OutputPiece* piece = pool.take(0, false);
+  piece->data = nullptr;
+  piece->size = bytes;
+  piece->file = std::move(file);
+  piece->offset = 0;
+  link(piece);
+  ++files_;
+}
+
+IoResult OutputQueue::send(OutputPool& pool, Stream& stream) {
+  if (first_->file) {
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(first_->size, kFileBytesPerCall));
+    const IoResult result = stream.send_file(first_->file.get(), first_->offset, count);
+    // A file that became shorter than what its header promised: the connection is of no use any more.
+    if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};
+    if (result.status == IoStatus::kDone) {
+      first_->offset += static_cast<off_t>(result.bytes);
+      first_->size -= result.bytes;
+      if (first_->size == 0) pop(pool);
+    }
+    return result;
+  }
+  std::size_t taken;
+  return send_with(pool, stream, {}, taken);
+}
+
+IoResult OutputQueue::send_with(OutputPool& pool, Stream& stream, std::span<const std::uint8_t> payload,
+                                std::size_t& payload_taken) {
+  std::array<iovec, kPiecesPerCall> parts;
+  std::size_t count = 0;
+  std::size_t queued = 0;
+  OutputPiece* piece = first_;
+  for (; piece != nullptr && piece->data != nullptr && count < parts.size(); piece = piece->next) {
+    parts[count++] = {const_cast<std::uint8_t*>(piece->data), static_cast<std::size_t>(piece->size)};
+    queued += static_cast<std::size_t>(piece->size);
+  }
+  if (piece == nullptr && !payload.empty() && count < parts.size()) {
+    parts[count++] = {const_cast<std::uint8_t*>(payload.data()), payload.size()};
+  }
+  const IoResult result = stream.send({parts.data(), count});
+  payload_taken = 0;
+  if (result.status == IoStatus::kDone) {
+    payload_taken = result.bytes - std::min(result.bytes, queued);
+    consume(pool, result.bytes - payload_taken);
+  }
+  return result;
+}
+
+void OutputQueue::consume(OutputPool& pool, std::size_t bytes) {
+  bytes_ -= bytes;
+  while (first_ != nullptr && first_->data != nullptr && bytes >= first_->size) {
+    bytes -= static_cast<std::size_t>(first_->size);
+    pop(pool);
+  }
+  if (bytes > 0) {
+    first_->data += bytes;
+    first_->size -= bytes;
+  }
+}
+
+void OutputQueue::pop(OutputPool& pool) {
+  OutputPiece* piece = std::exchange(first_, first_->next);
+  if (first_ == nullptr) last_ = nullptr;
+  if (piece->file) --files_;
+  pool.give_back(piece);
+}
+
+void OutputQueue::clear(OutputPool& pool) {
+  while (first_ != nullptr) pop(pool);
+  bytes_ = 0;
+}
+
+}  // namespace websockets

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "net/stream.h"
+#include "net/unique_fd.h"
+
+namespace websockets {
+
+// A frame that several queues share. Immutable once it is queued.
+using SharedFrame = std::shared_ptr<const std::vector<std::uint8_t>>;
+
+struct OutputPiece;
+
+// Memory for the pieces of all queues of a context: what was sent is used again, without asking the allocator.
+class OutputPool {
+ public:
+  OutputPool() = default;
+  ~OutputPool();
+  OutputPool(const OutputPool&) = delete;
+  OutputPool& operator=(const OutputPool&) = delete;
+
+ private:
+  friend class OutputQueue;
+  OutputPiece* take(std::size_t wanted_bytes, bool is_first);
+  void give_back(OutputPiece* piece);
+
+  struct FreeList {
+    OutputPiece* first = nullptr;
+    std::size_t count = 0;
+  };
+  std::array<FreeList, 3> free_;  // by the size of a piece's storage
+};
+
+// The bytes that wait to be sent on one connection, in order. Takes no memory while empty. Throws std::bad_alloc.
+class OutputQueue {
+ public:
+  OutputQueue() = default;
+  ~OutputQueue() = default;  // the owner has called clear()
+  OutputQueue(const OutputQueue&) = delete;
+  OutputQueue& operator=(const OutputQueue&) = delete;
+
+  bool empty() const { return first_ == nullptr; }
+  std::size_t bytes() const { return bytes_; }  // in memory; files are not counted
+
+  // Nothing of `bytes` is queued when memory is short.
+  void append(OutputPool& pool, std::span<const std::uint8_t> bytes);
+  void append_frame(OutputPool& pool, SharedFrame frame);
+  void append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes);
+
+  // Sends from the front by one system call and removes what was taken. Not while empty().
+  IoResult send(OutputPool& pool, Stream& stream);
+  // The same for a payload that is to follow the queue's contents but is not part of it: sends both, and returns how
+  // much of the payload was taken in `payload_taken`. Not when a file is queued.
+  IoResult send_with(OutputPool& pool, Stream& stream, std::span<const std::uint8_t> payload,
+                     std::size_t& payload_taken);
+
+  bool has_file() const { return files_ > 0; }
+  void clear(OutputPool& pool);
+
+ private:
+  void link(OutputPiece* piece);
+  void pop(OutputPool& pool);
+  void consume(OutputPool& pool, std::size_t bytes);
+
+  OutputPiece* first_ = nullptr;
+  OutputPiece* last_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::size_t files_ = 0;
+};
+
+}  // namespace websockets

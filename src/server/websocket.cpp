@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+// The part of a connection that speaks WebSocket.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "protocol/mask.h"
+#include "server/connection.h"
+#include "server/context.h"
+#include "server/http_exchange.h"
+
+namespace websockets {
+namespace {
+
+// A payload from this size on is sent from where it is.
+constexpr std::size_t kLargePayloadBytes = 16U << 10U;
+
+FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
+  FrameHeader header;
+  header.opcode = opcode;
+  header.fin = fin;
+  header.payload_bytes = payload_bytes;
+  return header;
+}
+
+std::span<const std::uint8_t> as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+}  // namespace
+
+SharedFrame make_frame(Opcode opcode, std::span<const std::uint8_t> payload) {
+  std::array<std::uint8_t, kMaxFrameHeaderBytes> header;
+  const std::size_t header_bytes = encode_frame_header(make_header(opcode, true, payload.size()), header.data());
+  auto frame = std::make_shared<std::vector<std::uint8_t>>();
+  frame->reserve(header_bytes + payload.size());
+  frame->insert(frame->end(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(header_bytes));
+  frame->insert(frame->end(), payload.begin(), payload.end());
+  return frame;
+}
+
+// --- From the HTTP exchange, and what arrives ---
+
+void Connection::open(ConnectionList& list) {
+  state_ = State::kOpen;
+  cancel_timeout();
+  serial_ = ++context_.last_serial_;
+  ConnectionList::remove(*this);
+  list.append(*this);
+  if (!context_.handler_.on_open(*this)) fail(CloseCode::kInternalError, "the handler failed");
+}
+
+void Connection::consume_frames(std::span<std::uint8_t>& input) {
+  on_protocol_error(assembler_.consume(input, context_.options_.rules, *this));
+}
+
+void Connection::on_protocol_error(ProtocolError error) {
+  if (error == ProtocolError::kNone) return;
+  const ProtocolErrorInfo& info = describe(error);
+  fail(info.close_code, info.text);
+}
+
+bool Connection::on_message(MessageType type, std::span<const std::uint8_t> payload) {
+  // After a local close only the peer's Close frame is waited for.
+  if (!reported_ && !context_.handler_.on_message(*this, type, payload)) {
+    fail(CloseCode::kInternalError, "the handler failed");
+  }
+  return goes_on();
+}
+
+bool Connection::on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
+  if (!reported_ && !context_.handler_.on_chunk(*this, type, piece, is_last)) {
+    fail(CloseCode::kInternalError, "the handler failed");
+  }
+  return goes_on();
+}
+
+bool Connection::on_ping(std::span<const std::uint8_t> payload) {
+  // A peer that pings and does not read gets no more answers than may wait for it (RFC 6455 5.5.3 lets some be left
+  // out).
+  if (state_ == State::kOpen) write(Opcode::kPong, true, payload);
+  return goes_on();
+}
+
+bool Connection::on_pong(std::span<const std::uint8_t>) { return goes_on(); }
+
+void Connection::on_close_frame(CloseCode code, std::span<const std::uint8_t> reason) {
+  const std::string_view text(reinterpret_cast<const char*>(reason.data()), reason.size());
+  // RFC 6455 5.5.1: the answer echoes the code.
+  if (state_ == State::kOpen) queue_close_frame(code == CloseCode::kNoStatus ? CloseCode::kNone : code, {});
+  finish_handshake(code, text);
+}
+
+// Both Close frames are there or on their way: the server ends the connection first (RFC 6455 7.1.1).
+void Connection::finish_handshake(CloseCode code, std::string_view reason) {
+  state_ = State::kDraining;
+  if (!queue_.empty() && !blocked_) flush();
+  if (state_ != State::kClosed) drain(false);
+  report_closed(code, reason);
+}
+
+// RFC 6455 7.1.7. The peer may be in the midst of sending.
+void Connection::fail(CloseCode code, std::string_view reason) {
+  if (!is_websocket()) return;
+  if (state_ == State::kOpen) queue_close_frame(code, reason);
+  drain(true);
+  report_closed(code, reason);
+}
+
+void Connection::report_closed(CloseCode code, std::string_view reason) {
+  const bool was_open = serial_ != 0;
+  if (!was_open || reported_) return;
+  reported_ = true;
+  context_.handler_.on_closed(*this, code, reason);
+}
+
+// --- What the owner sends ---
+
+WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload) {
+  if (!is_open()) return WriteStatus::kClosed;
+  if (!queue_.empty() && queue_.bytes() + payload.size() > context_.options_.max_backpressure_bytes) {
+    return WriteStatus::kQueueFull;
+  }
+  if (!is_control(opcode)) fragmenting_ = !fin;
+  queue_frame(make_header(opcode, fin, payload.size()), payload);
+  if (!is_control(opcode) && fin && held_frames_ != nullptr) {
+    const std::unique_ptr<std::vector<SharedFrame>> held = std::move(held_frames_);
+    for (const SharedFrame& frame : *held) queue_.append_frame(context_.output_pool_, frame);
+  }
+  after_output();
+  return WriteStatus::kAccepted;
+}
+
+void Connection::queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload) {
+  std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
+  const std::size_t header_bytes = encode_frame_header(header, bytes.data());
+  try {
+    queue_.append(context_.output_pool_, std::span(bytes).first(header_bytes));
+    if (payload.size() >= kLargePayloadBytes && !blocked_) {
+      send_large(payload);
+    } else {
+      queue_.append(context_.output_pool_, payload);
+    }
+  } catch (const std::bad_alloc&) {
+    fail_later(CloseCode::kAbnormal);
+    throw;
+  }
+}
+
+WriteStatus Connection::write_shared(const SharedFrame& frame) {
+  if (!is_open()) return WriteStatus::kClosed;
+  if (!queue_.empty() && queue_.bytes() + frame->size() > context_.options_.max_backpressure_bytes) {
+    return WriteStatus::kQueueFull;
+  }
+  if (fragmenting_) {
+    if (held_frames_ == nullptr) held_frames_ = std::make_unique<std::vector<SharedFrame>>();
+    held_frames_->push_back(frame);
+    return WriteStatus::kAccepted;
+  }
+  queue_.append_frame(context_.output_pool_, frame);
+  after_output();
+  return WriteStatus::kAccepted;
+}
+
+void Connection::queue_close_frame(CloseCode code, std::string_view reason) {
+  std::array<std::uint8_t, kMaxControlPayloadBytes> body;
+  std::size_t size = 0;
+  if (code != CloseCode::kNone) {
+    body[size++] = static_cast<std::uint8_t>(static_cast<unsigned>(code) >> 8U);
+    body[size++] = static_cast<std::uint8_t>(static_cast<unsigned>(code) & 0xFFU);
+    const std::span<const std::uint8_t> text = as_bytes(reason).first(std::min(reason.size(), body.size() - size));
+    std::copy(text.begin(), text.end(), body.begin() + static_cast<std::ptrdiff_t>(size));
+    size += text.size();
+  }
+  held_frames_.reset();
+  queue_frame(make_header(Opcode::kClose, true, size), std::span(body).first(size));
+}
+
+WriteStatus Connection::write_close(CloseCode code, std::string_view reason) {
+  if (!is_open()) return WriteStatus::kClosed;
+  queue_close_frame(code, reason);
+  state_ = State::kClosing;
+  set_timeout(context_.options_.close_timeout_ms);
+  after_output();
+  return WriteStatus::kAccepted;
+}
+
+void Connection::close(CloseCode code, std::string_view reason) {
+  if (state_ == State::kHttp) return drain(true);
+  if (!is_websocket() || reported_) return;
+  set_reading(true);
+  write_close(code, reason);
+  report_closed(code == CloseCode::kNone ? CloseCode::kNoStatus : code, reason);
+}
+
+// --- Lists ---
+
+void ConnectionList::append(Connection& connection) {
+  connection.list_ = this;
+  connection.previous_ = last;
+  connection.next_ = nullptr;
+  (last == nullptr ? first : last->next_) = &connection;
+  last = &connection;
+}
+
+void ConnectionList::remove(Connection& connection) {
+  ConnectionList* const list = connection.list_;
+  if (list == nullptr) return;
+  (connection.previous_ == nullptr ? list->first : connection.previous_->next_) = connection.next_;
+  (connection.next_ == nullptr ? list->last : connection.next_->previous_) = connection.previous_;
+  connection.list_ = nullptr;
+}
+
+}  // namespace websockets

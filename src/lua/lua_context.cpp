@@ -86,9 +86,11 @@ LuaContext::Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
   callbacks_ = lua_gettop(L);
   lua_rawgeti(L, callbacks_, kMessageHandler);
   message_handler_ = callbacks_ + 1;
+  if (context.context_ != nullptr) round_.emplace(*context.context_);
 }
 
 LuaContext::Entry::~Entry() {
+  round_.reset();  // may call back
   lua_settop(L_, callbacks_ - 1);
   context_.entry_ = outer_;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@ class LuaContext final : public ContextHandler {
     friend class LuaContext;
     LuaContext& context_;
     Entry* outer_;
+    std::optional<Context::Round> round_;
     lua_State* L_;
     int callbacks_;        // stack index
     int message_handler_;  // stack index

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <new>
 #include <utility>
 
 #include "net/listener.h"
@@ -37,6 +38,14 @@ void Acceptor::stop() {
 }
 
 void Acceptor::on_ready(unsigned) {
+  try {
+    accept_batch();
+  } catch (const std::bad_alloc&) {
+    pause();
+  }
+}
+
+void Acceptor::accept_batch() {
   for (int i = 0; i < kAcceptsPerRound && watched_; ++i) {
     Accepted accepted = accept_from(listener_.get());
     switch (accepted.status) {
@@ -65,8 +74,8 @@ bool Acceptor::turn_one_away() {
 
 // Until something was freed, perhaps.
 void Acceptor::pause() {
+  if (!std::exchange(watched_, false)) return;
   context_.driver_->remove(*this);
-  watched_ = false;
   if (!spare_) spare_ = open_spare();
   context_.timers_.schedule(*this, context_.now_ms_ + kPauseMs);
 }

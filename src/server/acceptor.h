@@ -24,6 +24,7 @@ class Acceptor final : public Pollable, public Timer {
   void on_timeout() override { start(); }
 
  private:
+  void accept_batch();
   bool turn_one_away();
   void pause();
 

@@ -39,7 +39,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // --- For the context's owner ---
+  // --- For the context's owner, who holds a Context::Round where on_closed may be called ---
 
   void* user = nullptr;  // the owner's; null at first
 

@@ -19,22 +19,6 @@ constexpr std::size_t kEventsPerWait = 512;
 
 }  // namespace
 
-// While one exists, connections that were closed stay in memory: their code may be on the stack.
-class Context::Round {
- public:
-  explicit Round(Context& context) : context_(context) { ++context_.depth_; }
-  ~Round() {
-    if (context_.depth_ == 1) context_.flush_connections();
-    if (context_.depth_ == 1) context_.free_closed();
-    --context_.depth_;
-  }
-  Round(const Round&) = delete;
-  Round& operator=(const Round&) = delete;
-
- private:
-  Context& context_;
-};
-
 Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
       handler_(handler),
@@ -130,6 +114,11 @@ bool Context::serve_ready(int timeout_ms) {
     if (count < static_cast<int>(ready.size()) || destroyed_) return count != 0;
     timeout_ms = 0;
   }
+}
+
+void Context::end_round() {
+  flush_connections();
+  free_closed();
 }
 
 void Context::flush_connections() {

@@ -52,14 +52,29 @@ class Context {
   // Closes everything; callbacks are called. A second time it does nothing.
   void destroy();
   bool is_destroyed() const { return destroyed_; }
-  // Whether it is on the stack: it may be destroyed then, but not deleted.
+
+  // While one exists, connections that were closed stay in memory: their code may be on the stack. What is written
+  // meanwhile leaves at the end of the outermost one. Whoever calls what may call the handler holds one.
+  class Round {
+   public:
+    explicit Round(Context& context) : context_(context) { ++context_.depth_; }
+    ~Round() {
+      if (context_.depth_ == 1) context_.end_round();
+      --context_.depth_;
+    }
+    Round(const Round&) = delete;
+    Round& operator=(const Round&) = delete;
+
+   private:
+    Context& context_;
+  };
+  // It may be destroyed then, but not deleted.
   bool in_round() const { return depth_ > 0; }
 
  private:
   friend class Connection;
   friend class HttpExchange;
   friend class Acceptor;
-  class Round;
 
   Context(const ContextOptions& options, ContextHandler& handler);
   Error listen();
@@ -69,6 +84,7 @@ class Context {
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
   bool serve_ready(int timeout_ms);
+  void end_round();
   void flush_connections();
   bool do_deferred_work();
   void free_closed();

@@ -21,6 +21,15 @@ struct Refused {
 
 std::ostream& operator<<(std::ostream& out, const Refused& refused) { return out << refused.name; }
 
+class RequestRefusal : public testing::TestWithParam<Refused> {};
+
+TEST_P(RequestRefusal, ComesHoweverTheStreamIsSplit) {
+  const std::string log = log_however_split(GetParam().stream);
+  const std::string error = "error " + std::to_string(GetParam().status) + "\n";
+  EXPECT_TRUE(log == error || (log.starts_with("head ") && log.ends_with("\n" + error))) << log;
+  EXPECT_EQ(log.find("complete"), std::string::npos) << log;
+}
+
 std::string name_of(const testing::TestParamInfo<Refused>& info) { return info.param.name; }
 
 std::string with_headers(const std::string& headers) { return "POST / HTTP/1.1\r\nHost: a\r\n" + headers + "\r\n\r\n"; }

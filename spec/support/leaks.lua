@@ -1,0 +1,83 @@
+-- SPDX-License-Identifier: MIT
+-- That nothing is left behind by a test. Each spec has, in its outermost describe:
+--
+--   require('spec.support.leaks').check_each(before_each, after_each)
+--
+-- After each test the contexts are destroyed and the clients closed. Then there must be no descriptor, no userdata of
+-- the module, and no entry in the registry that was not there before, and no error may have been raised in a callback.
+-- So a test keeps contexts and websockets in its own local variables only.
+
+local assert = require 'luassert'
+local client = require 'spec.support.client'
+local loop = require 'spec.support.loop'
+
+local leaks = {}
+
+local max_descriptors = 2048
+local before
+
+-- Lua 5.3 enters the type of its string buffers in the registry when the first large one is made.
+local _ = ('x'):rep(1e5)
+
+-- The flags of an open descriptor as in fcntl.h, nil when it is not open. Opening this opens none of the same number.
+local function descriptor_flags(fd)
+  local file = io.open('/proc/self/fdinfo/' .. fd)
+  if not file then return nil end
+  local flags = file:read('*a'):match 'flags:%s*([0-7]+)'
+  file:close()
+  return tonumber(flags, 8)
+end
+
+-- The open descriptors: number -> flags.
+function leaks.descriptors()
+  local open = {}
+  for fd = 0, max_descriptors do
+    open[fd] = descriptor_flags(fd)
+  end
+  return open
+end
+
+local function names_of(descriptors)
+  local names = {}
+  for fd in pairs(descriptors) do
+    names[#names + 1] = fd
+  end
+  table.sort(names)
+  return table.concat(names, ' ')
+end
+
+function leaks.collect()
+  for _ = 1, 4 do
+    collectgarbage()
+  end
+end
+
+local function registry_size()
+  local size = 0
+  for _ in pairs(debug.getregistry()) do
+    size = size + 1
+  end
+  return size
+end
+
+local function remember()
+  leaks.collect()
+  before = { descriptors = names_of(leaks.descriptors()), registry = registry_size() }
+end
+
+local function check()
+  client.close_all()
+  loop.destroy_all()
+  leaks.collect()
+  assert.same({}, loop.take_errors(), 'errors in callbacks')
+  assert.equal(0, loop.count_objects(), 'contexts and websockets that were not collected')
+  assert.equal(before.descriptors, names_of(leaks.descriptors()), 'open descriptors')
+  assert.equal(before.registry, registry_size(), 'size of the registry')
+end
+
+function leaks.check_each(before_each, after_each)
+  before_each(remember)
+  after_each(check)
+end
+
+return leaks

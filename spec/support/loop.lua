@@ -1,0 +1,205 @@
+-- SPDX-License-Identifier: MIT
+-- Contexts for the specs, and the one place that serves them. SPEC_LOOP chooses how: own (context:service, the
+-- default), per-fd (every descriptor of on_add_fd is watched for reading only) or one-fd (context:pollfd).
+--
+-- Contexts are made by context() only. They are destroyed after each test: see leaks.lua.
+
+local socket = require 'socket'
+local websockets = require 'websockets'
+
+local loop = {}
+
+loop.mode = os.getenv 'SPEC_LOOP' or 'own'
+loop.time_factor = tonumber(os.getenv 'TIME_FACTOR' or 1)
+
+local deadline_s = 20 * loop.time_factor
+local attempts = 200
+-- Below the ports that the system gives to clients.
+local first_port, port_count = 10240, 22000
+
+local states = setmetatable({}, { __mode = 'k' }) -- context -> what its loop mode keeps
+local objects = setmetatable({}, { __mode = 'k' }) -- every userdata of the module that is alive
+local errors = {} -- what reached the on_error that context() gives by default
+
+local function process_id()
+  local file = assert(io.open '/proc/self/stat')
+  local id = tonumber(file:read('*l'):match '^%d+')
+  file:close()
+  return id
+end
+
+-- Files run beside each other: each begins at another place.
+local next_port = (process_id() * 7919) % port_count
+
+function loop.free_port()
+  for _ = 1, attempts do
+    next_port = (next_port + 1) % port_count
+    local port = first_port + next_port
+    local probe = assert(socket.tcp4())
+    local is_free = probe:bind('0.0.0.0', port)
+    probe:close()
+    if is_free then return port end
+  end
+  error 'no free port'
+end
+
+-- --- Modes ---
+
+-- What is to be called with a descriptor, as socket.select wants it.
+local function selectable(fd)
+  return { getfd = function() return fd end }
+end
+
+local function watch_descriptors(config, state)
+  local on_add_fd, on_del_fd = config.on_add_fd, config.on_del_fd
+  state.watched = {}
+  config.on_add_fd = function(fd)
+    assert(not state.watched[fd], 'on_add_fd twice')
+    state.watched[fd] = selectable(fd)
+    if on_add_fd then on_add_fd(fd) end
+  end
+  config.on_del_fd = function(fd)
+    assert(state.watched[fd], 'on_del_fd without on_add_fd')
+    state.watched[fd] = nil
+    if on_del_fd then on_del_fd(fd) end
+  end
+end
+
+local function step_per_fd(ctx, timeout_ms, state)
+  local list = {}
+  for _, object in pairs(state.watched) do
+    list[#list + 1] = object
+  end
+  local ready = socket.select(list, nil, timeout_ms < 0 and -1 or timeout_ms / 1000)
+  for _, object in ipairs(ready) do
+    local fd = object.getfd()
+    if state.watched[fd] == object and not loop.is_destroyed(ctx) then ctx:service_fd(fd, websockets.POLLIN) end
+  end
+end
+
+local function step_one_fd(ctx, timeout_ms)
+  local timeout_s = timeout_ms < 0 and -1 or timeout_ms / 1000
+  local own_s = ctx:timeout()
+  if own_s and (timeout_s < 0 or own_s < timeout_s) then timeout_s = own_s end
+  socket.select({ selectable(ctx:pollfd()) }, nil, timeout_s)
+  ctx:service(0)
+end
+
+-- --- Contexts ---
+
+-- Remembers the websocket that a callback is given.
+local function remembering(callback)
+  if type(callback) ~= 'function' then return callback end
+  return function(ws, ...)
+    objects[ws] = true
+    return callback(ws, ...)
+  end
+end
+
+local function prepare(config)
+  local copy = {}
+  for name, value in pairs(config) do
+    copy[name] = value
+  end
+  if type(config.protocols) == 'table' then
+    copy.protocols = {}
+    for name, callback in pairs(config.protocols) do
+      copy.protocols[name] = remembering(callback)
+    end
+  end
+  copy.on_http = remembering(config.on_http)
+  if config.on_error == nil then
+    copy.on_error = function(message) errors[#errors + 1] = message end
+  elseif config.on_error == false then
+    copy.on_error = nil
+  end
+  return copy
+end
+
+local function create(config)
+  local state = {}
+  if loop.mode == 'per-fd' then watch_descriptors(config, state) end
+  local ctx = websockets.context(config)
+  states[ctx] = state
+  objects[ctx] = true
+  return ctx
+end
+
+-- websockets.context(config). A port that is nil becomes a free one; 0 is passed on. Errors in callbacks fail the test
+-- unless on_error is given, or is false for the default of the module. Returns the context and its port.
+function loop.context(config)
+  local prepared = prepare(config)
+  if prepared.port ~= nil then return create(prepared), prepared.port end
+  for _ = 1, attempts do
+    prepared.port = loop.free_port()
+    local attempt = prepare(prepared)
+    local ok, result = pcall(create, attempt)
+    if ok then return result, prepared.port end
+    if not tostring(result):lower():find('in use', 1, true) then error(result, 0) end
+  end
+  error 'no free port'
+end
+
+function loop.is_destroyed(ctx)
+  return tostring(ctx):find('destroyed', 1, true) ~= nil
+end
+
+-- Serves once. A destroyed context is passed over, so that what it sent last can be read.
+function loop.step(ctx, timeout_ms)
+  timeout_ms = timeout_ms or 0
+  if loop.is_destroyed(ctx) then
+    if timeout_ms > 0 then socket.select(nil, nil, timeout_ms / 1000) end
+  elseif loop.mode == 'per-fd' then
+    step_per_fd(ctx, timeout_ms, assert(states[ctx], 'not made by loop.context'))
+  elseif loop.mode == 'one-fd' then
+    step_one_fd(ctx, timeout_ms)
+  else
+    ctx:service(timeout_ms)
+  end
+end
+
+local function step_all(ctx, timeout_ms)
+  if type(ctx) ~= 'table' then return loop.step(ctx, timeout_ms) end
+  for _, one in ipairs(ctx) do
+    loop.step(one, timeout_ms / #ctx)
+  end
+end
+
+-- Serves a context, or each of a list of contexts, until predicate() is true, and returns what it returned. An error
+-- that says `what` was waited for when it does not come true.
+function loop.serve_until(ctx, predicate, what)
+  local deadline = socket.gettime() + deadline_s
+  local timeout_ms = 0
+  while true do
+    local result = predicate()
+    if result then return result end
+    if socket.gettime() > deadline then error('waited in vain for ' .. (what or 'a predicate'), 2) end
+    step_all(ctx, timeout_ms)
+    timeout_ms = 2 -- what the server has sent arrives without the server
+  end
+end
+
+-- --- For leaks.lua ---
+
+function loop.destroy_all()
+  for ctx in pairs(states) do
+    ctx:destroy()
+  end
+end
+
+function loop.take_errors()
+  local taken = errors
+  errors = {}
+  return taken
+end
+
+-- How many of the objects that callbacks were given, and contexts, are not collected.
+function loop.count_objects()
+  local count = 0
+  for _ in pairs(objects) do
+    count = count + 1
+  end
+  return count
+end
+
+return loop

@@ -6,9 +6,18 @@ extern "C" {
 #include <lua.h>
 }
 
+#include <cstdlib>
+
 // The differences between Lua 5.1 (and LuaJIT), 5.2, 5.3 and 5.4, as far as the binding meets them.
 
 namespace websockets::lua {
+
+// luaL_error, for compilers that should know that it does not return.
+template <typename... Arguments>
+[[noreturn]] void raise(lua_State* L, const char* format, Arguments... arguments) {
+  luaL_error(L, format, arguments...);
+  std::abort();
+}
 
 // The one value that can be attached to a userdata. It is a table, or nothing.
 inline void get_user_table(lua_State* L, int index) {

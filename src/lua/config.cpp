@@ -79,10 +79,12 @@ void read_string(lua_State* L, int config, const char* name, std::string& text) 
   lua_pop(L, 1);
 }
 
-void read_function(lua_State* L, int config, const char* name, int callbacks, int slot) {
-  if (!get(L, config, name)) return;
+// Returns whether there is one.
+bool read_function(lua_State* L, int config, const char* name, int callbacks, int slot) {
+  if (!get(L, config, name)) return false;
   if (!lua_isfunction(L, -1)) raise_option_error(L, name, "a function");
   lua_rawseti(L, callbacks, slot);
+  return true;
 }
 
 void read_protocols(lua_State* L, int config, int callbacks, ContextOptions& options) {
@@ -124,9 +126,8 @@ void read_listener(lua_State* L, int config, ContextOptions& options) {
 
 // An option that promises security must not be passed over.
 void refuse_missing(lua_State* L, int config) {
-  for (const char* name :
-       {"ssl_cert_path", "ssl_private_key_path", "ssl_ca_path", "ssl_cert_filepath", "ssl_private_key_filepath",
-        "ssl_ca_filepath", "uid", "gid", "on_add_fd", "on_del_fd", "listen"}) {
+  for (const char* name : {"ssl_cert_path", "ssl_private_key_path", "ssl_ca_path", "ssl_cert_filepath",
+                           "ssl_private_key_filepath", "ssl_ca_filepath", "uid", "gid", "listen"}) {
     if (get(L, config, name)) {
       raise_create_error(L, lua_pushfstring(L, "option '%s' is not supported by this version", name));
     }
@@ -135,10 +136,7 @@ void refuse_missing(lua_State* L, int config) {
 
 }  // namespace
 
-void raise_create_error(lua_State* L, const char* why) {
-  luaL_error(L, "websocket could not create context: %s", why);
-  std::abort();  // luaL_error does not return
-}
+void raise_create_error(lua_State* L, const char* why) { raise(L, "websocket could not create context: %s", why); }
 
 void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   ContextOptions& options = context.options;
@@ -147,6 +145,8 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_protocols(L, config, callbacks, options);
   read_function(L, config, "on_http", callbacks, LuaContext::kOnHttp);
   read_function(L, config, "on_error", callbacks, LuaContext::kOnError);
+  read_function(L, config, "on_del_fd", callbacks, LuaContext::kOnDelFd);
+  options.announces_descriptors = read_function(L, config, "on_add_fd", callbacks, LuaContext::kOnAddFd);
 
   options.rules.check_utf8 = read_boolean(L, config, "utf8_check", true);
   read_bytes(L, config, "max_message_size", options.rules.max_message_bytes);

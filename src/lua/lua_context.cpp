@@ -300,6 +300,19 @@ bool LuaContext::on_http(Connection& connection, const Request& request) {
   });
 }
 
+void LuaContext::on_add_fd(int fd) { call_with_fd(kOnAddFd, fd); }
+
+void LuaContext::on_del_fd(int fd) { call_with_fd(kOnDelFd, fd); }
+
+void LuaContext::call_with_fd(Slot slot, int fd) {
+  run(nullptr, [&](lua_State* L) {
+    lua_rawgeti(L, kCallbacks, slot);
+    if (!lua_isfunction(L, -1)) return;
+    lua_pushinteger(L, fd);
+    lua_call(L, 1, 0);
+  });
+}
+
 void LuaContext::on_freed(Connection& connection) { detach(*websocket_of(connection)); }
 
 }  // namespace websockets::lua

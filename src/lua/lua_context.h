@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -35,6 +37,8 @@ class LuaContext final : public ContextHandler {
     kMessageHandler,  // adds a traceback to an error
     kOnHttp,
     kOnError,
+    kOnAddFd,
+    kOnDelFd,
     kFirstProtocol,
   };
 
@@ -78,12 +82,15 @@ class LuaContext final : public ContextHandler {
   void on_closed(Connection& connection, CloseCode code, std::string_view reason) override;
   bool on_http(Connection& connection, const Request& request) override;
   void on_freed(Connection& connection) override;
+  void on_add_fd(int fd) override;
+  void on_del_fd(int fd) override;
 
  private:
   template <typename Body>
   bool run(LuaWebsocket* ws, Body body);
   bool call_protected(LuaWebsocket* ws, void (*function)(lua_State*, void*), void* argument);
   void report_error(LuaWebsocket* ws);
+  void call_with_fd(Slot slot, int fd);
   LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
   void detach(LuaWebsocket& ws);
 
@@ -115,7 +122,7 @@ void guarded(lua_State* L, Body body) {
   } catch (const std::bad_alloc&) {
     is_short = true;
   }
-  if (is_short) luaL_error(L, "not enough memory");
+  if (is_short) raise(L, "not enough memory");
 }
 
 constexpr const char* kContextType = "websockets.context";
@@ -125,6 +132,16 @@ constexpr const char* kWebsocketType = "websockets.websocket";
 // error.
 void read_config(lua_State* L, int config, int callbacks, LuaContext& context);
 [[noreturn]] void raise_create_error(lua_State* L, const char* why);
+
+// outer_loop.cpp: the revents of service_fd, from the argument `first` on; raises when there is none, or a strange one.
+void check_revents(lua_State* L, int first);
+// service_fd: serves `fd` and pushes the result.
+int serve_descriptor(lua_State* L, LuaContext& context, int callbacks, int fd);
+extern const luaL_Reg kOuterLoopMethods[];
+
+// Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry. Raises when the context
+// was destroyed.
+LuaContext& check_context(lua_State* L, int& callbacks);
 
 // wrap_context.cpp, wrap_websocket.cpp: make the metatables.
 int create_context(lua_State* L);

@@ -19,16 +19,6 @@ ContextUserdata& check_userdata(lua_State* L) {
   return *static_cast<ContextUserdata*>(luaL_checkudata(L, 1, kContextType));
 }
 
-// Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry.
-LuaContext& check_context(lua_State* L, int& callbacks) {
-  const ContextUserdata& userdata = check_userdata(L);
-  if (userdata.context == nullptr || !userdata.context->is_open()) luaL_error(L, "websocket context destroyed");
-  luaL_checkstack(L, 12, "websocket");
-  get_user_table(L, 1);
-  callbacks = lua_gettop(L);
-  return *userdata.context;
-}
-
 // NaN and what no wait can be are errors; fractions are rounded up, so that a short wait is not taken for none.
 int check_timeout_ms(lua_State* L, int index) {
   const double timeout = static_cast<double>(luaL_optnumber(L, index, 0));
@@ -73,6 +63,24 @@ int canonical_hostname(lua_State* L) {
   return 1;
 }
 
+// Calls a function; what it writes leaves afterwards, in one system call per connection.
+int batch(lua_State* L) {
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  int failed = 0;
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    lua_pushvalue(L, 2);
+    failed = lua_pcall(L, 0, 0, 0);
+    if (failed != 0) lua_replace(L, 2);
+  });
+  if (failed == 0) return 0;
+  lua_settop(L, 2);
+  return lua_error(L);
+}
+
 // Also the finalizer; a context that never came to be has nothing to destroy.
 int destroy(lua_State* L) {
   const ContextUserdata& userdata = check_userdata(L);
@@ -105,7 +113,7 @@ int to_string(lua_State* L) {
 
 constexpr luaL_Reg kMethods[] = {
     {"service", service}, {"broadcast", broadcast}, {"canonical_hostname", canonical_hostname},
-    {"destroy", destroy}, {nullptr, nullptr},
+    {"batch", batch},     {"destroy", destroy},     {nullptr, nullptr},
 };
 
 constexpr luaL_Reg kMetamethods[] = {
@@ -122,13 +130,22 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   lua_rawseti(L, callbacks, LuaContext::kTrampoline);
   push_message_handler(L);
   lua_rawseti(L, callbacks, LuaContext::kMessageHandler);
-  for (const int slot : {LuaContext::kOnHttp, LuaContext::kOnError}) {
+  for (const int slot : {LuaContext::kOnHttp, LuaContext::kOnError, LuaContext::kOnAddFd, LuaContext::kOnDelFd}) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, callbacks, slot);
   }
 }
 
 }  // namespace
+
+LuaContext& check_context(lua_State* L, int& callbacks) {
+  const ContextUserdata& userdata = check_userdata(L);
+  if (userdata.context == nullptr || !userdata.context->is_open()) raise(L, "websocket context destroyed");
+  luaL_checkstack(L, 12, "websocket");
+  get_user_table(L, 1);
+  callbacks = lua_gettop(L);
+  return *userdata.context;
+}
 
 int create_context(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -163,6 +180,7 @@ void register_context(lua_State* L) {
   set_functions(L, kMetamethods, 0);
   lua_newtable(L);
   set_functions(L, kMethods, 0);
+  set_functions(L, kOuterLoopMethods, 0);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -12,9 +12,10 @@ namespace websockets::lua {
 namespace {
 
 LuaWebsocket& check_websocket(lua_State* L) {
-  void* const userdata = lua_touserdata(L, 1);
-  if (userdata == nullptr || lua_getmetatable(L, 1) == 0) luaL_checkudata(L, 1, kWebsocketType);
-  if (lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) luaL_checkudata(L, 1, kWebsocketType);
+  // As luaL_checkudata does it, but without a look into the registry.
+  void* userdata = lua_touserdata(L, 1);
+  const bool has_metatable = userdata != nullptr && lua_getmetatable(L, 1) != 0;
+  if (!has_metatable || lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) userdata = luaL_checkudata(L, 1, kWebsocketType);
   lua_pop(L, 1);
   return *static_cast<LuaWebsocket*>(userdata);
 }
@@ -37,6 +38,17 @@ int push_callbacks(lua_State* L) {
   luaL_checkstack(L, 12, "websocket");
   get_user_table(L, 1);
   return lua_gettop(L);
+}
+
+// Runs `body`, which may lead to callbacks, and must not touch Lua itself.
+template <typename Body>
+void with_entry(lua_State* L, const LuaWebsocket& ws, Body body) {
+  LuaContext& context = *ws.context;
+  const int callbacks = push_callbacks(L);
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    body();
+  });
 }
 
 // --- Sending ---
@@ -70,11 +82,11 @@ int write_close(lua_State* L, Connection& connection, std::string_view body) {
   return push_write_status(L, status);
 }
 
-int write_http(lua_State* L, Connection& connection, std::span<const std::uint8_t> data) {
-  HttpExchange* const exchange = connection.http();
+int write_http(lua_State* L, const LuaWebsocket& ws, std::span<const std::uint8_t> data) {
+  HttpExchange* const exchange = ws.connection->http();
   luaL_argcheck(L, exchange != nullptr, 3, "WRITE_HTTP is for on_http only");
   if (!exchange->awaits_answer() && !exchange->is_raw()) return push_failure(L, "already answered");
-  guarded(L, [&] { exchange->write_raw(connection, data); });
+  with_entry(L, ws, [&] { exchange->write_raw(*ws.connection, data); });
   return push_status(L, 0);
 }
 
@@ -109,7 +121,7 @@ int write(lua_State* L) {
   if (is_closed(ws)) return push_failure(L, "closed");
 
   Connection& connection = *ws.connection;
-  if (type == kWriteHttp) return write_http(L, connection, data);
+  if (type == kWriteHttp) return write_http(L, ws, data);
   luaL_argcheck(L, connection.http() == nullptr, 3, "only WRITE_HTTP can be written in on_http");
   if (type == kWriteClose) return write_close(L, connection, as_text(data));
   const Opcode opcode = check_opcode(L, connection, type, data.size());
@@ -122,12 +134,7 @@ int broadcast(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::span<const std::uint8_t> data = check_bytes(L, 2);
   if (is_closed(ws) || !ws.connection->is_open()) return push_failure(L, "closed");
-  const int callbacks = push_callbacks(L);
-  LuaContext& context = *ws.context;
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    context.context().broadcast(*ws.connection->list(), data);
-  });
+  with_entry(L, ws, [&] { ws.context->context().broadcast(*ws.connection->list(), data); });
   return push_status(L, 0);
 }
 
@@ -141,7 +148,7 @@ int serve_http_file(lua_State* L) {
   if (exchange == nullptr) return luaL_error(L, "websocket serve_http_file is for on_http only");
   if (!exchange->awaits_answer()) return push_failure(L, "already answered");
   bool served = false;
-  guarded(L, [&] { served = exchange->serve_file(*ws.connection, path, type); });
+  with_entry(L, ws, [&] { served = exchange->serve_file(*ws.connection, path, type); });
   return served ? push_status(L, 0) : push_failure(L, "not found");
 }
 
@@ -235,22 +242,14 @@ int close(lua_State* L) {
   luaL_argcheck(L, size <= kMaxReasonBytes, 3, "a close reason has at most 123 bytes");
   luaL_argcheck(L, is_utf8({text, size}), 3, "a close reason must be UTF-8");
   if (is_closed(ws)) return 0;
-  const int callbacks = push_callbacks(L);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(*ws.context, L, callbacks);
-    ws.connection->close(code, {text, size});
-  });
+  with_entry(L, ws, [&] { ws.connection->close(code, {text, size}); });
   return 0;
 }
 
 int terminate(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   if (is_closed(ws)) return 0;
-  const int callbacks = push_callbacks(L);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(*ws.context, L, callbacks);
-    ws.connection->terminate();
-  });
+  with_entry(L, ws, [&] { ws.connection->terminate(); });
   return 0;
 }
 
@@ -296,8 +295,16 @@ int rx_flow_control(lua_State* L) {
     luaL_checktype(L, 2, LUA_TBOOLEAN);
   }
   if (is_closed(ws)) return push_status(L, 1);
-  guarded(L, [&] { ws.connection->set_reading(enabled); });
+  with_entry(L, ws, [&] { ws.connection->set_reading(enabled); });
   return push_status(L, 0);
+}
+
+int service(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  check_revents(L, 2);
+  if (is_closed(ws)) return push_status(L, 0);
+  const int callbacks = push_callbacks(L);
+  return serve_descriptor(L, *ws.context, callbacks, ws.connection->fd());
 }
 
 int to_string(lua_State* L) {
@@ -327,6 +334,7 @@ constexpr luaL_Reg kMethods[] = {
     {"remaining_packet_payload", remaining_packet_payload},
     {"buffered_amount", buffered_amount},
     {"rx_flow_control", rx_flow_control},
+    {"service", service},
     {nullptr, nullptr},
 };
 

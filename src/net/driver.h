@@ -48,6 +48,9 @@ class Driver {
   // Waits until something is ready, at most `timeout_ms` (0: does not wait; -1: no limit), and fills `ready` from the
   // front. Returns how many; -1: interrupted by a signal.
   virtual int wait(std::span<Ready> ready, int timeout_ms) = 0;
+
+  // A descriptor that is readable while something is ready; -1: this kind of driver has none.
+  virtual int fd() const { return -1; }
 };
 
 // The best driver of this system; `name` ("epoll", "poll") asks for a certain one, "" for the best.

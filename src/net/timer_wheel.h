@@ -48,6 +48,8 @@ class TimerWheel {
   // waits for the next advance(). They may cancel and destroy any timer. Returns how many were called.
   std::size_t advance(std::uint64_t now_ms);
 
+  // The time of the last advance().
+  std::uint64_t now_ms() const { return now_ms_; }
   // For how long nothing is due, in milliseconds from the last advance(): never too long, 0 when something is due now,
   // -1 when no timer is scheduled.
   std::int64_t idle_ms();

@@ -26,18 +26,21 @@ Acceptor::Acceptor(Context& context, UniqueFd listener)
 Acceptor::~Acceptor() { stop(); }
 
 bool Acceptor::start() {
-  if (!watched_) watched_ = context_.driver_->add(*this, kReadable);
-  return watched_;
+  if (std::exchange(watched_, true)) return true;
+  context_.register_descriptor(*this);
+  return context_.watcher_.change(*this, 0, kReadable);
 }
 
 void Acceptor::stop() {
-  if (std::exchange(watched_, false)) context_.driver_->remove(*this);
+  if (std::exchange(watched_, false)) context_.watcher_.change(*this, kReadable, 0);
+  if (listener_) context_.forget_descriptor(*this);
   listener_.reset();
   spare_.reset();
   context_.timers_.cancel(*this);
 }
 
 void Acceptor::on_ready(unsigned) {
+  failed_ = false;
   try {
     accept_batch();
   } catch (const std::bad_alloc&) {
@@ -56,6 +59,7 @@ void Acceptor::accept_batch() {
         return;
       case AcceptStatus::kNoDescriptor:
         if (!turn_one_away()) return pause();
+        failed_ = true;
         break;
       case AcceptStatus::kNoMemory:
       case AcceptStatus::kFailed:
@@ -75,9 +79,10 @@ bool Acceptor::turn_one_away() {
 // Until something was freed, perhaps.
 void Acceptor::pause() {
   if (!std::exchange(watched_, false)) return;
-  context_.driver_->remove(*this);
+  failed_ = true;
   if (!spare_) spare_ = open_spare();
-  context_.timers_.schedule(*this, context_.now_ms_ + kPauseMs);
+  context_.schedule(*this, kPauseMs);
+  context_.watcher_.change(*this, kReadable, 0);
 }
 
 }  // namespace websockets

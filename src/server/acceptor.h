@@ -4,6 +4,7 @@
 #include "net/driver.h"
 #include "net/timer_wheel.h"
 #include "net/unique_fd.h"
+#include "server/watcher.h"
 
 namespace websockets {
 
@@ -20,6 +21,10 @@ class Acceptor final : public Pollable, public Timer {
 
   bool start();
   void stop();
+  // Watches again in an own loop that was made later.
+  bool restart(Watcher& watcher) { return !watched_ || watcher.watch_in_own_loop(*this, kReadable); }
+  // Whether the last on_ready() could not accept somebody who was waiting.
+  bool failed() const { return failed_; }
   void on_ready(unsigned events) override;
   void on_timeout() override { start(); }
 
@@ -32,6 +37,7 @@ class Acceptor final : public Pollable, public Timer {
   UniqueFd listener_;
   UniqueFd spare_;  // given up to accept and close one connection
   bool watched_ = false;
+  bool failed_ = false;
 };
 
 }  // namespace websockets

@@ -4,7 +4,6 @@
 #include <new>
 #include <utility>
 
-#include "net/clock.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
 
@@ -29,10 +28,10 @@ Connection::Connection(Context& context, UniqueFd fd, const PeerAddress& peer)
 
 Connection::~Connection() { queue_.clear(context_.output_pool_); }
 
-bool Connection::start() {
+void Connection::start() {
+  context_.register_descriptor(*this);
   set_timeout(context_.options_.handshake_timeout_ms);
-  interest_ = kReadable;
-  return context_.driver_->add(*this, kReadable);
+  update_interest();
 }
 
 // --- Input ---
@@ -213,18 +212,12 @@ void Connection::send_large(std::span<const std::uint8_t> payload) {
 }
 
 void Connection::update_interest() {
-  if (state_ == State::kClosed) return;
-  const auto wanted = static_cast<std::uint8_t>((wants_input() ? kReadable : 0U) | (blocked_ ? kWritable : 0U));
-  if (wanted == interest_) return;
-  // A hang-up is reported whether or not it is asked for, so what wants nothing must not be watched.
-  const bool was_watched = std::exchange(interest_, wanted) != 0;
-  if (wanted == 0) {
-    context_.driver_->remove(*this);
-  } else if (was_watched) {
-    context_.driver_->modify(*this, wanted);
-  } else if (!context_.driver_->add(*this, wanted)) {
-    interest_ = 0;
-    fail_later(CloseCode::kAbnormal);
+  // An outer loop that is told of the change may cause another one, or the end of this connection.
+  while (state_ != State::kClosed) {
+    const auto wanted = static_cast<std::uint8_t>((wants_input() ? kReadable : 0U) | (blocked_ ? kWritable : 0U));
+    if (wanted == interest_) return;
+    const unsigned before = std::exchange(interest_, wanted);
+    if (!context_.watcher_.change(*this, before, wanted)) return fail_later(CloseCode::kAbnormal);
   }
 }
 
@@ -250,8 +243,8 @@ void Connection::close_descriptor() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   cancel_timeout();
-  if (interest_ != 0) context_.driver_->remove(*this);
-  interest_ = 0;
+  context_.watcher_.change(*this, std::exchange(interest_, std::uint8_t{0}), 0);
+  context_.forget_descriptor(*this);
   stream_.close();
   fd_ = -1;
   queue_.clear(context_.output_pool_);
@@ -303,10 +296,7 @@ void Connection::on_timeout() {
   exchange_->on_timeout(*this);
 }
 
-void Connection::set_timeout(std::uint64_t timeout_ms) {
-  // Not the time of the round: it is long ago when an outer loop calls.
-  context_.timers_.schedule(*this, monotonic_ms() + timeout_ms);
-}
+void Connection::set_timeout(std::uint64_t timeout_ms) { context_.schedule(*this, timeout_ms); }
 
 void Connection::cancel_timeout() { context_.timers_.cancel(*this); }
 

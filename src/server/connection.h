@@ -17,6 +17,7 @@
 #include "protocol/frame.h"
 #include "protocol/message_assembler.h"
 #include "server/output_queue.h"
+#include "server/watcher.h"
 
 namespace websockets {
 
@@ -78,8 +79,9 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   // --- For the context ---
 
-  // False: the system does not take one more; the connection is to be freed.
-  bool start();
+  void start();
+  // Watches again in an own loop that was made later.
+  bool restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
   void on_ready(unsigned events) override;
   void on_timeout() override;
   // Sends what is queued, as far as the kernel takes it. Calls nobody.

@@ -2,7 +2,9 @@
 #include "server/context.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "net/clock.h"
@@ -15,14 +17,13 @@ namespace {
 
 // 10 000 clients that connect at once shall all get in; the system cuts it to net.core.somaxconn.
 constexpr int kBacklog = 16384;
-constexpr std::size_t kEventsPerWait = 512;
 
 }  // namespace
 
 Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
       handler_(handler),
-      driver_(make_driver(options.driver)),
+      watcher_(options.announces_descriptors ? &handler : nullptr, options.driver),
       now_ms_(monotonic_ms()),
       timers_(now_ms_),
       protocols_(options.protocols.size()) {
@@ -31,11 +32,13 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
 
 Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, ContextHandler& handler) {
   std::unique_ptr<Context> context(new Context(options, handler));
-  if (context->driver_ == nullptr) return Error{"no event driver '" + options.driver + "' to be had"};
-  if (options.port != 0) {
-    if (Error error = context->listen(); !error.text.empty()) return error;
-  }
+  if (Error error = context->open(); !error.text.empty()) return error;
   return context;
+}
+
+Error Context::open() {
+  if (Error error = watcher_.open(); !error.text.empty()) return error;
+  return options_.port == 0 ? Error{} : listen();
 }
 
 Context::~Context() { destroy(); }
@@ -63,20 +66,75 @@ Error Context::listen() {
 }
 
 void Context::adopt(UniqueFd fd, const PeerAddress& peer) {
-  auto connection = std::make_unique<Connection>(*this, std::move(fd), peer);
-  if (!connection->start()) return;
-  http_connections_.append(*connection.release());
+  auto owner = std::make_unique<Connection>(*this, std::move(fd), peer);
+  Connection& connection = *owner;
+  http_connections_.append(*owner.release());
+  try {
+    connection.start();
+  } catch (const std::bad_alloc&) {
+    connection.terminate();
+    throw;
+  }
 }
 
 // --- Serving ---
 
 void Context::service(int timeout_ms) {
-  const std::uint64_t begin_ms = monotonic_ms();
+  now_ms_ = monotonic_ms();
   const std::uint64_t deadline_ms =
-      timeout_ms < 0 ? std::numeric_limits<std::uint64_t>::max() : begin_ms + static_cast<std::uint64_t>(timeout_ms);
-  now_ms_ = begin_ms;
+      timeout_ms < 0 ? std::numeric_limits<std::uint64_t>::max() : now_ms_ + static_cast<std::uint64_t>(timeout_ms);
+  if (!watcher_.has_own_loop() && !open_own_loop(false).text.empty()) return;
   while (!destroyed_ && !serve_once(wait_ms(deadline_ms)) && now_ms_ < deadline_ms) {
   }
+}
+
+// In a context that announces its descriptors, or whose driver is exchanged: everything has to be watched anew.
+Error Context::open_own_loop(bool pollable_driver) {
+  if (Error error = watcher_.open_own_loop(pollable_driver); !error.text.empty()) return error;
+  bool watched = true;
+  for (const auto& acceptor : acceptors_) watched = acceptor->restart(watcher_) && watched;
+  const auto restart_all = [&](const ConnectionList& list) {
+    for (Connection* connection = list.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
+      watched = connection->restart(watcher_) && watched;
+    }
+  };
+  restart_all(http_connections_);
+  for (const Protocol& protocol : protocols_) restart_all(protocol);
+  return watched ? Error{} : Error{"not everything can be watched", errno};
+}
+
+Result<int> Context::poll_descriptor() {
+  if (watcher_.own_loop_fd() < 0 || !watcher_.is_woken()) {
+    if (Error error = open_own_loop(true); !error.text.empty()) return error;
+    set_wake_time();
+  }
+  return watcher_.own_loop_fd();
+}
+
+int Context::idle_ms() {
+  now_ms_ = monotonic_ms();
+  return wait_ms(std::numeric_limits<std::uint64_t>::max());
+}
+
+Context::DescriptorStatus Context::service_descriptor(int fd) {
+  const Round round(*this);
+  const bool is_internal = fd >= 0 && fd == watcher_.internal_fd();
+  const auto index = static_cast<std::size_t>(fd);
+  Pollable* const pollable = fd >= 0 && index < descriptors_.size() ? descriptors_[index] : nullptr;
+  if (!is_internal && pollable == nullptr) return DescriptorStatus::kServed;
+
+  if (is_internal) {
+    watcher_.serve_internal();
+  } else {
+    pollable->on_ready(kReadable | kWritable);
+  }
+  serve_timers_and_work();
+  if (is_internal) return DescriptorStatus::kServed;
+  for (const auto& acceptor : acceptors_) {
+    if (acceptor.get() != pollable) continue;
+    return acceptor->failed() ? DescriptorStatus::kAcceptFailed : DescriptorStatus::kServed;
+  }
+  return pollable->fd() < 0 ? DescriptorStatus::kClosed : DescriptorStatus::kServed;
 }
 
 // How long to wait at most: until the deadline, the next timer, or not at all when there is something to do.
@@ -86,7 +144,10 @@ int Context::wait_ms(std::uint64_t deadline_ms) {
                        : deadline_ms > now_ms_                                  ? deadline_ms - now_ms_
                                                                                 : 0;
   const std::int64_t idle_ms = timers_.idle_ms();
-  if (idle_ms >= 0) wait = std::min(wait, static_cast<std::uint64_t>(idle_ms));
+  if (idle_ms >= 0) {
+    const std::uint64_t due_ms = timers_.now_ms() + static_cast<std::uint64_t>(idle_ms);
+    wait = std::min(wait, due_ms > now_ms_ ? due_ms - now_ms_ : 0);
+  }
   if (wait == std::numeric_limits<std::uint64_t>::max()) return -1;
   return static_cast<int>(std::min<std::uint64_t>(wait, std::numeric_limits<int>::max()));
 }
@@ -94,31 +155,47 @@ int Context::wait_ms(std::uint64_t deadline_ms) {
 // Returns whether something was done, or the wait was interrupted.
 bool Context::serve_once(int timeout_ms) {
   const Round round(*this);
-  bool served = serve_ready(timeout_ms);
-  if (destroyed_) return true;
-  now_ms_ = monotonic_ms();
-  served = timers_.advance(now_ms_) > 0 || served;
-  flush_connections();
-  return do_deferred_work() || served;
+  const bool served = watcher_.serve(timeout_ms);
+  return serve_timers_and_work() || served;
 }
 
-bool Context::serve_ready(int timeout_ms) {
-  std::array<Ready, kEventsPerWait> ready;
-  for (;;) {
-    const int count = driver_->wait(ready, timeout_ms);
-    for (int i = 0; i < count && !destroyed_; ++i) {
-      const Ready& event = ready[static_cast<std::size_t>(i)];
-      event.pollable->on_ready(event.events);
-    }
-    // Once more only if there may be others that had no room.
-    if (count < static_cast<int>(ready.size()) || destroyed_) return count != 0;
-    timeout_ms = 0;
-  }
+bool Context::serve_timers_and_work() {
+  if (destroyed_) return true;
+  now_ms_ = monotonic_ms();
+  const bool timed_out = timers_.advance(now_ms_) > 0;
+  flush_connections();
+  return do_deferred_work() || timed_out;
+}
+
+// Another loop has to know when the context has something to do of its own accord.
+void Context::set_wake_time() {
+  if (!watcher_.is_woken() || destroyed_) return;
+  if (!with_work_.empty() || !to_flush_.empty()) return watcher_.wake_at(0);
+  const std::int64_t idle_ms = timers_.idle_ms();
+  if (idle_ms >= 0) watcher_.wake_at(timers_.now_ms() + static_cast<std::uint64_t>(idle_ms));
+}
+
+void Context::schedule(Timer& timer, std::uint64_t timeout_ms) {
+  // Not the time of the round: it is long ago when an outer loop calls.
+  timers_.schedule(timer, monotonic_ms() + timeout_ms);
+  if (depth_ == 0) set_wake_time();
+}
+
+void Context::register_descriptor(Pollable& pollable) {
+  const auto index = static_cast<std::size_t>(pollable.fd());
+  if (index >= descriptors_.size()) descriptors_.resize(std::max(index + 1, descriptors_.size() * 2));
+  descriptors_[index] = &pollable;
+}
+
+void Context::forget_descriptor(const Pollable& pollable) {
+  const auto index = static_cast<std::size_t>(pollable.fd());
+  if (index < descriptors_.size()) descriptors_[index] = nullptr;
 }
 
 void Context::end_round() {
   flush_connections();
   free_closed();
+  set_wake_time();
 }
 
 void Context::flush_connections() {
@@ -164,6 +241,7 @@ void Context::work_later(Connection& connection) {
   if (connection.has_work_) return;
   with_work_.push_back(&connection);
   connection.has_work_ = true;
+  if (depth_ == 0) set_wake_time();
 }
 
 void Context::free_later(Connection& connection) { closed_.push_back(&connection); }
@@ -233,6 +311,7 @@ void Context::destroy() {
   };
   destroy_all(http_connections_);
   for (Protocol& protocol : protocols_) destroy_all(protocol);
+  watcher_.close();
 }
 
 }  // namespace websockets

@@ -18,6 +18,7 @@
 #include "server/context_handler.h"
 #include "server/options.h"
 #include "server/output_queue.h"
+#include "server/watcher.h"
 
 namespace websockets {
 
@@ -38,6 +39,15 @@ class Context {
   // Serves what is outstanding. 0: does not wait; above: waits at most so long, and returns as soon as something was
   // served; below: waits without end. A signal ends the wait. May be called from within a callback.
   void service(int timeout_ms);
+
+  // Serves one descriptor that was announced to an outer loop, or any other of this context. Never waits.
+  enum class DescriptorStatus : std::uint8_t { kServed, kClosed, kAcceptFailed };
+  DescriptorStatus service_descriptor(int fd);
+
+  // A descriptor that is readable while service(0) has something to do; Error: this system has none.
+  Result<int> poll_descriptor();
+  // For how long service() may be left uncalled when that descriptor is not readable, in milliseconds; -1: without end.
+  int idle_ms();
 
   // Gives `data` to every open connection of the list that was open when the call began, as its mode says. `data` must
   // stay valid whatever the callbacks do.
@@ -77,19 +87,25 @@ class Context {
   friend class Acceptor;
 
   Context(const ContextOptions& options, ContextHandler& handler);
+  Error open();
   Error listen();
   void adopt(UniqueFd fd, const PeerAddress& peer);
   // `offered` is the client's list; nullptr: it has none.
   Protocol* choose_protocol(const std::string* offered, std::string_view& why_not);
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
-  bool serve_ready(int timeout_ms);
+  Error open_own_loop(bool pollable_driver);
+  bool serve_timers_and_work();
+  void set_wake_time();
   void end_round();
   void flush_connections();
   bool do_deferred_work();
   void free_closed();
 
-  // For connections.
+  // For connections and acceptors.
+  void schedule(Timer& timer, std::uint64_t timeout_ms);
+  void register_descriptor(Pollable& pollable);
+  void forget_descriptor(const Pollable& pollable);
   void flush_later(Connection& connection);
   void work_later(Connection& connection);
   void free_later(Connection& connection);
@@ -101,7 +117,8 @@ class Context {
 
   ContextOptions options_;
   ContextHandler& handler_;
-  std::unique_ptr<Driver> driver_;
+  Watcher watcher_;
+  std::vector<Pollable*> descriptors_;  // by number
   std::uint64_t now_ms_;
   TimerWheel timers_;
   OutputPool output_pool_;

@@ -17,6 +17,7 @@ class EpollDriver final : public Driver {
   void modify(Pollable& pollable, unsigned interest) override;
   void remove(Pollable& pollable) override;
   int wait(std::span<Ready> ready, int timeout_ms) override;
+  int fd() const override { return epoll_.get(); }
 
  private:
   UniqueFd epoll_;

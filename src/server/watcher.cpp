@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "server/watcher.h"
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace websockets {
+namespace {
+
+constexpr std::size_t kEventsPerWait = 512;
+
+Error system_error(const char* what) {
+  const int code = errno;
+  return {std::string(what).append(": ").append(std::generic_category().message(code)), code};
+}
+
+bool change_in(Driver& driver, Pollable& pollable, unsigned from, unsigned to) {
+  if (from == to) return true;
+  if (from == 0) return driver.add(pollable, to);
+  // A hang-up is reported whether or not it is asked for, so what wants nothing must not be watched.
+  if (to == 0) {
+    driver.remove(pollable);
+  } else {
+    driver.modify(pollable, to);
+  }
+  return true;
+}
+
+}  // namespace
+
+Error Watcher::open() {
+  if (observer_ == nullptr) return open_own_loop(false);
+  internal_ = make_driver("");
+  if (internal_ == nullptr || internal_->fd() < 0) {
+    return {"on_add_fd needs a kind of descriptor that this system does not have", ENOTSUP};
+  }
+  internal_pollable_ = std::make_unique<Internal>(
+      internal_->fd(), [](Watcher& watcher) { watcher.serve_internal(); }, *this);
+  if (Error error = open_wake_timer(*internal_); !error.text.empty()) return error;
+  announced_ = true;
+  observer_->on_add_fd(internal_->fd());
+  return {};
+}
+
+void Watcher::close() {
+  if (std::exchange(closed_, true)) return;
+  if (announced_) observer_->on_del_fd(internal_->fd());
+}
+
+Error Watcher::open_wake_timer(Driver& driver) {
+  if (is_woken()) return {};
+  if (!wake_timer_.open()) return system_error("no timer descriptor");
+  wake_pollable_ = std::make_unique<Internal>(
+      wake_timer_.fd(), [](Watcher& watcher) { watcher.wake_timer_.reset(); }, *this);
+  return driver.add(*wake_pollable_, kReadable) ? Error{} : system_error("the timer cannot be watched");
+}
+
+Error Watcher::open_own_loop(bool pollable_driver) {
+  std::unique_ptr<Driver> loop = make_driver(pollable_driver ? "" : driver_name_);
+  if (loop == nullptr) return {"no event driver '" + driver_name_ + "' to be had", ENOTSUP};
+  if (pollable_driver) {
+    if (loop->fd() < 0) return {"this system has no descriptor that stands for others", ENOTSUP};
+    if (Error error = open_wake_timer(*loop); !error.text.empty()) return error;
+  }
+  loop_ = std::move(loop);
+  if (internal_ != nullptr && !loop_->add(*internal_pollable_, kReadable)) return system_error("no watch");
+  return {};
+}
+
+bool Watcher::watch_in_own_loop(Pollable& pollable, unsigned interest) {
+  return change_in(*loop_, pollable, 0, observer_ == nullptr ? interest : interest & kReadable);
+}
+
+bool Watcher::change(Pollable& pollable, unsigned from, unsigned to) {
+  if (observer_ == nullptr) return change_in(*loop_, pollable, from, to);
+  bool changed = change_in(*internal_, pollable, from & kWritable, to & kWritable);
+  if (loop_ != nullptr) changed = change_in(*loop_, pollable, from & kReadable, to & kReadable) && changed;
+  if (((from ^ to) & kReadable) == 0) return changed;
+  if ((to & kReadable) != 0) {
+    observer_->on_add_fd(pollable.fd());
+  } else {
+    observer_->on_del_fd(pollable.fd());
+  }
+  return changed;
+}
+
+bool Watcher::serve(int timeout_ms) { return dispatch(*loop_, timeout_ms); }
+
+void Watcher::serve_internal() { dispatch(*internal_, 0); }
+
+bool Watcher::dispatch(Driver& driver, int timeout_ms) {
+  std::array<Ready, kEventsPerWait> ready;
+  for (;;) {
+    const int count = driver.wait(ready, timeout_ms);
+    for (int i = 0; i < count && !closed_; ++i) {
+      const Ready& event = ready[static_cast<std::size_t>(i)];
+      event.pollable->on_ready(event.events);
+    }
+    // Once more only if there may be others that had no room.
+    if (count < static_cast<int>(ready.size()) || closed_) return count != 0;
+    timeout_ms = 0;
+  }
+}
+
+}  // namespace websockets

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/driver.h"
+#include "net/result.h"
+#include "net/wake_timer.h"
+
+namespace websockets {
+
+// Told which descriptors an outer loop shall watch for reading. The calls may do anything, as those of ContextHandler.
+class DescriptorObserver {
+ public:
+  virtual void on_add_fd(int fd) = 0;
+  virtual void on_del_fd(int fd) = 0;
+
+ protected:
+  ~DescriptorObserver() = default;
+};
+
+// Who watches the descriptors of a context:
+// - its own loop, whose driver may itself be one descriptor for somebody else's loop (pollfd); and/or
+// - an outer loop, to which each descriptor is announced. It watches for reading only: what waits to be written, and
+// the
+//   timers, make one internal descriptor readable.
+class Watcher {
+ public:
+  // `observer` null: nothing is announced. `driver` as for make_driver(), for the own loop.
+  Watcher(DescriptorObserver* observer, std::string driver) : observer_(observer), driver_name_(std::move(driver)) {}
+
+  // Makes what is needed from the beginning, and announces the internal descriptor. Error: why not.
+  Error open();
+  // Announces the end of the internal descriptor. Nothing is watched any more.
+  void close();
+
+  // Changes what is watched for. False with errno set: the system is short of memory or of watches. Calls the observer
+  // last.
+  bool change(Pollable& pollable, unsigned from, unsigned to);
+
+  // Waits in the own loop, and calls on_ready() of everything that is ready. False: nothing was, and no signal came.
+  bool serve(int timeout_ms);
+  // Calls on_ready() of what makes the internal descriptor readable. Never waits.
+  void serve_internal();
+  int internal_fd() const { return internal_ == nullptr ? -1 : internal_->fd(); }
+
+  // Whether the own loop is there; when announcing, it is made when it is first asked for. After open_own_loop(), every
+  // watched descriptor has to be given to watch_in_own_loop().
+  bool has_own_loop() const { return loop_ != nullptr; }
+  // `pollable_driver`: it has to have a descriptor of its own.
+  Error open_own_loop(bool pollable_driver);
+  bool watch_in_own_loop(Pollable& pollable, unsigned interest);
+  // The own loop as a descriptor; -1: it is not one.
+  int own_loop_fd() const { return loop_ == nullptr ? -1 : loop_->fd(); }
+
+  // Lets the context wake when another loop waits for it. Does nothing while its own loop alone does.
+  bool is_woken() const { return wake_timer_.fd() >= 0; }
+  void wake_at(std::uint64_t time_ms) { wake_timer_.wake_at(time_ms); }
+
+ private:
+  // A descriptor of the library's own.
+  class Internal final : public Pollable {
+   public:
+    Internal(int fd, void (*serve)(Watcher&), Watcher& watcher) : Pollable(fd), serve_(serve), watcher_(watcher) {}
+    void on_ready(unsigned) override { serve_(watcher_); }
+
+   private:
+    void (*serve_)(Watcher&);
+    Watcher& watcher_;
+  };
+
+  Error open_wake_timer(Driver& driver);
+  bool dispatch(Driver& driver, int timeout_ms);
+
+  DescriptorObserver* observer_;
+  std::string driver_name_;
+  std::unique_ptr<Driver> loop_;      // watches everything for reading; without an observer for writing, too
+  std::unique_ptr<Driver> internal_;  // with an observer: watches for writing
+  WakeTimer wake_timer_;
+  std::unique_ptr<Internal> wake_pollable_;
+  std::unique_ptr<Internal> internal_pollable_;
+  bool announced_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace websockets

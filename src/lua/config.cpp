@@ -99,7 +99,9 @@ void read_protocols(lua_State* L, int config, int callbacks, ContextOptions& opt
     if (!is_token({name, size})) raise_option_error(L, "protocols", "names that are tokens (RFC 7230 3.2.6)");
     lua_insert(L, -2);
     if (!lua_isfunction(L, -1)) {
-      raise_option_error(L, lua_pushfstring(L, "protocols.%s", name), "a function");
+      const char* option = lua_pushfstring(L, "protocols.%s", name);
+      lua_pushvalue(L, -2);
+      raise_option_error(L, option, "a function");
     }
     lua_rawseti(L, callbacks, LuaContext::kFirstProtocol + static_cast<int>(options.protocols.size()));
     guarded(L, [&] { options.protocols.emplace_back(name, size); });

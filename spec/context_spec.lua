@@ -1,0 +1,269 @@
+-- SPDX-License-Identifier: MIT
+local client = require 'spec.support.client'
+local loop = require 'spec.support.loop'
+local socket = require 'socket'
+local websockets = require 'websockets'
+
+local prefix = 'websocket could not create context: '
+
+local function can_listen(host)
+  local server = socket.bind(host, 0)
+  if server then server:close() end
+  return server ~= nil
+end
+
+local function refuses(host, port)
+  local sock = host:find(':', 1, true) and socket.tcp6() or socket.tcp4()
+  local connected = sock:connect(host, port)
+  sock:close()
+  return not connected
+end
+
+describe('context', function()
+  require('spec.support.leaks').check_each(before_each, after_each)
+
+  local function nothing() end
+
+  local function config_with(name, value)
+    local config = { protocols = { p = nothing } }
+    config[name] = value
+    return config
+  end
+
+  local function expect_error(config, ...)
+    local ok, message = pcall(websockets.context, config)
+    assert.is_false(ok)
+    assert.equal(prefix, message:sub(1, #prefix))
+    for _, part in ipairs { ... } do
+      assert.is_truthy(message:find(part, 1, true), message .. ' lacks ' .. part)
+    end
+  end
+
+  local nan = 0 / 0
+  local sizes = { 0, -1, 1.5, 'x', math.huge, nan, true }
+  local seconds = { 0, -1, 'x', math.huge, nan, true }
+  local bad_values = {
+    port = { -1, 65536, 1.5, 'x', '', '70000', nan, true, {} },
+    interf = { 1, true, {} },
+    on_http = { 1, 'x', true, {} },
+    on_error = { 1, 'x', true, {} },
+    default_protocol = { 'q', 7, {} },
+    utf8_check = { 'yes', 0, {} },
+    max_message_size = sizes,
+    max_backpressure = sizes,
+    max_header_size = sizes,
+    handshake_timeout = seconds,
+    close_timeout = seconds,
+    options = { -1, 1.5, 256, 'x', true, {} },
+    protocols = { 'x', 1, true },
+  }
+
+  for name, values in pairs(bad_values) do
+    it('names the option and the value when it is bad: ' .. name, function()
+      for _, value in ipairs(values) do
+        local shown = type(value) == 'table' and 'table' or tostring(value)
+        if value ~= value then shown = 'nan' end
+        expect_error(config_with(name, value), "'" .. name .. "'", shown)
+      end
+    end)
+  end
+
+  it('wants a table', function()
+    for _, value in ipairs { 1, 'x', true, nothing } do
+      assert.has_error(function() websockets.context(value) end)
+    end
+    assert.has_error(function() websockets.context() end)
+  end)
+
+  it('wants protocols', function()
+    expect_error({}, "'protocols'")
+    expect_error({ protocols = {} }, "'protocols'")
+  end)
+
+  it('wants tokens as the names of protocols', function()
+    for _, name in ipairs { '', 'a b', 'a,b', 'ä', 'a/b', 'a\0b', 'a\n' } do
+      expect_error({ protocols = { [name] = nothing } }, "'protocols'")
+    end
+    expect_error({ protocols = { nothing } }, "'protocols'", '1')
+    expect_error({ protocols = { [true] = nothing } }, "'protocols'", 'true')
+  end)
+
+  it('wants functions as protocols', function()
+    for _, value in ipairs { 1, 'x', true, {} } do
+      expect_error({ protocols = { chat = value } }, 'chat', type(value) == 'table' and 'table' or tostring(value))
+    end
+  end)
+
+  it('takes any number of protocols, with every character of a token', function()
+    local protocols, offered = { ["!#$%&'*+-.^_`|~09azAZ"] = nothing }, nil
+    for i = 1, 300 do
+      protocols['protocol' .. i] = function() offered = i end
+    end
+    local ctx, port = loop.context { protocols = protocols }
+    client.open(ctx, port, 'protocol217')
+    assert.equal(217, offered)
+    client.open(ctx, port, "!#$%&'*+-.^_`|~09azAZ")
+  end)
+
+  it('tells why when the port is in use', function()
+    local _, port = loop.context { protocols = { p = nothing } }
+    expect_error(config_with('port', port), 'in use', tostring(port))
+  end)
+
+  it('can have the port of a destroyed context, clients or not', function()
+    local ctx, port = loop.context { protocols = { p = nothing } }
+    local c = client.open(ctx, port, 'p')
+    ctx:destroy()
+    c:expect_close(1001)
+    local again = loop.context { port = port, protocols = { p = nothing } }
+    client.open(again, port, 'p')
+  end)
+
+  it('takes the port as a string', function()
+    local port = loop.free_port()
+    local ctx = loop.context { port = tostring(port), protocols = { p = nothing } }
+    client.open(ctx, port, 'p')
+  end)
+
+  for _, port in ipairs { 0, 'none' } do
+    it('without a port listens on nothing: ' .. port, function()
+      local ctx = websockets.context { port = port ~= 'none' and port or nil, protocols = { p = nothing } }
+      assert.equal(0, ctx:service(0))
+      assert.equal(0, ctx:service(1))
+      assert.equal(0, ctx:broadcast('p', 'x'))
+      ctx:destroy()
+    end)
+  end
+
+  it('listens on all addresses', function()
+    local ctx, port = loop.context { protocols = { p = nothing } }
+    client.open(ctx, port, { protocol = 'p' })
+    client.open(ctx, port, { protocol = 'p', host = '127.0.0.2' })
+    if can_listen '::1' then client.open(ctx, port, { protocol = 'p', host = '::1' }) end
+  end)
+
+  it('listens on an interface', function()
+    local ctx, port = loop.context { interf = 'lo', protocols = { p = nothing } }
+    client.open(ctx, port, { protocol = 'p' })
+    assert.is_true(refuses('127.0.0.2', port))
+    if can_listen '::1' then client.open(ctx, port, { protocol = 'p', host = '::1' }) end
+  end)
+
+  it('listens on a literal IPv4 address', function()
+    local ctx, port = loop.context { interf = '127.0.0.2', protocols = { p = nothing } }
+    client.open(ctx, port, { protocol = 'p', host = '127.0.0.2' })
+    assert.is_true(refuses('127.0.0.1', port))
+  end)
+
+  if can_listen '::1' then
+    it('listens on a literal IPv6 address', function()
+      local ctx, port = loop.context { interf = '::1', protocols = { p = nothing } }
+      client.open(ctx, port, { protocol = 'p', host = '::1' })
+      assert.is_true(refuses('127.0.0.1', port))
+    end)
+  end
+
+  it('refuses an interface that there is not', function()
+    for _, name in ipairs { 'nosuch0', '300.1.1.1', '203.0.113.1', '::1::', 'localhost' } do
+      expect_error({ port = loop.free_port(), interf = name, protocols = { p = nothing } }, name)
+    end
+  end)
+
+  it('opens descriptors that a child process does not get', function()
+    local leaks = require 'spec.support.leaks'
+    local before = leaks.descriptors()
+    local ctx, port = loop.context { protocols = { p = nothing } }
+    local c = client.open(ctx, port, 'p')
+    local own, count = c.sock:getfd(), 0
+    for fd, flags in pairs(leaks.descriptors()) do
+      if not before[fd] and fd ~= own then
+        count = count + 1
+        assert.equal(1, math.floor(flags / 524288) % 2, 'O_CLOEXEC of ' .. fd) -- 02000000
+      end
+    end
+    assert.is_true(count >= 2)
+  end)
+
+  it('is independent of others', function()
+    local function echo(answer)
+      return function(ws)
+        ws:on_receive(function(_, data) ws:write(answer .. data) end)
+      end
+    end
+    local one, one_port = loop.context { protocols = { p = echo 'one ' } }
+    local two, two_port = loop.context { protocols = { p = echo 'two ' } }
+    local both = { one, two }
+    local a, b = client.open(both, one_port, 'p'), client.open(both, two_port, 'p')
+    a:text 'x'
+    b:text 'y'
+    a:expect_text 'one x'
+    b:expect_text 'two y'
+    one:broadcast('p', 'all')
+    a:expect_text 'all'
+    b:expect_nothing()
+    one:destroy()
+    a:expect_close(1001)
+    b:text 'z'
+    b:expect_text 'two z'
+  end)
+
+  it('can be made, used and destroyed by a callback of another', function()
+    local other, other_port, greeted
+    local ctx, port = loop.context { protocols = { p = function()
+      other, other_port = loop.context { protocols = { q = function() greeted = true end } }
+    end } }
+    local c = client.open(ctx, port, 'p')
+    local d = client.open({ ctx, other }, other_port, 'q')
+    assert.is_true(greeted)
+    other:destroy()
+    d:expect_close(1001)
+    other = nil
+    c:expect_nothing()
+  end)
+
+  it('tells the name of the host', function()
+    local ctx = loop.context { protocols = { p = nothing } }
+    local pipe = io.popen 'uname -n'
+    assert.equal(pipe:read '*l', ctx:canonical_hostname())
+    pipe:close()
+  end)
+
+  it('does not tell the name of the host when it shall not', function()
+    local ctx = loop.context { options = websockets.SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME,
+      protocols = { p = nothing } }
+    assert.equal('unknown', ctx:canonical_hostname())
+  end)
+
+  it('ignores the option to defeat masks', function()
+    local ctx, port = loop.context { options = websockets.SERVER_OPTIONS_DEFEAT_CLIENT_MASK,
+      protocols = { p = nothing } }
+    client.open(ctx, port, 'p'):expect_nothing()
+  end)
+
+  it('is shown with its address and state', function()
+    local ctx = loop.context { protocols = { p = nothing } }
+    assert.matches('^context: 0x%x+', tostring(ctx))
+    local open = tostring(ctx)
+    ctx:destroy()
+    assert.matches('^context: 0x%x+', tostring(ctx))
+    assert.not_equal(open, tostring(ctx))
+  end)
+
+  it('is a userdata that can be the key of a table', function()
+    local ctx, other = loop.context { protocols = { p = nothing } }, loop.context { protocols = { p = nothing } }
+    assert.equal('userdata', type(ctx))
+    local names = { [ctx] = 'one', [other] = 'two' }
+    assert.equal('one', names[ctx])
+    assert.equal('two', names[other])
+  end)
+
+  it('checks what its methods are called on', function()
+    local ctx = loop.context { protocols = { p = nothing } }
+    for _, name in ipairs { 'service', 'broadcast', 'canonical_hostname', 'destroy' } do
+      for _, value in ipairs { 1, 'x', {}, io.stdout } do
+        assert.has_error(function() ctx[name](value) end)
+      end
+      assert.has_error(function() ctx[name]() end)
+    end
+  end)
+end)

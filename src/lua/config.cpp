@@ -126,10 +126,44 @@ void read_listener(lua_State* L, int config, ContextOptions& options) {
   read_string(L, config, "interf", options.interface);
 }
 
+void read_certificate(lua_State* L, int config, CertificateFiles& files) {
+  read_string(L, config, "ssl_cert_filepath", files.certificate);
+  read_string(L, config, "ssl_cert_path", files.certificate);
+  read_string(L, config, "ssl_private_key_filepath", files.private_key);
+  read_string(L, config, "ssl_private_key_path", files.private_key);
+  if (files.certificate.empty() != files.private_key.empty()) {
+    raise_create_error(L, "ssl_cert_path and ssl_private_key_path need each other");
+  }
+}
+
+void read_tls(lua_State* L, int config, TlsOptions& tls) {
+  read_certificate(L, config, tls.files);
+  read_string(L, config, "ssl_ca_filepath", tls.ca);
+  read_string(L, config, "ssl_ca_path", tls.ca);
+  if (!get(L, config, "ssl_names")) return;
+  if (!lua_istable(L, -1)) raise_option_error(L, "ssl_names", "a table of tables");
+  if (!tls.enabled()) raise_create_error(L, "ssl_names needs ssl_cert_path and ssl_private_key_path");
+  const int names = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, names) != 0; lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) raise_create_error(L, "the keys of option 'ssl_names' are not all names");
+    if (!lua_istable(L, -1)) raise_option_error(L, lua_pushfstring(L, "ssl_names.%s", lua_tostring(L, -2)), "a table");
+    guarded(L, [&] { tls.names.emplace_back(lua_tostring(L, -2), CertificateFiles()); });
+    read_certificate(L, lua_gettop(L), tls.names.back().second);
+    if (tls.names.back().second.certificate.empty()) raise_create_error(L, "a name in ssl_names has no ssl_cert_path");
+  }
+  lua_pop(L, 1);
+}
+
+void require_client_certificate(lua_State* L, TlsOptions& tls, bool required) {
+  tls.requires_client_certificate = required;
+  if (required && (!tls.enabled() || tls.ca.empty())) {
+    raise_create_error(L, "to require client certificates takes ssl_cert_path, ssl_private_key_path and ssl_ca_path");
+  }
+}
+
 // An option that promises security must not be passed over.
 void refuse_missing(lua_State* L, int config) {
-  for (const char* name : {"ssl_cert_path", "ssl_private_key_path", "ssl_ca_path", "ssl_cert_filepath",
-                           "ssl_private_key_filepath", "ssl_ca_filepath", "uid", "gid", "listen"}) {
+  for (const char* name : {"uid", "gid", "listen"}) {
     if (get(L, config, name)) {
       raise_create_error(L, lua_pushfstring(L, "option '%s' is not supported by this version", name));
     }
@@ -143,6 +177,7 @@ void raise_create_error(lua_State* L, const char* why) { raise(L, "websocket cou
 void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   ContextOptions& options = context.options;
   refuse_missing(L, config);
+  read_tls(L, config, options.tls);
   read_listener(L, config, options);
   read_protocols(L, config, callbacks, options);
   read_function(L, config, "on_http", callbacks, LuaContext::kOnHttp);
@@ -159,7 +194,7 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
 
   if (get(L, config, "options")) {
     const auto mask = static_cast<unsigned>(take_integer(L, "options", 0, 255, "a sum of SERVER_OPTION constants"));
-    if ((mask & 2U) != 0) raise_create_error(L, "client certificates are not supported by this version");
+    require_client_certificate(L, options.tls, (mask & 2U) != 0);
     context.skips_canonical_name = (mask & 4U) != 0;
   }
   const char* driver = std::getenv("WEBSOCKETS_DRIVER");

@@ -81,6 +81,21 @@ int batch(lua_State* L) {
   return lua_error(L);
 }
 
+int reload_certificates(lua_State* L) {
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  std::array<char, 512> why{};
+  guarded(L, [&] { context.context().reload_certificates().text.copy(why.data(), why.size() - 1); });
+  if (why.front() == '\0') {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, why.data());
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
 // Also the finalizer; a context that never came to be has nothing to destroy.
 int destroy(lua_State* L) {
   const ContextUserdata& userdata = check_userdata(L);
@@ -112,8 +127,13 @@ int to_string(lua_State* L) {
 }
 
 constexpr luaL_Reg kMethods[] = {
-    {"service", service}, {"broadcast", broadcast}, {"canonical_hostname", canonical_hostname},
-    {"batch", batch},     {"destroy", destroy},     {nullptr, nullptr},
+    {"service", service},
+    {"broadcast", broadcast},
+    {"canonical_hostname", canonical_hostname},
+    {"batch", batch},
+    {"reload_certificates", reload_certificates},
+    {"destroy", destroy},
+    {nullptr, nullptr},
 };
 
 constexpr luaL_Reg kMetamethods[] = {

@@ -84,6 +84,7 @@ ssize_t sendfile_without_signal(int socket, int file, off_t offset, std::size_t 
 }  // namespace
 
 IoResult Stream::receive(std::span<std::uint8_t> into) {
+  if (tls_ != nullptr) return receive_tls(into);
   ssize_t count = retry_interrupted([&] { return ::recv(fd_.get(), into.data(), into.size(), 0); });
   if (count > 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
   if (count == 0) return {IoStatus::kEnd, 0};
@@ -91,6 +92,7 @@ IoResult Stream::receive(std::span<std::uint8_t> into) {
 }
 
 IoResult Stream::send(std::span<const iovec> parts) {
+  if (tls_ != nullptr) return send_parts_tls(parts);
   ssize_t count = retry_interrupted([&] {
     if (parts.size() == 1) return ::send(fd_.get(), parts[0].iov_base, parts[0].iov_len, kSendFlags);
     msghdr message{};
@@ -102,22 +104,27 @@ IoResult Stream::send(std::span<const iovec> parts) {
   return failure();
 }
 
-IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
-#ifdef WEBSOCKETS_HAVE_SENDFILE
-  const ssize_t sent = sendfile_without_signal(fd_.get(), file, offset, count);
-  if (sent > 0) return {IoStatus::kDone, static_cast<std::size_t>(sent)};
-  if (sent == 0) return {IoStatus::kEnd, 0};
-  return failure();
-#else
+// For TLS, and where the system cannot send from a file itself.
+IoResult Stream::send_block_of_file(int file, off_t offset, std::size_t count) {
   std::array<std::uint8_t, 16384> block;
-  ssize_t got = retry_interrupted([&] { return ::pread(file, block.data(), std::min(count, block.size()), offset); });
+  const ssize_t got =
+      retry_interrupted([&] { return ::pread(file, block.data(), std::min(count, block.size()), offset); });
   if (got == 0) return {IoStatus::kEnd, 0};
   if (got < 0) return {IoStatus::kFailed, 0};
-  iovec part{block.data(), static_cast<std::size_t>(got)};
+  const iovec part{block.data(), static_cast<std::size_t>(got)};
   return send({&part, 1});
-#endif
 }
 
-void Stream::shutdown_send() { ::shutdown(fd_.get(), SHUT_WR); }
+IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
+#ifdef WEBSOCKETS_HAVE_SENDFILE
+  if (tls_ == nullptr) {
+    const ssize_t sent = sendfile_without_signal(fd_.get(), file, offset, count);
+    if (sent > 0) return {IoStatus::kDone, static_cast<std::size_t>(sent)};
+    if (sent == 0) return {IoStatus::kEnd, 0};
+    return failure();
+  }
+#endif
+  return send_block_of_file(file, offset, count);
+}
 
 }  // namespace websockets

@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
+#include "net/tls.h"
 #include "net/unique_fd.h"
 
 namespace websockets {
@@ -24,22 +26,45 @@ struct IoResult {
   std::size_t bytes;
 };
 
-// A connected, non-blocking byte stream. No call blocks, raises SIGPIPE, or fails for EINTR. Owns the descriptor.
+// A connected, non-blocking byte stream, over TLS or not. No call blocks, raises SIGPIPE, or fails for EINTR. Owns the
+// descriptor.
 class Stream {
  public:
-  explicit Stream(UniqueFd fd) : fd_(static_cast<UniqueFd&&>(fd)) {}
+  // `tls` null: none. Its handshake takes place within the calls of receive().
+  explicit Stream(UniqueFd fd, SslSession tls = nullptr) : fd_(std::move(fd)), tls_(std::move(tls)) {}
 
   int fd() const { return fd_.get(); }
+  bool is_tls() const { return tls_ != nullptr; }
   IoResult receive(std::span<std::uint8_t> into);
   IoResult send(std::span<const iovec> parts);
   // Sends from a regular file; `offset` is not moved. kEnd: the file is shorter than that.
   IoResult send_file(int file, off_t offset, std::size_t count);
   // Tells the peer that no more will be sent; receiving goes on.
   void shutdown_send();
-  void close() { fd_.reset(); }
+  // With a last word where TLS has one.
+  void close();
+  // Only gives the descriptor back: the connection lives on in another process.
+  void abandon();
+
+  // TLS: input was taken from the kernel already, which a driver will not report.
+  bool has_buffered_input() const;
+  // TLS: receive() cannot go on before the descriptor is writable.
+  bool wants_write() const { return wants_write_; }
+  // A peer on a TLS connection that has sent something else than a TLS handshake: it is spoken to without TLS from
+  // here. Before the first receive().
+  bool fell_back_from_tls();
 
  private:
+  IoResult receive_tls(std::span<std::uint8_t> into);
+  IoResult send_tls(std::span<const std::uint8_t> bytes);
+  IoResult send_parts_tls(std::span<const iovec> parts);
+  IoResult tls_failure(int result);
+  IoResult send_block_of_file(int file, off_t offset, std::size_t count);
+
   UniqueFd fd_;
+  SslSession tls_;
+  bool wants_write_ = false;
+  bool is_broken_ = false;  // TLS: nothing more may be sent
 };
 
 }  // namespace websockets

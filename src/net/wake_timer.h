@@ -16,7 +16,8 @@ class WakeTimer {
   bool open();
   int fd() const { return fd_.get(); }
 
-  // Readable from `time_ms` (of monotonic_ms()) on; 0: at once. A system call only when that is earlier than what it was set to.
+  // Readable from `time_ms` (of monotonic_ms()) on; 0: at once. A system call only when that is earlier than what it
+  // was set to.
   void wake_at(std::uint64_t time_ms);
   // Not readable any more, until the next wake_at().
   void reset();

@@ -19,10 +19,10 @@ constexpr std::size_t kAnswerBytes = 64U << 10U;
 
 }  // namespace
 
-Connection::Connection(Context& context, UniqueFd fd, const PeerAddress& peer)
-    : Pollable(fd.get()),
+Connection::Connection(Context& context, Stream stream, const PeerAddress& peer)
+    : Pollable(stream.fd()),
       context_(context),
-      stream_(std::move(fd)),
+      stream_(std::move(stream)),
       exchange_(std::make_unique<HttpExchange>(context.options_.request_limits)),
       peer_(peer) {}
 
@@ -58,7 +58,7 @@ void Connection::on_ready(unsigned events) {
   if (state_ == State::kClosed) return;
   try {
     if ((events & kWritable) != 0U) flush();
-    if ((events & (kReadable | kHangup)) != 0U) receive();
+    if ((events & (kReadable | kHangup)) != 0U || stream_.wants_write()) receive();
   } catch (const std::bad_alloc&) {
     busy_ = false;
     terminate();
@@ -67,17 +67,21 @@ void Connection::on_ready(unsigned events) {
 
 void Connection::receive() {
   if (busy_) paused_ = true;  // a callback of this connection serves the others
+  if (is_fresh_ && stream_.is_tls() && stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
+  is_fresh_ = false;
   bool goes_on = true;
   for (std::size_t received = 0; goes_on && wants_input() && received < kReceivedBytesPerRound;) {
     bool was_filled = false;
     const IoResult result = receive_once(was_filled);
     received += result.bytes;
-    goes_on = was_filled;
+    goes_on = was_filled || stream_.has_buffered_input();
+    if (result.status == IoStatus::kWouldBlock) break;
     if (result.status == IoStatus::kEnd) on_end_of_input();
     if (result.status == IoStatus::kFailed) lose();
   }
   if (state_ == State::kClosed) return;
   if (!queue_.empty() && !blocked_) flush();
+  if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
   update_interest();
 }
 
@@ -136,7 +140,7 @@ void Connection::on_end_of_input() {
 
 void Connection::set_reading(bool enabled) {
   reading_ = enabled || state_ == State::kDraining;
-  if (reading_ && held_input_ != nullptr) context_.work_later(*this);
+  if (reading_ && (held_input_ != nullptr || stream_.has_buffered_input())) context_.work_later(*this);
   update_interest();
 }
 
@@ -214,7 +218,8 @@ void Connection::send_large(std::span<const std::uint8_t> payload) {
 void Connection::update_interest() {
   // An outer loop that is told of the change may cause another one, or the end of this connection.
   while (state_ != State::kClosed) {
-    const auto wanted = static_cast<std::uint8_t>((wants_input() ? kReadable : 0U) | (blocked_ ? kWritable : 0U));
+    const bool wants_write = blocked_ || (stream_.wants_write() && wants_input());
+    const auto wanted = static_cast<std::uint8_t>((wants_input() ? kReadable : 0U) | (wants_write ? kWritable : 0U));
     if (wanted == interest_) return;
     const unsigned before = std::exchange(interest_, wanted);
     if (!context_.watcher_.change(*this, before, wanted)) return fail_later(CloseCode::kAbnormal);
@@ -282,6 +287,7 @@ void Connection::do_deferred_work() {
       if (!context_.handler_.on_drained(*this)) fail(CloseCode::kInternalError, "the handler failed");
     }
     resume_input();
+    if (state_ != State::kClosed && stream_.has_buffered_input()) receive();
     if (state_ == State::kClosed) return;
     if (!queue_.empty() && !blocked_) flush();
     update_interest();

@@ -35,7 +35,7 @@ enum class BroadcastMode : std::uint8_t { kForwardText, kForwardBinary, kCallbac
 // websocket.cpp speaks WebSocket, http_exchange.cpp HTTP.
 class Connection final : public Pollable, public Timer, private MessageSink {
  public:
-  Connection(Context& context, UniqueFd fd, const PeerAddress& peer);
+  Connection(Context& context, Stream stream, const PeerAddress& peer);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -171,6 +171,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool drained_ : 1 = false;
   bool to_flush_ : 1 = false;  // in the context's list
   bool has_work_ : 1 = false;  // in the context's list
+  bool is_fresh_ : 1 = true;   // nothing was received yet
 };
 
 // A frame for write_shared().

@@ -37,11 +37,22 @@ Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, 
 }
 
 Error Context::open() {
+  if (options_.tls.enabled()) {
+    if (Error error = reload_certificates(); !error.text.empty()) return error;
+  }
   if (Error error = watcher_.open(); !error.text.empty()) return error;
   return options_.port == 0 ? Error{} : listen();
 }
 
 Context::~Context() { destroy(); }
+
+Error Context::reload_certificates() {
+  if (!options_.tls.enabled()) return {"there is no certificate"};
+  Result<std::unique_ptr<TlsContext>> loaded = TlsContext::create(options_.tls, tls_.get());
+  if (!loaded) return loaded.error();
+  tls_ = std::move(*loaded);
+  return {};
+}
 
 Error Context::listen() {
   std::vector<UniqueFd> listeners;
@@ -66,7 +77,8 @@ Error Context::listen() {
 }
 
 void Context::adopt(UniqueFd fd, const PeerAddress& peer) {
-  auto owner = std::make_unique<Connection>(*this, std::move(fd), peer);
+  SslSession session = tls_ == nullptr ? nullptr : tls_->new_session(fd.get());
+  auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), peer);
   Connection& connection = *owner;
   http_connections_.append(*owner.release());
   try {

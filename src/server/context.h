@@ -13,6 +13,7 @@
 #include "net/driver.h"
 #include "net/result.h"
 #include "net/timer_wheel.h"
+#include "net/tls.h"
 #include "server/acceptor.h"
 #include "server/connection.h"
 #include "server/context_handler.h"
@@ -62,6 +63,9 @@ class Context {
   // Closes everything; callbacks are called. A second time it does nothing.
   void destroy();
   bool is_destroyed() const { return destroyed_; }
+
+  // Reads the files of TlsOptions again; connections that come from now on get what they hold. Error: all is as it was.
+  Error reload_certificates();
 
   // While one exists, connections that were closed stay in memory: their code may be on the stack. What is written
   // meanwhile leaves at the end of the outermost one. Whoever calls what may call the handler holds one.
@@ -117,6 +121,7 @@ class Context {
 
   ContextOptions options_;
   ContextHandler& handler_;
+  std::unique_ptr<TlsContext> tls_;  // null: none
   Watcher watcher_;
   std::vector<Pollable*> descriptors_;  // by number
   std::uint64_t now_ms_;

@@ -188,6 +188,10 @@ void HttpExchange::settle(Connection& connection) {
   connection.update_interest();
 }
 
+void HttpExchange::refuse_plain_text(Connection& connection) {
+  answer(connection, {400, "This port speaks TLS: use https or wss.", {}, {}}, false);
+}
+
 void HttpExchange::on_timeout(Connection& connection) {
   if (phase_ != Phase::kReading || !connection.queue_.empty()) return;
   if (!parser_.started()) return connection.terminate();

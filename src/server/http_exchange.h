@@ -37,6 +37,8 @@ class HttpExchange {
   // become a websocket.
   void consume(Connection& connection, std::span<std::uint8_t>& input);
   void on_timeout(Connection& connection);
+  // Answers a client that does not speak TLS where it should.
+  void refuse_plain_text(Connection& connection);
 
  private:
   enum class Phase : std::uint8_t { kReading, kAwaiting, kAnswered };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/request_parser.h"
+#include "net/tls.h"
 #include "protocol/message_assembler.h"
 
 namespace websockets {
@@ -22,8 +23,9 @@ struct ContextOptions {
   std::size_t max_backpressure_bytes = 16U << 20U;  // what may wait to be sent on one connection
   std::uint64_t handshake_timeout_ms = 10'000;      // for a request to arrive in full, and for the next one to begin
   std::uint64_t close_timeout_ms = 10'000;  // for the peer to end a closing connection, from the last byte it took
-  bool announces_descriptors = false;       // to the handler, for an outer loop
-  std::string driver;                       // "epoll", "poll"; "": the best one
+  TlsOptions tls;
+  bool announces_descriptors = false;  // to the handler, for an outer loop
+  std::string driver;                  // "epoll", "poll"; "": the best one
 };
 
 }  // namespace websockets

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#include "net/tls.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <new>
+#include <string_view>
+
+namespace websockets {
+
+void SslDeleter::operator()(ssl_st* ssl) const { SSL_free(ssl); }
+void SslDeleter::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
+
+namespace {
+
+using SslContext = std::unique_ptr<SSL_CTX, SslDeleter>;
+
+// What RFC 9325 recommends for TLS 1.2; all of TLS 1.3's suites are good.
+constexpr const char* kCiphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr std::string_view kHttp11 = "http/1.1";
+constexpr std::string_view kSessionIdContext = "lua-websockets";
+constexpr std::size_t kTicketKeyBytes = 80;
+
+// OpenSSL's reason for the oldest error it has recorded.
+Error openssl_error(const std::string& what) {
+  const unsigned long code = ERR_get_error();
+  const char* reason = ERR_reason_error_string(code);
+  std::string text(what);
+  text.append(": ").append(reason == nullptr ? "unknown reason" : reason);
+  ERR_clear_error();
+  return {text};
+}
+
+// --- A BIO on a socket that never raises SIGPIPE; OpenSSL's own uses write(2) ---
+
+int socket_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
+
+int write_bio(BIO* bio, const char* data, int size) {
+  BIO_clear_retry_flags(bio);
+#ifdef MSG_NOSIGNAL
+  const ssize_t count = ::send(socket_of(bio), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+#else
+  const ssize_t count = ::send(socket_of(bio), data, static_cast<std::size_t>(size), 0);
+#endif
+  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)) {
+    BIO_set_retry_write(bio);
+  }
+  return static_cast<int>(count);
+}
+
+int read_bio(BIO* bio, char* data, int size) {
+  BIO_clear_retry_flags(bio);
+  const ssize_t count = ::recv(socket_of(bio), data, static_cast<std::size_t>(size), 0);
+  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) BIO_set_retry_read(bio);
+  return static_cast<int>(count);
+}
+
+long control_bio(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+BIO_METHOD* socket_method() {
+  static BIO_METHOD* const method = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "websockets socket");
+    if (made == nullptr) return made;
+    BIO_meth_set_write(made, write_bio);
+    BIO_meth_set_read(made, read_bio);
+    BIO_meth_set_ctrl(made, control_bio);
+    return made;
+  }();
+  return method;
+}
+
+// --- Names ---
+
+struct NamedCertificate {
+  std::string name;
+  SslContext context;
+};
+using NameTable = std::vector<NamedCertificate>;
+
+bool matches(std::string_view pattern, std::string_view name) {
+  if (pattern.starts_with("*.")) {
+    const std::size_t dot = name.find('.');
+    if (dot == 0 || dot == std::string_view::npos) return false;
+    pattern.remove_prefix(1);
+    name.remove_prefix(dot);
+  }
+  return pattern.size() == name.size() && ::strncasecmp(pattern.data(), name.data(), name.size()) == 0;
+}
+
+void free_names(void*, void* names, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<NameTable*>(names); }
+
+int names_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_names);
+  return index;
+}
+
+int choose_certificate(SSL* ssl, int*, void* table) {
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  for (const NamedCertificate& certificate : *static_cast<const NameTable*>(table)) {
+    if (!matches(certificate.name, name)) continue;
+    SSL_set_SSL_CTX(ssl, certificate.context.get());
+    return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_NOACK;
+}
+
+// RFC 7301. A client that offers something else only cannot be served.
+int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
+                    unsigned int offered_size, void*) {
+  static constexpr std::array<unsigned char, 9> kOurs = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+  unsigned char* found = nullptr;
+  if (SSL_select_next_proto(&found, size, kOurs.data(), kOurs.size(), offered, offered_size) !=
+      OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  *chosen = found;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+// --- Making one ---
+
+void set_rules(SSL_CTX* context) {
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                   SSL_OP_PRIORITIZE_CHACHA);
+  // Idle connections give their buffers back.
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(context, 1);
+  SSL_CTX_set_cipher_list(context, kCiphers);
+  // Sessions are resumed by tickets, which the clients keep.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(kSessionIdContext.data()),
+                                 static_cast<unsigned>(kSessionIdContext.size()));
+  SSL_CTX_set_num_tickets(context, 1);
+  SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+  // Nobody is asked for a passphrase.
+  SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return 0; });
+}
+
+Error load_files(SSL_CTX* context, const CertificateFiles& files) {
+  if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1) {
+    return openssl_error("certificate '" + files.certificate + "'");
+  }
+  if (SSL_CTX_use_PrivateKey_file(context, files.private_key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context) != 1) {
+    return openssl_error("private key '" + files.private_key + "'");
+  }
+  return {};
+}
+
+// Only what the given authority has signed is trusted, not what the system trusts.
+Error load_authority(SSL_CTX* context, const TlsOptions& options) {
+  if (options.ca.empty()) return {};
+  STACK_OF(X509_NAME)* names = SSL_load_client_CA_file(options.ca.c_str());
+  if (names == nullptr || SSL_CTX_load_verify_file(context, options.ca.c_str()) != 1) {
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    return openssl_error("CA '" + options.ca + "'");
+  }
+  SSL_CTX_set_client_CA_list(context, names);
+  if (options.requires_client_certificate) {
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  }
+  return {};
+}
+
+Result<SslContext> make_context(const TlsOptions& options, const CertificateFiles& files) {
+  ERR_clear_error();
+  SslContext context(SSL_CTX_new(TLS_server_method()));
+  if (context == nullptr) return openssl_error("TLS");
+  set_rules(context.get());
+  if (Error error = load_files(context.get(), files); !error.text.empty()) return error;
+  if (Error error = load_authority(context.get(), options); !error.text.empty()) return error;
+  return context;
+}
+
+// A ticket that one of them gave out is understood by the other.
+void copy_ticket_keys(SSL_CTX* from, SSL_CTX* to) {
+  std::array<unsigned char, kTicketKeyBytes> keys;
+  if (SSL_CTX_get_tlsext_ticket_keys(from, keys.data(), keys.size()) == 1) {
+    SSL_CTX_set_tlsext_ticket_keys(to, keys.data(), keys.size());
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TlsContext>> TlsContext::create(const TlsOptions& options, const TlsContext* previous) {
+  Result<SslContext> made = make_context(options, options.files);
+  if (!made) return made.error();
+  SSL_CTX* const context = made->get();
+  if (previous != nullptr) copy_ticket_keys(previous->context_.get(), context);
+
+  auto names = std::make_unique<NameTable>();
+  for (const auto& [name, files] : options.names) {
+    Result<SslContext> named = make_context(options, files);
+    if (!named) return named.error();
+    copy_ticket_keys(context, named->get());
+    names->push_back({name, std::move(*named)});
+  }
+  SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
+  SSL_CTX_set_tlsext_servername_arg(context, names.get());
+  if (SSL_CTX_set_ex_data(context, names_index(), names.get()) != 1) throw std::bad_alloc();
+  static_cast<void>(names.release());  // freed with the context, which lives as long as its last session
+  return std::unique_ptr<TlsContext>(new TlsContext(std::move(*made)));
+}
+
+SslSession TlsContext::new_session(int fd) const {
+  BIO_METHOD* const method = socket_method();
+  SslSession session(SSL_new(context_.get()));
+  BIO* bio = method == nullptr ? nullptr : BIO_new(method);
+  if (session == nullptr || bio == nullptr) {
+    BIO_free(bio);
+    throw std::bad_alloc();
+  }
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
+  BIO_set_init(bio, 1);
+  SSL_set_bio(session.get(), bio, bio);
+  SSL_set_accept_state(session.get());
+  return session;
+}
+
+}  // namespace websockets

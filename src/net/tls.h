@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/result.h"
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+namespace websockets {
+
+// PEM files. `certificate` may hold the chain behind the certificate.
+struct CertificateFiles {
+  std::string certificate;
+  std::string private_key;
+};
+
+struct TlsOptions {
+  CertificateFiles files;
+  // For clients that ask for these names (RFC 6066 3): "example.org", or "*.example.org" for one label more.
+  std::vector<std::pair<std::string, CertificateFiles>> names;
+  std::string ca;                            // trust store for client certificates
+  bool requires_client_certificate = false;  // one that verifies against `ca`
+
+  bool enabled() const { return !files.certificate.empty(); }
+};
+
+struct SslDeleter {
+  void operator()(ssl_st* ssl) const;
+  void operator()(ssl_ctx_st* context) const;
+};
+using SslSession = std::unique_ptr<ssl_st, SslDeleter>;
+
+// What the TLS connections of a server have in common: certificates, ticket keys, rules (TLS 1.2 and 1.3, ciphers with
+// forward secrecy and authentication only). Sessions keep what they need of it.
+class TlsContext {
+ public:
+  // Reads the files. Tickets that `previous` gave out stay good.
+  static Result<std::unique_ptr<TlsContext>> create(const TlsOptions& options, const TlsContext* previous);
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+  ~TlsContext() = default;
+
+  // The server's side of one connection on a non-blocking socket, before the handshake. Throws std::bad_alloc.
+  SslSession new_session(int fd) const;
+
+ private:
+  explicit TlsContext(std::unique_ptr<ssl_ctx_st, SslDeleter> context) : context_(std::move(context)) {}
+
+  // The one of those who ask for no name that is known; it owns those of the names.
+  std::unique_ptr<ssl_ctx_st, SslDeleter> context_;
+};
+
+}  // namespace websockets

@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+-- Requests that are not for a websocket, servers that answer them, and files to be served.
+
+local assert = require 'luassert'
+local client = require 'spec.support.client'
+local loop = require 'spec.support.loop'
+
+local http = {}
+
+local paths = {}
+
+-- The bytes of a request. Options: method ('GET'), version ('HTTP/1.1'), headers (a list of lines; Host is there unless
+-- host is false), body (with its Content-Length) or chunks (a list, sent chunked).
+function http.request(path, options)
+  options = options or {}
+  local lines = { ('%s %s %s'):format(options.method or 'GET', path, options.version or 'HTTP/1.1') }
+  local body = options.body or ''
+  if options.host ~= false then lines[#lines + 1] = 'Host: localhost' end
+  for _, line in ipairs(options.headers or {}) do
+    lines[#lines + 1] = line
+  end
+  if options.body then lines[#lines + 1] = 'Content-Length: ' .. #body end
+  if options.chunks then
+    lines[#lines + 1] = 'Transfer-Encoding: chunked'
+    for _, chunk in ipairs(options.chunks) do
+      body = body .. ('%x\r\n%s\r\n'):format(#chunk, chunk)
+    end
+    body = body .. '0\r\n\r\n'
+  end
+  return table.concat(lines, '\r\n') .. '\r\n\r\n' .. body
+end
+
+-- A response for ws:write(…, WRITE_HTTP).
+function http.response(body, ...)
+  local lines = { 'HTTP/1.1 200 OK', ... }
+  lines[#lines + 1] = 'Content-Length: ' .. #body
+  return table.concat(lines, '\r\n') .. '\r\n\r\n' .. body
+end
+
+-- A context with the protocol 'p' that answers by on_http (which may be nil), and its port.
+function http.context(on_http, config)
+  local copy = { protocols = { p = function() end } }
+  for name, value in pairs(config or {}) do
+    copy[name] = value
+  end
+  copy.on_http = on_http
+  return loop.context(copy)
+end
+
+-- A context as above and a client of it, connected. Returns the client, the context and its port.
+function http.open(on_http, config)
+  local ctx, port = http.context(on_http, config)
+  return client.connect(ctx, port), ctx, port
+end
+
+-- Sends bytes to the server and expects to be refused with this status, and to be disconnected. Returns headers, body.
+function http.expect_refusal(ctx, port, bytes, status)
+  local c = client.connect(ctx, port)
+  c:send(bytes)
+  local actual, headers, body = c:read_response()
+  assert.equal(status, actual, ('%s to %q'):format(body, bytes:sub(1, 200)))
+  assert.equal('close', headers.connection)
+  assert.is_truthy(body:find '%w')
+  c:expect_end()
+  c:close()
+  return headers, body
+end
+
+-- --- Files ---
+
+-- The path of a new file with these contents; nil: of nothing. Removed by http.remove_files().
+function http.file(contents)
+  local path = os.tmpname()
+  paths[#paths + 1] = path
+  os.remove(path)
+  if contents then http.overwrite(path, contents) end
+  return path
+end
+
+function http.overwrite(path, contents)
+  local file = assert(io.open(path, 'wb'))
+  assert(file:write(contents))
+  file:close()
+end
+
+function http.remove_files()
+  for _, path in ipairs(paths) do
+    os.remove(path)
+  end
+  paths = {}
+end
+
+-- A string of so many bytes, in which no piece is in another's place unnoticed.
+function http.pattern(size)
+  local parts, count = {}, 0
+  while count < size do
+    parts[#parts + 1] = ('%015d\n'):format(count)
+    count = count + 16
+  end
+  return table.concat(parts):sub(1, size)
+end
+
+return http

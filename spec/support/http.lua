@@ -9,8 +9,8 @@ local http = {}
 
 local paths = {}
 
--- The bytes of a request. Options: method ('GET'), version ('HTTP/1.1'), headers (a list of lines; Host is there unless
--- host is false), body (with its Content-Length) or chunks (a list, sent chunked).
+-- The bytes of a request. Options: method ('GET'), version ('HTTP/1.1'), headers (a list of lines), host (false:
+-- leaves out the header), body (with its Content-Length) or chunks (a list, sent chunked).
 function http.request(path, options)
   options = options or {}
   local lines = { ('%s %s %s'):format(options.method or 'GET', path, options.version or 'HTTP/1.1') }
@@ -53,7 +53,7 @@ function http.open(on_http, config)
   return client.connect(ctx, port), ctx, port
 end
 
--- Sends bytes to the server and expects to be refused with this status, and to be disconnected. Returns headers, body.
+-- Sends bytes to the server, expects to be refused with this status and disconnected. Returns headers and body.
 function http.expect_refusal(ctx, port, bytes, status)
   local c = client.connect(ctx, port)
   c:send(bytes)

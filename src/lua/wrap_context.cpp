@@ -28,6 +28,7 @@ int check_timeout_ms(lua_State* L, int index) {
 }
 
 int service(lua_State* L) {
+  lua_settop(L, 2);  // what check_context() pushes is no argument
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   const int timeout_ms = check_timeout_ms(L, 2);
@@ -40,6 +41,7 @@ int service(lua_State* L) {
 }
 
 int broadcast(lua_State* L) {
+  lua_settop(L, 3);
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   const std::span<const std::uint8_t> name = check_bytes(L, 2);

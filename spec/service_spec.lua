@@ -1,0 +1,224 @@
+-- SPDX-License-Identifier: MIT
+-- The library's own loop: context:service. (How other loops serve a context is in other files.)
+local client = require 'spec.support.client'
+local loop = require 'spec.support.loop'
+local pair = require 'spec.support.pair'
+local script = require 'spec.support.script'
+
+describe('service', function()
+  require('spec.support.leaks').check_each(before_each, after_each)
+
+  local function counting(config)
+    local count = 0
+    local c, ws, ctx, port = pair.open(config, function(ws)
+      ws:on_receive(function() count = count + 1 end)
+    end)
+    return c, ctx, function() return count end, ws, port
+  end
+
+  it('returns 0, whether or not there was something to do', function()
+    local c, ctx, count = counting()
+    assert.equal(0, ctx:service())
+    assert.equal(0, ctx:service(0))
+    assert.equal(0, ctx:service(nil))
+    c:text 'x'
+    assert.equal(0, ctx:service(0))
+    loop.serve_until(ctx, function() return count() == 1 end)
+    assert.equal(1, select('#', ctx:service(0)))
+  end)
+
+  it('does not wait with 0', function()
+    local ctx = pair.context()
+    for _ = 1, 10000 do
+      ctx:service(0)
+    end
+  end)
+
+  it('waits for the time given, when nothing happens', function()
+    local ctx = pair.context()
+    assert.equal(0, ctx:service(1))
+    assert.equal(0, ctx:service(0.25))
+  end)
+
+  -- Each of these would hang, or wait for a day, if service did not return once something was served.
+  for _, timeout in ipairs { -1, -0.5, -1e9, 86400e3, 1e18, math.huge, -math.huge } do
+    it('returns as soon as something was served: ' .. timeout, function()
+      local c, ctx, count = counting()
+      loop.step(ctx, 0)
+      c:text 'x'
+      while count() == 0 do
+        assert.equal(0, ctx:service(timeout))
+      end
+    end)
+  end
+
+  it('serves everything that is outstanding', function()
+    local ctx, port
+    local count = 0
+    ctx, port = pair.context(nil, function(ws)
+      ws:on_receive(function() count = count + 1 end)
+    end)
+    local clients = {}
+    for i = 1, 50 do
+      clients[i] = client.open(ctx, port, 'p')
+    end
+    for _, c in ipairs(clients) do
+      c:send_some(client.frame(client.TEXT, 'one') .. client.frame(client.TEXT, 'two'))
+    end
+    ctx:service(0)
+    assert.equal(100, count)
+  end)
+
+  it('lets its own timers fire while it waits', function()
+    local closed
+    local c, ws, ctx = pair.open({ close_timeout = 0.05 }, function(ws)
+      ws:on_closed(function(_, code) closed = code end)
+    end)
+    ws:write('', require('websockets').WRITE_CLOSE)
+    while not closed do
+      ctx:service(-1)
+    end
+    assert.equal(1006, closed)
+    c:read_all()
+  end)
+
+  it('takes a number only', function()
+    local ctx = pair.context()
+    for _, timeout in ipairs { 'x', true, {}, 0 / 0 } do
+      assert.has_error(function() ctx:service(timeout) end)
+    end
+  end)
+
+  it('can be called in a callback, to serve the others', function()
+    local log = {}
+    local ctx, port
+    ctx, port = pair.context(nil, function(ws)
+      ws:on_receive(function(_, data)
+        log[#log + 1] = 'begin ' .. data
+        if data == 'outer' then
+          local d = client.open(ctx, port, 'p')
+          d:text 'inner'
+          loop.serve_until(ctx, function() return log[#log] == 'end inner' end)
+        end
+        log[#log + 1] = 'end ' .. data
+      end)
+    end)
+    local c = client.open(ctx, port, 'p')
+    c:text 'outer'
+    c:expect_nothing()
+    assert.same({ 'begin outer', 'begin inner', 'end inner', 'end outer' }, log)
+  end)
+
+  it('in a callback does not deliver to the same websocket, nothing is lost', function()
+    local log = {}
+    local c, _, ctx
+    c, _, ctx = pair.open(nil, function(ws)
+      ws:on_receive(function(_, data)
+        log[#log + 1] = 'begin ' .. data
+        if data == '1' then c:send_some(client.frame(client.TEXT, '3')) end
+        for _ = 1, 5 do
+          loop.step(ctx, 1)
+        end
+        log[#log + 1] = 'end ' .. data
+      end)
+    end)
+    c:send_some(client.frame(client.TEXT, '1') .. client.frame(client.TEXT, '2'))
+    loop.serve_until(ctx, function() return #log == 6 end)
+    assert.same({ 'begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3' }, log)
+  end)
+
+  it('in a callback sends what was written before', function()
+    local c, _, ctx
+    c, _, ctx = pair.open(nil, function(ws)
+      ws:on_receive(function()
+        ws:write 'now'
+        c:expect_text 'now'
+        ws:write 'later'
+      end)
+    end)
+    c:text 'go'
+    loop.serve_until(ctx, function() return c:pump() end)
+    c:expect_text 'later'
+  end)
+
+  it('in the callback of the protocol, on_closed and on_broadcast', function()
+    local ctx, port
+    local events = {}
+    local function serve(name)
+      for _ = 1, 3 do
+        loop.step(ctx, 1)
+      end
+      events[#events + 1] = name
+    end
+    ctx, port = pair.context(nil, function(ws)
+      ws:on_broadcast(function() serve 'broadcast' end)
+      ws:on_closed(function() serve 'closed' end)
+      serve 'open'
+    end)
+    local c, d = client.open(ctx, port, 'p'), client.open(ctx, port, 'p')
+    ctx:broadcast('p', 'x')
+    c:finish(1000)
+    d:finish(1000)
+    assert.same({ 'open', 'open', 'broadcast', 'broadcast', 'closed', 'closed' }, events)
+  end)
+
+  it('nested deeper than Lua allows is an error in a callback, and no more', function()
+    -- What on_error has no room on the C stack for goes to stderr.
+    local output = script.run [[
+      local client = require 'spec.support.client'
+      local loop = require 'spec.support.loop'
+      local pair = require 'spec.support.pair'
+      local ctx, port, depth, deepest = nil, nil, 0, 0
+      ctx, port = pair.context({ on_error = function() end }, function(ws)
+        ws:on_receive(function()
+          depth = depth + 1
+          deepest = math.max(deepest, depth)
+          loop.step(ctx, 0)
+          depth = depth - 1
+        end)
+      end)
+      local clients = {}
+      for i = 1, 300 do
+        clients[i] = client.open(ctx, port, 'p')
+      end
+      for _, c in ipairs(clients) do
+        c:send_some(client.frame(client.TEXT, 'x'))
+      end
+      for _ = 1, 10 do
+        loop.step(ctx, 0)
+      end
+      assert(deepest > 1)
+      client.open(ctx, port, 'p'):expect_nothing()
+      print 'survived'
+    ]]
+    assert.matches('survived\n$', output)
+  end)
+
+  it('is interrupted by a signal, so that Ctrl-C ends a server', function()
+    local lua = os.getenv 'LUA'
+    local flag = os.tmpname()
+    local script = os.tmpname()
+    local file = assert(io.open(script, 'w'))
+    file:write(([[
+      local ctx = require('websockets').context { protocols = { p = print } }
+      local ok, message = pcall(function()
+        os.remove '%s'
+        while true do ctx:service(-1) end
+      end)
+      print(ok, message)
+    ]]):format(flag))
+    file:close()
+    -- Ctrl-C is what the interpreter has a handler for. It is sent once the process has gone to sleep.
+    local pipe = io.popen(([[
+      %s %s & pid=$!
+      while [ -e %s ]; do :; done
+      until grep -q '^State:.S' /proc/$pid/status; do :; done
+      kill -INT $pid
+      wait $pid
+    ]]):format(lua, script, flag))
+    local output = pipe:read '*a'
+    pipe:close()
+    os.remove(script)
+    assert.matches('^false.*interrupted!', output)
+  end)
+end)

@@ -1,0 +1,119 @@
+-- SPDX-License-Identifier: MIT
+-- Usage: lua echo_server.lua [FILE]
+--
+-- The server that the clients in this folder talk to. Picks a free port on 127.0.0.1, prints it, and serves until it
+-- is killed. What it serves:
+--   echo      (also without a subprotocol) each message goes back as it came
+--   chat      each message goes to everyone, as text
+--   command   does to its own connection what a message says, see `commands`
+--   observer  is told 'opened NAME' and 'closed NAME CODE REASON' of the connections of the others
+-- over HTTP: FILE at /file, a few bytes at /small, an answer to every method at /any.
+
+local websockets = require 'websockets'
+
+local max_message_size = 8 * 2 ^ 20
+local file = arg[1] or arg[0]
+local first_port, port_count = 10240, 22000 -- below the ports that the system gives to clients
+local context
+
+local function observed(name, serve)
+  return function(ws)
+    context:broadcast('observer', 'opened ' .. name)
+    ws:on_closed(function(_, code, reason)
+      context:broadcast('observer', ('closed %s %d %s'):format(name, code, reason))
+    end)
+    serve(ws)
+  end
+end
+
+local commands = {}
+
+function commands.close(ws, code, reason)
+  ws:close(tonumber(code), reason)
+end
+
+function commands.terminate(ws)
+  ws:terminate()
+end
+
+-- The server's own ping; a client answers by itself.
+function commands.ping(ws, data)
+  ws:write(data or '', websockets.WRITE_PING)
+  ws:write 'pinged'
+end
+
+function commands.fail()
+  error 'as told'
+end
+
+-- A message in as many fragments, numbered, a ping between them.
+function commands.fragments(ws, count)
+  count = tonumber(count)
+  for i = 1, count do
+    local kind = i == 1 and websockets.WRITE_TEXT or websockets.WRITE_CONTINUATION
+    ws:write(i .. ' ', kind + (i < count and websockets.WRITE_NO_FIN or 0))
+    if i < count then ws:write('between', websockets.WRITE_PING) end
+  end
+end
+
+local config = {
+  interf = '127.0.0.1',
+  max_message_size = max_message_size,
+  default_protocol = 'echo',
+  on_error = function() end, -- the clients see what becomes of it
+
+  protocols = {
+    echo = observed('echo', function(ws)
+      ws:on_receive(function(_, data, kind)
+        ws:write(data, kind)
+      end)
+    end),
+
+    chat = observed('chat', function(ws)
+      ws:on_receive(function(_, data)
+        ws:broadcast(data)
+      end)
+    end),
+
+    command = observed('command', function(ws)
+      ws:on_receive(function(_, data)
+        local name, first, rest = data:match '^(%a+) ?(%S*) ?(.*)$'
+        commands[name](ws, first ~= '' and first or nil, rest)
+      end)
+    end),
+
+    observer = function() end,
+  },
+
+  on_http = function(ws, uri)
+    if uri == '/file' then
+      ws:serve_http_file(file, 'application/octet-stream')
+    elseif uri == '/small' then
+      ws:serve_http_file(arg[0], 'text/plain')
+    elseif uri == '/any' then
+      ws:write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nany', websockets.WRITE_HTTP)
+    end
+  end,
+}
+
+-- Servers run beside each other: each begins at another place.
+local stat = assert(io.open '/proc/self/stat')
+local offset = tonumber(stat:read('*l'):match '^%d+') * 7919
+stat:close()
+
+for i = 0, port_count - 1 do
+  config.port = first_port + (offset + i) % port_count
+  local is_listening, result = pcall(websockets.context, config)
+  if is_listening then
+    context = result
+    break
+  end
+  assert(result:lower():find('in use', 1, true), result)
+end
+
+print(config.port)
+io.stdout:flush()
+
+while true do
+  context:service(-1)
+end

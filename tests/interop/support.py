@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What the tests in Python share: the servers they talk to, and how they are run and counted."""
+
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEADLINE_S = 60 * float(os.environ.get('TIME_FACTOR', 1))
+
+
+class Server:
+    """A Lua script as a process of its own."""
+
+    def __init__(self, script, *arguments):
+        self.process = subprocess.Popen(
+            [os.environ.get('LUA', 'lua5.4'), script, *arguments],
+            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.first_line = self.process.stdout.readline()  # '' when it ended
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def echo_server():
+    server = Server('tests/interop/echo_server.lua')
+    if not server.first_line:
+        raise RuntimeError('the echo server does not start')
+    server.port = int(server.first_line)
+    return server
+
+
+def test_server():
+    """The test server cannot pick a port: it is given one after the other."""
+    for _ in range(100):
+        port = random.randrange(10240, 32240)
+        server = Server('test-server/test-server.lua', 'test-server/', str(port))
+        if server.first_line:
+            server.port = port
+            return server
+        server.stop()
+    raise RuntimeError('the test server does not start')
+
+
+def run(server, checks):
+    """Calls each of the functions, prints what became of it and at last 'N passed, N failed'. Stops the server."""
+    # What was started ends in an orderly way also when this process is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    passed = 0
+    try:
+        for check in checks:
+            label = re.sub('_', ' ', check.__name__)
+            try:
+                check()
+                print(f'{label} ... ok', flush=True)
+                passed += 1
+            except Exception:
+                print(f'{label} ... FAILED\n{traceback.format_exc()}', flush=True)
+            if not server.is_running():
+                print(f'The server ended with status {server.process.returncode}')
+                passed = min(passed, len(checks) - 1)
+                break
+    finally:
+        server.stop()
+    print(f'{passed} passed, {len(checks) - passed} failed')
+    return int(passed < len(checks))

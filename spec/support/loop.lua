@@ -96,11 +96,16 @@ local function remembering(callback)
   end
 end
 
-local function prepare(config)
+local function copy_of(config)
   local copy = {}
   for name, value in pairs(config) do
     copy[name] = value
   end
+  return copy
+end
+
+local function prepare(config)
+  local copy = copy_of(config)
   if type(config.protocols) == 'table' then
     copy.protocols = {}
     for name, callback in pairs(config.protocols) do
@@ -118,6 +123,7 @@ end
 
 local function create(config)
   local state = {}
+  config = copy_of(config)
   if loop.mode == 'per-fd' then watch_descriptors(config, state) end
   local ctx = websockets.context(config)
   states[ctx] = state
@@ -132,8 +138,7 @@ function loop.context(config)
   if prepared.port ~= nil then return create(prepared), prepared.port end
   for _ = 1, attempts do
     prepared.port = loop.free_port()
-    local attempt = prepare(prepared)
-    local ok, result = pcall(create, attempt)
+    local ok, result = pcall(create, prepared)
     if ok then return result, prepared.port end
     if not tostring(result):lower():find('in use', 1, true) then error(result, 0) end
   end

@@ -26,16 +26,15 @@ int trampoline(lua_State* L) {
 
 // Makes the error a string with a traceback.
 int message_handler(lua_State* L) {
-  if (lua_type(L, 1) != LUA_TSTRING) {
-    if (lua_type(L, 1) != LUA_TNUMBER && !luaL_callmeta(L, 1, "__tostring")) {
-      lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-    }
-    if (lua_gettop(L) > 1) lua_replace(L, 1);
-    lua_settop(L, 1);
+  lua_settop(L, 1);
+  const char* type = luaL_typename(L, 1);
+  if (lua_isstring(L, 1) == 0 && luaL_callmeta(L, 1, "__tostring") != 0) lua_replace(L, 1);
+  if (lua_isstring(L, 1) == 0) {  // what __tostring returns may be anything
+    lua_pushfstring(L, "(error object is a %s value)", type);
+    lua_replace(L, 1);
   }
 #if LUA_VERSION_NUM >= 502 || defined(LUAJIT_VERSION_NUM) || defined(LUA_JITLIBNAME)
-  const char* text = lua_tostring(L, 1);
-  luaL_traceback(L, L, text == nullptr ? "(error object cannot be shown)" : text, 1);
+  luaL_traceback(L, L, lua_tostring(L, 1), 1);
 #else
   if (!lua_isfunction(L, lua_upvalueindex(1))) return 1;
   lua_pushvalue(L, lua_upvalueindex(1));

@@ -1,0 +1,283 @@
+-- SPDX-License-Identifier: MIT
+-- Errors that callbacks raise.
+local client = require 'spec.support.client'
+local leaks = require 'spec.support.leaks'
+local loop = require 'spec.support.loop'
+local pair = require 'spec.support.pair'
+local script = require 'spec.support.script'
+
+describe('an error in a callback', function()
+  leaks.check_each(before_each, after_each)
+
+  -- A config with an on_error that collects { message =, ws = }.
+  local function collecting()
+    local errors = {}
+    return { on_error = function(message, ws) errors[#errors + 1] = { message = message, ws = ws } end }, errors
+  end
+
+  -- A server where trigger(c, ws, ctx) leads to an error. The client, the errors, what on_closed was told, the context.
+  local function open(setup)
+    local config, errors = collecting()
+    local closed = {}
+    local c, ws, ctx, port = pair.open(config, function(ws)
+      ws:on_closed(function(_, code) closed[#closed + 1] = code end)
+      if setup then setup(ws) end
+    end)
+    return c, ws, errors, closed, ctx, port
+  end
+
+  local function expect_report(errors, ws, text)
+    assert.equal(1, #errors)
+    assert.is_string(errors[1].message)
+    assert.is_truthy(errors[1].message:find(text, 1, true), errors[1].message)
+    assert.is_truthy(errors[1].message:find('stack traceback', 1, true), errors[1].message)
+    assert.is_truthy(errors[1].message:find('error_spec.lua', 1, true), errors[1].message)
+    assert.is_true(errors[1].ws == ws)
+  end
+
+  it('on_receive', function()
+    local c, ws, errors, closed = open(function(ws)
+      ws:on_receive(function() error 'oops' end)
+    end)
+    c:send(client.frame(client.TEXT, 'x') .. client.frame(client.TEXT, 'y'))
+    c:expect_close(1011)
+    expect_report(errors, ws, 'oops')
+    assert.same({ 1011 }, closed)
+    c:send_close(1011)
+    c:expect_end()
+  end)
+
+  it('on_receive, in the midst of a large message', function()
+    local c, ws, errors, closed = open(function(ws)
+      ws:on_receive(function() error 'oops' end)
+    end)
+    c:send(client.frame(client.TEXT, ('x'):rep(200000)) .. client.frame(client.TEXT, ('y'):rep(200000)))
+    c:expect_close(1011)
+    expect_report(errors, ws, 'oops')
+    assert.same({ 1011 }, closed)
+  end)
+
+  it('on_receive_chunk', function()
+    local c, ws, errors, closed = open(function(ws)
+      ws:on_receive_chunk(function() error 'oops' end)
+    end)
+    c:text 'x'
+    c:expect_close(1011)
+    expect_report(errors, ws, 'oops')
+    assert.same({ 1011 }, closed)
+  end)
+
+  it('on_broadcast', function()
+    local c, ws, errors, closed, ctx = open(function(ws)
+      ws:on_broadcast(function() error 'oops' end)
+    end)
+    assert.equal(0, ctx:broadcast('p', 'x'))
+    expect_report(errors, ws, 'oops')
+    assert.same({}, closed) -- never inside broadcast
+    c:expect_close(1011)
+    assert.same({ 1011 }, closed)
+  end)
+
+  it('on_server_writeable', function()
+    local c, ws, errors, closed = open(function(ws)
+      ws:on_server_writeable(function() error 'oops' end)
+    end)
+    c:expect_close(1011)
+    expect_report(errors, ws, 'oops')
+    assert.same({ 1011 }, closed)
+  end)
+
+  it('on_closed, whatever ended it', function()
+    local ends = {
+      function(c) c:send_close(1000) end,
+      function(c) c:reset() end,
+      function(_, ws) ws:close() end,
+      function(_, ws) ws:terminate() end,
+      function(_, _, ctx) ctx:destroy() end,
+    }
+    for _, finish in ipairs(ends) do
+      local c, ws, errors, _, ctx = open()
+      ws:on_closed(function() error 'oops' end)
+      finish(c, ws, ctx)
+      loop.serve_until(ctx, function() return errors[1] end)
+      expect_report(errors, ws, 'oops')
+      ctx:destroy()
+      assert.equal(1, #errors)
+    end
+  end)
+
+  it('the function of the protocol', function()
+    local config, errors = collecting()
+    local closed, opened = {}, nil
+    local ctx, port = pair.context(config, function(ws)
+      opened = ws
+      ws:on_closed(function(_, code) closed[#closed + 1] = code end)
+      error 'oops'
+    end)
+    local c = client.open(ctx, port, { protocol = 'p', first = client.frame(client.TEXT, 'x') })
+    c:expect_close(1011)
+    expect_report(errors, opened, 'oops')
+    assert.same({ 1011 }, closed)
+    opened, errors[1] = nil, nil
+  end)
+
+  it('concerns this connection only', function()
+    local config, errors = collecting()
+    local ctx, port = pair.context(config, function(ws)
+      ws:on_receive(function(_, data)
+        if data == 'bad' then error 'oops' end
+        ws:write(data)
+      end)
+    end)
+    local clients = {}
+    for i = 1, 5 do
+      clients[i] = client.open(ctx, port, 'p')
+    end
+    for i, c in ipairs(clients) do
+      c:send_some(client.frame(client.TEXT, i == 3 and 'bad' or 'good'))
+    end
+    for i, c in ipairs(clients) do
+      if i == 3 then
+        c:expect_close(1011)
+      else
+        c:expect_text 'good'
+      end
+    end
+    assert.equal(1, #errors)
+    client.open(ctx, port, 'p'):expect_nothing()
+  end)
+
+  it('may be any value', function()
+    local values = { { 'a table' }, 42, true, setmetatable({}, { __tostring = function() return 'shown so' end }),
+      setmetatable({}, { __tostring = function() return {} end }),
+      setmetatable({}, { __tostring = function() error 'no' end }) }
+    for i = 1, 7 do
+      local c, _, errors = open(function(ws)
+        ws:on_receive(function() error(values[i]) end) -- the seventh is nil
+      end)
+      c:text 'x'
+      c:expect_close(1011)
+      assert.equal(1, #errors)
+      assert.is_string(errors[1].message)
+      if i == 2 then assert.is_truthy(errors[1].message:find('42', 1, true)) end
+      if i == 4 then assert.is_truthy(errors[1].message:find('shown so', 1, true)) end
+    end
+  end)
+
+  it('may be that of an endless recursion', function()
+    local c, _, errors = open(function(ws)
+      local function recurse() return 1 + recurse() end
+      ws:on_receive(recurse)
+    end)
+    c:text 'x'
+    c:expect_close(1011)
+    assert.equal(1, #errors)
+    assert.is_string(errors[1].message)
+  end)
+
+  it('is reported before on_closed is called', function()
+    local log = {}
+    local c = pair.open({ on_error = function(_, ws) log[#log + 1] = 'error ' .. tostring(ws:write 'last words') end },
+      function(ws)
+        ws:on_receive(function() error 'oops' end)
+        ws:on_closed(function() log[#log + 1] = 'closed' end)
+      end)
+    c:text 'x'
+    c:expect_text 'last words'
+    c:expect_close(1011)
+    assert.same({ 'error 0', 'closed' }, log)
+  end)
+
+  it('leaves it to on_error what becomes of the websocket', function()
+    local closed = {}
+    local c = pair.open({ on_error = function(_, ws) ws:close(4000, 'sorry') end }, function(ws)
+      ws:on_receive(function() error 'oops' end)
+      ws:on_closed(function(_, code) closed[#closed + 1] = code end)
+    end)
+    c:text 'x'
+    c:expect_close(4000, 'sorry')
+    assert.same({ 4000 }, closed)
+    c:send_close(4000)
+    c:expect_end()
+  end)
+
+  it('leaves it to on_error to destroy the context', function()
+    local c, _, ctx
+    local closed = {}
+    c, _, ctx = pair.open({ on_error = function() ctx:destroy() end }, function(ws)
+      ws:on_receive(function() error 'oops' end)
+      ws:on_closed(function(_, code) closed[#closed + 1] = code end)
+    end)
+    c:text 'x'
+    c:expect_close(1001)
+    assert.same({ 1001 }, closed)
+  end)
+
+  it('does not leave service, nor close, nor destroy', function()
+    local c, ws, errors, _, ctx = open(function(ws)
+      ws:on_receive(function() error 'oops' end)
+    end)
+    c:text 'x'
+    for _ = 1, 5 do
+      assert.equal(0, ctx:service(1))
+    end
+    ws:on_closed(function() error 'again' end)
+    ws:close()
+    ctx:destroy()
+    assert.is_true(#errors >= 1)
+  end)
+
+  it('does not leave the collector', function()
+    local config, errors = collecting()
+    local c = pair.open(config, function(ws)
+      ws:on_closed(function() error 'oops' end)
+    end)
+    c.ctx = {}
+    leaks.collect()
+    assert.equal(1, #errors)
+    errors[1] = nil
+    c:expect_close(1001)
+  end)
+
+  it('can close the connection itself first', function()
+    local c, ws, errors, closed = open(function(ws)
+      ws:on_receive(function()
+        ws:close(4000)
+        error 'oops'
+      end)
+    end)
+    c:text 'x'
+    c:expect_close(4000)
+    assert.equal(1, #errors)
+    assert.is_true(errors[1].ws == nil or errors[1].ws == ws)
+    assert.same({ 4000 }, closed)
+  end)
+
+  it('is written to stderr by default, once, with a traceback', function()
+    local output = script.run [[
+      local pair = require 'spec.support.pair'
+      local c, ws = pair.open({ on_error = false }, function(ws)
+        ws:on_receive(function() error 'oops' end)
+      end)
+      c:text 'x'
+      c:expect_close(1011)
+      print 'end'
+    ]]
+    assert.equal(1, select(2, output:gsub('oops', '')), output)
+    assert.matches('stack traceback', output)
+    assert.matches('end', output)
+  end)
+
+  it('in on_error is written to stderr together with the first', function()
+    local output = script.run [[
+      local pair = require 'spec.support.pair'
+      local c = pair.open({ on_error = function() error 'second' end }, function(ws)
+        ws:on_receive(function() error 'first' end)
+      end)
+      c:text 'x'
+      c:expect_close(1011)
+    ]]
+    assert.matches('first', output)
+    assert.matches('second', output)
+  end)
+end)

@@ -57,7 +57,8 @@ bool Connection::wants_input() const { return takes_input() && !ended_ && !pause
 void Connection::on_ready(unsigned events) {
   if (state_ == State::kClosed) return;
   try {
-    if ((events & kWritable) != 0U) flush();
+    // An outer loop says so whether or not something waits, and nothing has left then.
+    if ((events & kWritable) != 0U && !queue_.empty()) flush();
     if ((events & (kReadable | kHangup)) != 0U || stream_.wants_write()) receive();
   } catch (const std::bad_alloc&) {
     busy_ = false;

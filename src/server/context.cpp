@@ -207,6 +207,7 @@ void Context::forget_descriptor(const Pollable& pollable) {
 void Context::end_round() {
   flush_connections();
   free_closed();
+  if (destroyed_) return watcher_.release();
   set_wake_time();
 }
 

@@ -49,6 +49,12 @@ void Watcher::close() {
   if (announced_) observer_->on_del_fd(internal_->fd());
 }
 
+void Watcher::release() {
+  loop_.reset();
+  internal_.reset();
+  wake_timer_ = {};
+}
+
 Error Watcher::open_wake_timer(Driver& driver) {
   if (is_woken()) return {};
   if (!wake_timer_.open()) return system_error("no timer descriptor");

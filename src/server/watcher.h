@@ -34,6 +34,8 @@ class Watcher {
   Error open();
   // Announces the end of the internal descriptor. Nothing is watched any more.
   void close();
+  // Closes the library's own descriptors, after close(), when nothing of it is on the stack any more.
+  void release();
 
   // Changes what is watched for. False with errno set: the system is short of memory or of watches. Calls the observer
   // last.

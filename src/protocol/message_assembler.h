@@ -50,17 +50,19 @@ struct AssemblerRules {
 class MessageAssembler {
  public:
   // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
-  // taken. Returns kNone when the input is used up, a Close frame was delivered, or the sink said stop.
-  // Everything is checked as early as the bytes allow: a message over the limit or out of order fails at its
-  // frame header (kMessageTooBig counts all fragments so far plus the announced length), text at its first impossible
-  // byte, even within a split frame. Only the body of a Close frame is judged as a whole. Throws std::bad_alloc when
-  // memory is short; it must not be fed any more then, either.
+  // taken. Returns kNone when the input is used up, a Close frame was delivered, or the sink said stop. `input` says
+  // where it stopped only when it returns, not yet during the calls of the sink. Everything is checked as early as the
+  // bytes allow: a message over the limit or out of order fails at its frame header (kMessageTooBig counts all
+  // fragments so far plus the announced length), text at its first impossible byte, even within a split frame. Only the
+  // body of a Close frame is judged as a whole. Throws std::bad_alloc when memory is short; it must not be fed any more
+  // then, either.
   ProtocolError consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink);
 
   // While a large payload is only partly there: where the next bytes of the stream may be received directly,
   // never reaching past the end of the frame's payload; then call consume_in_place() with how many were. Empty at all
   // other times, and in chunk mode: receive elsewhere and call consume().
-  // Memory follows what has arrived, not what was announced: at most twice that, and a small first step.
+  // Memory follows what has arrived, not what was announced: at most twice that, and a small first step. Throws
+  // std::bad_alloc as consume() does.
   std::span<std::uint8_t> direct_space();
   ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink);
 

@@ -20,7 +20,7 @@ LuaWebsocket& check_websocket(lua_State* L) {
   return *static_cast<LuaWebsocket*>(userdata);
 }
 
-bool is_closed(const LuaWebsocket& ws) { return ws.connection == nullptr; }
+bool is_closed(const LuaWebsocket& ws) { return ws.connection == nullptr || ws.connection->has_ended_in_http(); }
 
 int push_status(lua_State* L, int status) {
   lua_pushinteger(L, status);

@@ -135,8 +135,9 @@ void Connection::on_end_of_input() {
   // The peer may be reading still.
   if (!queue_.empty() && !blocked_) flush();
   if (state_ == State::kClosed) return;
-  if (state_ == State::kHttp && !queue_.empty()) return drain(false);
-  lose();
+  if (queue_.empty()) return lose();
+  drain(false);
+  report_closed(CloseCode::kAbnormal, {});
 }
 
 void Connection::set_reading(bool enabled) {

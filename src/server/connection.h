@@ -46,6 +46,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   // A websocket that can be written to.
   bool is_open() const { return state_ == State::kOpen && failure_ == CloseCode::kNone; }
+  // It was closed before it became a websocket.
+  bool has_ended_in_http() const { return exchange_ != nullptr && state_ != State::kHttp; }
   ConnectionList* list() const { return list_; }  // the connections of the same subprotocol
   const PeerAddress& peer() const { return peer_; }
   // Answers a request; null when the connection does not speak HTTP, or has ended.

@@ -124,6 +124,22 @@ void read_listener(lua_State* L, int config, ContextOptions& options) {
     options.port = static_cast<std::uint16_t>(take_integer(L, "port", 0, 65535, "a port number from 1 to 65535"));
   }
   read_string(L, config, "interf", options.interface);
+  options.listen_options.reuse_port = read_boolean(L, config, "reuse_port", false);
+  if (get(L, config, "unix_mode")) {
+    options.listen_options.unix_mode =
+        static_cast<mode_t>(take_integer(L, "unix_mode", 0, 0777, "a file mode from 0 to 511 (octal 777)"));
+  }
+  if (!get(L, config, "listen")) return;
+  if (!lua_istable(L, -1)) raise_option_error(L, "listen", "a list of strings");
+  const int list = lua_gettop(L);
+  for (int i = 1;; ++i) {
+    lua_rawgeti(L, list, i);
+    if (lua_isnil(L, -1)) break;
+    if (lua_type(L, -1) != LUA_TSTRING) raise_option_error(L, "listen", "a list of strings");
+    guarded(L, [&] { options.listen.emplace_back(lua_tostring(L, -1)); });
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
 }
 
 void read_certificate(lua_State* L, int config, CertificateFiles& files) {
@@ -161,13 +177,10 @@ void require_client_certificate(lua_State* L, TlsOptions& tls, bool required) {
   }
 }
 
-// An option that promises security must not be passed over.
-void refuse_missing(lua_State* L, int config) {
-  for (const char* name : {"uid", "gid", "listen"}) {
-    if (get(L, config, name)) {
-      raise_create_error(L, lua_pushfstring(L, "option '%s' is not supported by this version", name));
-    }
-  }
+void read_privileges(lua_State* L, int config, ContextOptions& options) {
+  constexpr double kMaxId = 4294967294.0;  // (uid_t) -1 means something else
+  if (get(L, config, "uid")) options.uid = static_cast<uid_t>(take_integer(L, "uid", 0, kMaxId, "a user's number"));
+  if (get(L, config, "gid")) options.gid = static_cast<gid_t>(take_integer(L, "gid", 0, kMaxId, "a group's number"));
 }
 
 }  // namespace
@@ -176,8 +189,8 @@ void raise_create_error(lua_State* L, const char* why) { raise(L, "websocket cou
 
 void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   ContextOptions& options = context.options;
-  refuse_missing(L, config);
   read_tls(L, config, options.tls);
+  read_privileges(L, config, options);
   read_listener(L, config, options);
   read_protocols(L, config, callbacks, options);
   read_function(L, config, "on_http", callbacks, LuaContext::kOnHttp);

@@ -98,6 +98,20 @@ int reload_certificates(lua_State* L) {
   return 3;
 }
 
+int addresses(lua_State* L) {
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  lua_newtable(L);
+  for (int i = 0; i < static_cast<int>(context.context().listener_count()); ++i) {
+    std::array<char, 160> text{};
+    guarded(L,
+            [&] { context.context().address(static_cast<std::size_t>(i)).text().copy(text.data(), text.size() - 1); });
+    lua_pushstring(L, text.data());
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
 // Also the finalizer; a context that never came to be has nothing to destroy.
 int destroy(lua_State* L) {
   const ContextUserdata& userdata = check_userdata(L);
@@ -129,13 +143,9 @@ int to_string(lua_State* L) {
 }
 
 constexpr luaL_Reg kMethods[] = {
-    {"service", service},
-    {"broadcast", broadcast},
-    {"canonical_hostname", canonical_hostname},
-    {"batch", batch},
-    {"reload_certificates", reload_certificates},
-    {"destroy", destroy},
-    {nullptr, nullptr},
+    {"service", service},     {"broadcast", broadcast}, {"canonical_hostname", canonical_hostname},
+    {"addresses", addresses}, {"batch", batch},         {"reload_certificates", reload_certificates},
+    {"destroy", destroy},     {nullptr, nullptr},
 };
 
 constexpr luaL_Reg kMetamethods[] = {

@@ -5,8 +5,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cerrno>
+#include <charconv>
 #include <system_error>
 #include <utility>
 
@@ -24,12 +27,10 @@ Error system_error(const SocketAddress& address) {
 
 void set_option(int fd, int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof value); }
 
-#ifndef WEBSOCKETS_HAVE_ACCEPT4
 void make_non_blocking(int fd) {
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
-#endif
 
 UniqueFd open_stream_socket(int family) {
 #ifdef WEBSOCKETS_HAVE_ACCEPT4
@@ -55,6 +56,51 @@ UniqueFd accept_one(int listener, SocketAddress& peer) {
 #endif
   return fd;
 #endif
+}
+
+// A file that a server left behind when it was killed: nobody answers there.
+bool is_stale(const SocketAddress& address) {
+  const UniqueFd probe = open_stream_socket(AF_UNIX);
+  return probe && ::connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
+}
+
+bool bind_unix(int fd, const SocketAddress& address, mode_t mode) {
+  const char* const path = reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
+  bool bound = ::bind(fd, address.get(), address.size) == 0;
+  if (!bound && errno == EADDRINUSE) {
+    if (!is_stale(address)) {
+      errno = EADDRINUSE;
+      return false;
+    }
+    ::unlink(path);
+    bound = ::bind(fd, address.get(), address.size) == 0;
+  }
+  // Nobody can connect before it listens.
+  return bound && ::chmod(path, mode) == 0;
+}
+
+bool parse_number(const std::string& text, int most, int& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && number >= 0 && number <= most;
+}
+
+Result<UniqueFd> adopt_listener(const std::string& where) {
+  int number = -1;
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (!parse_number(where.substr(3), 1 << 20, number) ||
+      ::getsockopt(number, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
+    return Error{"'" + where + "' is not a socket that listens"};
+  }
+  make_non_blocking(number);
+  return UniqueFd(number);
+}
+
+Result<std::vector<UniqueFd>> only(Result<UniqueFd> listener) {
+  if (!listener) return listener.error();
+  std::vector<UniqueFd> listeners;
+  listeners.push_back(std::move(*listener));
+  return listeners;
 }
 
 // accept(2): errors of a connection that was lost before it was accepted must be treated like EAGAIN by retrying.
@@ -89,21 +135,54 @@ AcceptStatus status_of(int error) {
 
 }  // namespace
 
-Result<UniqueFd> listen_on(const SocketAddress& address, int backlog) {
+Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& options) {
   UniqueFd fd = open_stream_socket(address.storage.ss_family);
   if (!fd) return system_error(address);
-  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  if (!address.is_unix()) {
+    set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  }
   if (address.storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  if (::bind(fd.get(), address.get(), address.size) != 0) return system_error(address);
-  if (::listen(fd.get(), backlog) != 0) return system_error(address);
+#ifdef SO_REUSEPORT
+  if (options.reuse_port && !address.is_unix()) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+#endif
+  const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode)
+                                       : ::bind(fd.get(), address.get(), address.size) == 0;
+  if (!bound || ::listen(fd.get(), options.backlog) != 0) return system_error(address);
   return fd;
 }
 
-Result<UniqueFd> listen_on_all(std::uint16_t port, int backlog) {
-  Result<UniqueFd> listener = listen_on(any_address(true, port), backlog);
+Result<UniqueFd> listen_on_all(std::uint16_t port, const ListenOptions& options) {
+  Result<UniqueFd> listener = listen_on(any_address(true, port), options);
   const bool has_ipv6 = listener || (listener.error().code != EAFNOSUPPORT && listener.error().code != EADDRNOTAVAIL);
-  return has_ipv6 ? std::move(listener) : listen_on(any_address(false, port), backlog);
+  return has_ipv6 ? std::move(listener) : listen_on(any_address(false, port), options);
+}
+
+Result<std::vector<UniqueFd>> listen_at(const std::string& where, const ListenOptions& options) {
+  if (where.starts_with("fd:")) return only(adopt_listener(where));
+  if (where.starts_with("unix:")) {
+    const Result<SocketAddress> address = unix_address(where.substr(5));
+    return address ? only(listen_on(*address, options)) : Result<std::vector<UniqueFd>>(address.error());
+  }
+  const std::size_t colon = where.rfind(':');
+  int port = -1;
+  if (colon == std::string::npos || !parse_number(where.substr(colon + 1), 65535, port)) {
+    return Error{"'" + where + "' is not host:port, unix:/path or fd:number"};
+  }
+  std::string host = where.substr(0, colon);
+  if (host.empty() || host == "*") return only(listen_on_all(static_cast<std::uint16_t>(port), options));
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  Result<std::vector<SocketAddress>> addresses = host_addresses(host, static_cast<std::uint16_t>(port));
+  if (!addresses) return addresses.error();
+  std::vector<UniqueFd> listeners;
+  for (SocketAddress& address : *addresses) {
+    // All addresses of a host share the port that the first one got.
+    if (port == 0 && !listeners.empty()) address.set_port(local_address(listeners.front().get()).port());
+    Result<UniqueFd> listener = listen_on(address, options);
+    if (!listener) return listener.error();
+    listeners.push_back(std::move(*listener));
+  }
+  return listeners;
 }
 
 SocketAddress local_address(int fd) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "net/result.h"
 #include "net/socket_address.h"
@@ -9,11 +13,22 @@
 
 namespace websockets {
 
-// A non-blocking TCP socket that listens on `address`. `backlog` may be cut by the system (net.core.somaxconn).
-Result<UniqueFd> listen_on(const SocketAddress& address, int backlog);
+struct ListenOptions {
+  int backlog = 16384;  // may be cut by the system (net.core.somaxconn)
+  bool reuse_port = false;
+  mode_t unix_mode = 0666;
+};
+
+// A non-blocking socket that listens on `address`. The file of a unix socket on which nobody listens any more is
+// replaced.
+Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& options);
 
 // The same on all addresses of this machine.
-Result<UniqueFd> listen_on_all(std::uint16_t port, int backlog);
+Result<UniqueFd> listen_on_all(std::uint16_t port, const ListenOptions& options);
+
+// "host:port", "[::1]:port", "eth0:port", ":port" or "*:port" for all addresses, "unix:/path", "fd:3" for a listening
+// socket that the process has inherited. Port 0: any that is free.
+Result<std::vector<UniqueFd>> listen_at(const std::string& where, const ListenOptions& options);
 
 // The address that a listening socket got.
 SocketAddress local_address(int fd);

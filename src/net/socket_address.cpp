@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -63,6 +65,7 @@ void SocketAddress::set_port(std::uint16_t port) {
 }
 
 std::string SocketAddress::text() const {
+  if (is_unix()) return std::string("unix:").append(reinterpret_cast<const sockaddr_un*>(&storage)->sun_path);
   const bool is_ipv4 = storage.ss_family == AF_INET;
   std::string text(is_ipv4 ? "" : "[");
   text.append(numeric_host(*this)).append(is_ipv4 ? ":" : "]:").append(std::to_string(port()));
@@ -107,6 +110,40 @@ Result<std::vector<SocketAddress>> interface_addresses(const std::string& interf
   }
   if (found.empty()) return Error{"no network interface or address is called '" + interface + "'"};
   return found;
+}
+
+Result<SocketAddress> unix_address(const std::string& path) {
+  SocketAddress address;
+  auto* const unix_socket = reinterpret_cast<sockaddr_un*>(&address.storage);
+  if (path.empty() || path.size() >= sizeof unix_socket->sun_path) {
+    return Error{"a unix socket's path has 1 to " + std::to_string(sizeof unix_socket->sun_path - 1) + " bytes"};
+  }
+  unix_socket->sun_family = AF_UNIX;
+  path.copy(unix_socket->sun_path, path.size());
+  address.size = sizeof(sockaddr_un);
+  return address;
+}
+
+Result<std::vector<SocketAddress>> host_addresses(const std::string& host, std::uint16_t port) {
+  Result<std::vector<SocketAddress>> found = interface_addresses(host, port);
+  if (found) return found;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* list = nullptr;
+  if (const int code = getaddrinfo(host.c_str(), nullptr, &hints, &list); code != 0) {
+    return Error{"'" + host + "': " + gai_strerror(code)};
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, freeaddrinfo);
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    SocketAddress address;
+    address.size = entry->ai_addrlen;
+    std::memcpy(&address.storage, entry->ai_addr, address.size);
+    address.set_port(port);
+    addresses.push_back(address);
+  }
+  return addresses;
 }
 
 PeerAddress::PeerAddress(const SocketAddress& address) {

@@ -12,16 +12,17 @@
 
 namespace websockets {
 
-// An address to listen on, with its port.
+// An address to listen on: IPv4 or IPv6 with its port, or a unix socket's path.
 struct SocketAddress {
   sockaddr_storage storage{};
   socklen_t size = 0;
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-  std::uint16_t port() const;
+  bool is_unix() const { return storage.ss_family == AF_UNIX; }
+  std::uint16_t port() const;  // not of a unix socket
   void set_port(std::uint16_t port);
-  std::string text() const;  // "192.0.2.1:80", "[2001:db8::1]:80"
+  std::string text() const;  // "192.0.2.1:80", "[2001:db8::1]:80", "unix:/path"
 };
 
 // All addresses of this machine: one IPv6 address that also takes IPv4 where the system has IPv6, else IPv4.
@@ -30,6 +31,11 @@ SocketAddress any_address(bool ipv6, std::uint16_t port);
 // What `interface` stands for: a literal IPv4 or IPv6 address, or the name of a network interface ("eth0"), which gives
 // its first IPv4 and its first IPv6 address.
 Result<std::vector<SocketAddress>> interface_addresses(const std::string& interface, std::uint16_t port);
+
+Result<SocketAddress> unix_address(const std::string& path);
+
+// The addresses that a host's name has; a literal address and an interface's name are also taken.
+Result<std::vector<SocketAddress>> host_addresses(const std::string& host, std::uint16_t port);
 
 // The numeric address of a peer, in little room: IPv6, IPv4 mapped into it; all zero when it has none (unix sockets).
 class PeerAddress {

@@ -2,6 +2,9 @@
 #include "server/acceptor.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <new>
 #include <utility>
@@ -18,10 +21,21 @@ constexpr std::uint64_t kPauseMs = 100;
 
 UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
+const char* socket_path(const SocketAddress& address) {
+  return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
+}
+
 }  // namespace
 
 Acceptor::Acceptor(Context& context, UniqueFd listener)
-    : Pollable(listener.get()), context_(context), listener_(std::move(listener)), spare_(open_spare()) {}
+    : Pollable(listener.get()),
+      context_(context),
+      listener_(std::move(listener)),
+      spare_(open_spare()),
+      address_(local_address(listener_.get())) {
+  struct stat info {};
+  if (address_.is_unix() && ::stat(socket_path(address_), &info) == 0) inode_ = info.st_ino;
+}
 
 Acceptor::~Acceptor() { stop(); }
 
@@ -34,9 +48,17 @@ bool Acceptor::start() {
 void Acceptor::stop() {
   if (std::exchange(watched_, false)) context_.watcher_.change(*this, kReadable, 0);
   if (listener_) context_.forget_descriptor(*this);
+  remove_socket_file();
   listener_.reset();
   spare_.reset();
   context_.timers_.cancel(*this);
+}
+
+// Unless somebody else has put another one in its place.
+void Acceptor::remove_socket_file() {
+  struct stat info {};
+  const ino_t inode = std::exchange(inode_, ino_t{0});
+  if (inode != 0 && ::stat(socket_path(address_), &info) == 0 && info.st_ino == inode) ::unlink(socket_path(address_));
 }
 
 void Acceptor::on_ready(unsigned) {
@@ -53,7 +75,7 @@ void Acceptor::accept_batch() {
     Accepted accepted = accept_from(listener_.get());
     switch (accepted.status) {
       case AcceptStatus::kAccepted:
-        context_.adopt(std::move(accepted.fd), PeerAddress(accepted.peer));
+        context_.adopt(std::move(accepted.fd), accepted.peer);
         break;
       case AcceptStatus::kNone:
         return;

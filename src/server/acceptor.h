@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/driver.h"
+#include "net/socket_address.h"
 #include "net/timer_wheel.h"
 #include "net/unique_fd.h"
 #include "server/watcher.h"
@@ -25,6 +26,7 @@ class Acceptor final : public Pollable, public Timer {
   bool restart(Watcher& watcher) { return !watched_ || watcher.watch_in_own_loop(*this, kReadable); }
   // Whether the last on_ready() could not accept somebody who was waiting.
   bool failed() const { return failed_; }
+  const SocketAddress& address() const { return address_; }
   void on_ready(unsigned events) override;
   void on_timeout() override { start(); }
 
@@ -32,10 +34,13 @@ class Acceptor final : public Pollable, public Timer {
   void accept_batch();
   bool turn_one_away();
   void pause();
+  void remove_socket_file();
 
   Context& context_;
   UniqueFd listener_;
   UniqueFd spare_;  // given up to accept and close one connection
+  SocketAddress address_;
+  ino_t inode_ = 0;  // of a unix socket's file
   bool watched_ = false;
   bool failed_ = false;
 };

@@ -11,14 +11,10 @@
 #include "net/listener.h"
 #include "protocol/handshake.h"
 #include "server/http_exchange.h"
+#include "server/privileges.h"
 
 namespace websockets {
-namespace {
-
-// 10 000 clients that connect at once shall all get in; the system cuts it to net.core.somaxconn.
-constexpr int kBacklog = 16384;
-
-}  // namespace
+namespace {}  // namespace
 
 Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
@@ -41,7 +37,8 @@ Error Context::open() {
     if (Error error = reload_certificates(); !error.text.empty()) return error;
   }
   if (Error error = watcher_.open(); !error.text.empty()) return error;
-  return options_.port == 0 ? Error{} : listen();
+  if (Error error = listen(); !error.text.empty()) return error;
+  return drop_privileges(options_.uid, options_.gid);
 }
 
 Context::~Context() { destroy(); }
@@ -56,18 +53,19 @@ Error Context::reload_certificates() {
 
 Error Context::listen() {
   std::vector<UniqueFd> listeners;
-  if (options_.interface.empty()) {
-    Result<UniqueFd> listener = listen_on_all(options_.port, kBacklog);
-    if (!listener) return listener.error();
-    listeners.push_back(std::move(*listener));
-  } else {
-    Result<std::vector<SocketAddress>> addresses = interface_addresses(options_.interface, options_.port);
-    if (!addresses) return addresses.error();
-    for (const SocketAddress& address : *addresses) {
-      Result<UniqueFd> listener = listen_on(address, kBacklog);
-      if (!listener) return listener.error();
-      listeners.push_back(std::move(*listener));
-    }
+  const auto add = [&](Result<std::vector<UniqueFd>> opened) {
+    if (!opened) return opened.error();
+    for (UniqueFd& listener : *opened) listeners.push_back(std::move(listener));
+    return Error{};
+  };
+  if (options_.port != 0) {
+    const std::string host =
+        options_.interface.find(':') == std::string::npos ? options_.interface : "[" + options_.interface + "]";
+    const std::string where = host + ":" + std::to_string(options_.port);
+    if (Error error = add(listen_at(where, options_.listen_options)); !error.text.empty()) return error;
+  }
+  for (const std::string& where : options_.listen) {
+    if (Error error = add(listen_at(where, options_.listen_options)); !error.text.empty()) return error;
   }
   for (UniqueFd& listener : listeners) {
     acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(listener)));
@@ -76,9 +74,11 @@ Error Context::listen() {
   return {};
 }
 
-void Context::adopt(UniqueFd fd, const PeerAddress& peer) {
-  SslSession session = tls_ == nullptr ? nullptr : tls_->new_session(fd.get());
-  auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), peer);
+void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
+  // What stays on this machine needs none.
+  const bool is_tls = tls_ != nullptr && !peer.is_unix();
+  SslSession session = is_tls ? tls_->new_session(fd.get()) : nullptr;
+  auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), PeerAddress(peer));
   Connection& connection = *owner;
   http_connections_.append(*owner.release());
   try {

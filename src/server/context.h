@@ -60,6 +60,10 @@ class Context {
     return static_cast<std::size_t>(&protocol - protocols_.data());
   }
 
+  // Where it listens.
+  std::size_t listener_count() const { return acceptors_.size(); }
+  const SocketAddress& address(std::size_t listener) const { return acceptors_[listener]->address(); }
+
   // Closes everything; callbacks are called. A second time it does nothing.
   void destroy();
   bool is_destroyed() const { return destroyed_; }
@@ -93,7 +97,7 @@ class Context {
   Context(const ContextOptions& options, ContextHandler& handler);
   Error open();
   Error listen();
-  void adopt(UniqueFd fd, const PeerAddress& peer);
+  void adopt(UniqueFd fd, const SocketAddress& peer);
   // `offered` is the client's list; nullptr: it has none.
   Protocol* choose_protocol(const std::string* offered, std::string_view& why_not);
   bool serve_once(int timeout_ms);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "http/request_parser.h"
+#include "net/listener.h"
 #include "net/tls.h"
 #include "protocol/message_assembler.h"
 
@@ -14,8 +18,12 @@ namespace websockets {
 
 // What a context is made from. Checked by whoever fills it in.
 struct ContextOptions {
-  std::uint16_t port = 0;              // 0: listen on nothing
-  std::string interface;               // a name ("eth0") or a literal address; "": all
+  std::uint16_t port = 0;           // 0: listen on nothing
+  std::string interface;            // a name ("eth0") or a literal address; "": all
+  std::vector<std::string> listen;  // further places: see listen_at()
+  ListenOptions listen_options;
+  std::optional<uid_t> uid;  // what to become once everything is opened
+  std::optional<gid_t> gid;
   std::vector<std::string> protocols;  // the subprotocols that are served
   std::string default_protocol;        // for clients that ask for none; "": the only one there is
   AssemblerRules rules;

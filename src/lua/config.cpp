@@ -2,6 +2,7 @@
 // What stands in the table given to websockets.context().
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 
 #include "lua/lua_context.h"
@@ -70,6 +71,20 @@ bool read_boolean(lua_State* L, int config, const char* name, bool otherwise) {
   const bool value = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
   return value;
+}
+
+// Which of the two it is; the first one when it is nil.
+int read_choice(lua_State* L, int config, const char* name, const char* first, const char* second) {
+  if (!get(L, config, name)) return 0;
+  const char* text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  const bool is_second = std::strcmp(text, second) == 0;
+  if (!is_second && std::strcmp(text, first) != 0) {
+    const char* expected = lua_pushfstring(L, "'%s' or '%s'", first, second);
+    lua_insert(L, -2);
+    raise_option_error(L, name, expected);
+  }
+  lua_pop(L, 1);
+  return is_second ? 1 : 0;
 }
 
 void read_string(lua_State* L, int config, const char* name, std::string& text) {
@@ -201,9 +216,11 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   options.rules.check_utf8 = read_boolean(L, config, "utf8_check", true);
   read_bytes(L, config, "max_message_size", options.rules.max_message_bytes);
   read_bytes(L, config, "max_backpressure", options.max_backpressure_bytes);
+  options.drops_when_full = read_choice(L, config, "backpressure_policy", "close", "drop") == 1;
   read_bytes(L, config, "max_header_size", options.request_limits.max_header_bytes);
   read_seconds(L, config, "handshake_timeout", options.handshake_timeout_ms);
   read_seconds(L, config, "close_timeout", options.close_timeout_ms);
+  read_seconds(L, config, "fork_busy_timeout", options.fork_busy_timeout_ms);
 
   if (get(L, config, "options")) {
     const auto mask = static_cast<unsigned>(take_integer(L, "options", 0, 255, "a sum of SERVER_OPTION constants"));

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "lua/lua_context.h"
@@ -40,6 +42,31 @@ int service(lua_State* L) {
   return 1;
 }
 
+int broadcast_to_child(lua_State* L, Context& context, const Protocol& protocol, std::span<const std::uint8_t> data) {
+  auto status = ForkLink::Status::kClosed;
+  guarded(L, [&] { status = context.broadcast_to_child(protocol, data); });
+  lua_pushinteger(L, status == ForkLink::Status::kSent ? 0 : -1);
+  if (status == ForkLink::Status::kSent) return 1;
+  lua_pushstring(L, status == ForkLink::Status::kBusy ? "busy" : "closed");
+  return 2;
+}
+
+int fork_service_loop(lua_State* L) {
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  if (context.in_round()) return luaL_error(L, "websocket fork_service_loop inside a callback");
+  if (context.context().is_forked()) return luaL_error(L, "websocket fork_service_loop was called already");
+  int error = 0;
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    if (!context.context().fork_service_loop()) error = errno;
+  });
+  lua_pushinteger(L, error == 0 ? 0 : -1);
+  if (error == 0) return 1;
+  lua_pushstring(L, std::strerror(error));
+  return 2;
+}
+
 int broadcast(lua_State* L) {
   lua_settop(L, 3);
   int callbacks;
@@ -48,6 +75,7 @@ int broadcast(lua_State* L) {
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   Protocol* const protocol = context.context().find_protocol(as_text(name));
   if (protocol == nullptr) return luaL_error(L, "websocket unknown protocol");
+  if (context.context().is_forked()) return broadcast_to_child(L, context.context(), *protocol, data);
   guarded(L, [&] {
     const LuaContext::Entry entry(context, L, callbacks);
     context.context().broadcast(*protocol, data);
@@ -143,9 +171,15 @@ int to_string(lua_State* L) {
 }
 
 constexpr luaL_Reg kMethods[] = {
-    {"service", service},     {"broadcast", broadcast}, {"canonical_hostname", canonical_hostname},
-    {"addresses", addresses}, {"batch", batch},         {"reload_certificates", reload_certificates},
-    {"destroy", destroy},     {nullptr, nullptr},
+    {"service", service},
+    {"broadcast", broadcast},
+    {"canonical_hostname", canonical_hostname},
+    {"fork_service_loop", fork_service_loop},
+    {"addresses", addresses},
+    {"batch", batch},
+    {"reload_certificates", reload_certificates},
+    {"destroy", destroy},
+    {nullptr, nullptr},
 };
 
 constexpr luaL_Reg kMetamethods[] = {

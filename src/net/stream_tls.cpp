@@ -31,6 +31,7 @@ IoResult Stream::tls_failure(int result) {
 }
 
 IoResult Stream::receive_tls(std::span<std::uint8_t> into) {
+  ERR_clear_error();  // others in this process may have left something
   std::size_t count = 0;
   const int result = SSL_read_ex(tls_.get(), into.data(), into.size(), &count);
   if (result != 1) return tls_failure(result);
@@ -42,6 +43,7 @@ IoResult Stream::receive_tls(std::span<std::uint8_t> into) {
 // same and more. They are at the front of the connection's output still.
 IoResult Stream::send_tls(std::span<const std::uint8_t> bytes) {
   if (is_broken_) return {IoStatus::kFailed, 0};
+  ERR_clear_error();
   std::size_t count = 0;
   const int result = SSL_write_ex(tls_.get(), bytes.data(), bytes.size(), &count);
   if (result == 1) return {IoStatus::kDone, count};

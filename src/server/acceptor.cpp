@@ -54,6 +54,11 @@ void Acceptor::stop() {
   context_.timers_.cancel(*this);
 }
 
+void Acceptor::abandon() {
+  inode_ = 0;
+  stop();
+}
+
 // Unless somebody else has put another one in its place.
 void Acceptor::remove_socket_file() {
   struct stat info {};

@@ -22,6 +22,8 @@ class Acceptor final : public Pollable, public Timer {
 
   bool start();
   void stop();
+  // Another process has it now.
+  void abandon();
   // Watches again in an own loop that was made later.
   bool restart(Watcher& watcher) { return !watched_ || watcher.watch_in_own_loop(*this, kReadable); }
   // Whether the last on_ready() could not accept somebody who was waiting.

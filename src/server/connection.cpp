@@ -252,7 +252,11 @@ void Connection::close_descriptor() {
   cancel_timeout();
   context_.watcher_.change(*this, std::exchange(interest_, std::uint8_t{0}), 0);
   context_.forget_descriptor(*this);
-  stream_.close();
+  if (is_abandoned_) {
+    stream_.abandon();
+  } else {
+    stream_.close();
+  }
   fd_ = -1;
   queue_.clear(context_.output_pool_);
   held_input_.reset();
@@ -272,6 +276,11 @@ void Connection::destroy(CloseCode code) {
   terminate(code);
 }
 
+void Connection::abandon() {
+  is_abandoned_ = true;
+  close_descriptor();
+}
+
 void Connection::fail_later(CloseCode code) {
   if (failure_ == CloseCode::kNone || code == CloseCode::kAbnormal) failure_ = code;
   context_.work_later(*this);
@@ -282,6 +291,7 @@ void Connection::do_deferred_work() {
   try {
     const CloseCode failure = std::exchange(failure_, CloseCode::kNone);
     if (failure == CloseCode::kAbnormal) return lose();
+    if (failure == CloseCode::kTryAgainLater) return fail(failure, "too slow: the queue is full");
     if (failure != CloseCode::kNone) return fail(failure, "the handler failed");
     const bool drained = drained_ && state_ == State::kOpen && queue_.empty();
     drained_ = false;

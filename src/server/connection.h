@@ -93,6 +93,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Lets do_deferred_work() close the connection: 1006 when it is lost, else with this code.
   void fail_later(CloseCode code);
   void destroy(CloseCode code);
+  // Another process has it now: gives up the descriptor without a word to the peer or to the handler but on_freed.
+  void abandon();
   std::uint64_t serial() const { return serial_; }
 
  private:
@@ -134,6 +136,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void on_protocol_error(ProtocolError error);
   void fail(CloseCode code, std::string_view reason);
   void finish_handshake(CloseCode code, std::string_view reason);
+  bool has_room(std::size_t bytes);
   void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload);
   void queue_close_frame(CloseCode code, std::string_view reason);
   void report_closed(CloseCode code, std::string_view reason);
@@ -174,6 +177,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool to_flush_ : 1 = false;  // in the context's list
   bool has_work_ : 1 = false;  // in the context's list
   bool is_fresh_ : 1 = true;   // nothing was received yet
+  bool is_abandoned_ : 1 = false;
 };
 
 // A frame for write_shared().

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "server/context.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <limits>
@@ -19,6 +21,7 @@ namespace {}  // namespace
 Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
       handler_(handler),
+      owner_(::getpid()),
       watcher_(options.announces_descriptors ? &handler : nullptr, options.driver),
       now_ms_(monotonic_ms()),
       timers_(now_ms_),
@@ -95,6 +98,7 @@ void Context::service(int timeout_ms) {
   now_ms_ = monotonic_ms();
   const std::uint64_t deadline_ms =
       timeout_ms < 0 ? std::numeric_limits<std::uint64_t>::max() : now_ms_ + static_cast<std::uint64_t>(timeout_ms);
+  if (is_forked()) return;
   if (!watcher_.has_own_loop() && !open_own_loop(false).text.empty()) return;
   while (!destroyed_ && !serve_once(wait_ms(deadline_ms)) && now_ms_ < deadline_ms) {
   }
@@ -105,13 +109,7 @@ Error Context::open_own_loop(bool pollable_driver) {
   if (Error error = watcher_.open_own_loop(pollable_driver); !error.text.empty()) return error;
   bool watched = true;
   for (const auto& acceptor : acceptors_) watched = acceptor->restart(watcher_) && watched;
-  const auto restart_all = [&](const ConnectionList& list) {
-    for (Connection* connection = list.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
-      watched = connection->restart(watcher_) && watched;
-    }
-  };
-  restart_all(http_connections_);
-  for (const Protocol& protocol : protocols_) restart_all(protocol);
+  for_each_connection([&](Connection& connection) { watched = connection.restart(watcher_) && watched; });
   return watched ? Error{} : Error{"not everything can be watched", errno};
 }
 
@@ -307,7 +305,9 @@ void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data
     const bool is_text = connection->broadcast_mode() == BroadcastMode::kForwardText;
     SharedFrame& frame = is_text ? text : binary;
     if (frame == nullptr) frame = make_frame(is_text ? Opcode::kText : Opcode::kBinary, data);
-    connection->write_shared(frame);
+    if (connection->write_shared(frame) == WriteStatus::kQueueFull && !options_.drops_when_full) {
+      connection->fail_later(CloseCode::kTryAgainLater);
+    }
   }
 }
 
@@ -316,15 +316,20 @@ void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data
 void Context::destroy() {
   if (std::exchange(destroyed_, true)) return;
   const Round round(*this);
+  // An inherited copy: the connections are the other process's.
+  if (owner_ != ::getpid()) {
+    watcher_.abandon();
+    return abandon();
+  }
+  if (is_forked()) return end_child();
   for (const auto& acceptor : acceptors_) acceptor->stop();
-  const auto destroy_all = [](ConnectionList& list) {
-    for (Connection* connection = list.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
-      connection->destroy(CloseCode::kGoingAway);
-    }
-  };
-  destroy_all(http_connections_);
-  for (Protocol& protocol : protocols_) destroy_all(protocol);
+  for_each_connection([](Connection& connection) { connection.destroy(CloseCode::kGoingAway); });
   watcher_.close();
+}
+
+void Context::abandon() {
+  for (const auto& acceptor : acceptors_) acceptor->abandon();
+  for_each_connection([](Connection& connection) { connection.abandon(); });
 }
 
 }  // namespace websockets

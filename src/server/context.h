@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include "server/acceptor.h"
 #include "server/connection.h"
 #include "server/context_handler.h"
+#include "server/fork_link.h"
 #include "server/options.h"
 #include "server/output_queue.h"
 #include "server/watcher.h"
@@ -49,6 +52,12 @@ class Context {
   Result<int> poll_descriptor();
   // For how long service() may be left uncalled when that descriptor is not readable, in milliseconds; -1: without end.
   int idle_ms();
+
+  // Forks a process that serves this context from now on: it is destroyed when this one ends or destroys it. Here all
+  // connections and listeners are given up, and only broadcast_to_child() is left of it. False with errno set: no fork.
+  bool fork_service_loop();
+  bool is_forked() const { return link_ != nullptr; }
+  ForkLink::Status broadcast_to_child(const Protocol& protocol, std::span<const std::uint8_t> data);
 
   // Gives `data` to every open connection of the list that was open when the call began, as its mode says. `data` must
   // stay valid whatever the callbacks do.
@@ -105,6 +114,19 @@ class Context {
   Error open_own_loop(bool pollable_driver);
   bool serve_timers_and_work();
   void set_wake_time();
+  [[noreturn]] void serve_as_child();
+  void abandon();
+  void end_child();
+  template <typename Function>
+  void for_each_connection(Function function) {
+    const auto each = [&](const ConnectionList& list) {
+      for (Connection* connection = list.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
+        function(*connection);
+      }
+    };
+    each(http_connections_);
+    for (const Protocol& protocol : protocols_) each(protocol);
+  }
   void end_round();
   void flush_connections();
   bool do_deferred_work();
@@ -125,6 +147,9 @@ class Context {
 
   ContextOptions options_;
   ContextHandler& handler_;
+  pid_t owner_;                      // the process that made it, or was forked to serve it
+  pid_t child_ = 0;                  // that serves it instead
+  std::unique_ptr<ForkLink> link_;   // to that child
   std::unique_ptr<TlsContext> tls_;  // null: none
   Watcher watcher_;
   std::vector<Pollable*> descriptors_;  // by number

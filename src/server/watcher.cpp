@@ -55,6 +55,12 @@ void Watcher::release() {
   wake_timer_ = {};
 }
 
+void Watcher::abandon() {
+  observer_ = nullptr;
+  announced_ = false;
+  release();
+}
+
 Error Watcher::open_wake_timer(Driver& driver) {
   if (is_woken()) return {};
   if (!wake_timer_.open()) return system_error("no timer descriptor");
@@ -80,7 +86,7 @@ bool Watcher::watch_in_own_loop(Pollable& pollable, unsigned interest) {
 }
 
 bool Watcher::change(Pollable& pollable, unsigned from, unsigned to) {
-  if (observer_ == nullptr) return change_in(*loop_, pollable, from, to);
+  if (observer_ == nullptr) return loop_ == nullptr || change_in(*loop_, pollable, from, to);
   bool changed = change_in(*internal_, pollable, from & kWritable, to & kWritable);
   if (loop_ != nullptr) changed = change_in(*loop_, pollable, from & kReadable, to & kReadable) && changed;
   if (((from ^ to) & kReadable) == 0) return changed;

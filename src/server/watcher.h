@@ -37,6 +37,10 @@ class Watcher {
   // Closes the library's own descriptors, after close(), when nothing of it is on the stack any more.
   void release();
 
+  // In a child after a fork, and in its parent when the child has taken over: gives up what both share, without a word
+  // to the observer, who is forgotten.
+  void abandon();
+
   // Changes what is watched for. False with errno set: the system is short of memory or of watches. Calls the observer
   // last.
   bool change(Pollable& pollable, unsigned from, unsigned to);

@@ -116,11 +116,19 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
 
 // --- What the owner sends ---
 
+// What waits for the end of the round only is sent first.
+bool Connection::has_room(std::size_t bytes) {
+  const auto is_full = [&] {
+    return !queue_.empty() && queue_.bytes() + bytes > context_.options_.max_backpressure_bytes;
+  };
+  if (is_full() && !blocked_) flush();
+  return !is_full();
+}
+
 WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload) {
   if (!is_open()) return WriteStatus::kClosed;
-  if (!queue_.empty() && queue_.bytes() + payload.size() > context_.options_.max_backpressure_bytes) {
-    return WriteStatus::kQueueFull;
-  }
+  if (!has_room(payload.size())) return WriteStatus::kQueueFull;
+  if (!is_open()) return WriteStatus::kClosed;
   if (!is_control(opcode)) fragmenting_ = !fin;
   queue_frame(make_header(opcode, fin, payload.size()), payload);
   if (!is_control(opcode) && fin && held_frames_ != nullptr) {
@@ -149,9 +157,8 @@ void Connection::queue_frame(const FrameHeader& header, std::span<const std::uin
 
 WriteStatus Connection::write_shared(const SharedFrame& frame) {
   if (!is_open()) return WriteStatus::kClosed;
-  if (!queue_.empty() && queue_.bytes() + frame->size() > context_.options_.max_backpressure_bytes) {
-    return WriteStatus::kQueueFull;
-  }
+  if (!has_room(frame->size())) return WriteStatus::kQueueFull;
+  if (!is_open()) return WriteStatus::kClosed;
   if (fragmenting_) {
     if (held_frames_ == nullptr) held_frames_ = std::make_unique<std::vector<SharedFrame>>();
     held_frames_->push_back(frame);

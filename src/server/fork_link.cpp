@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+#include "server/fork_link.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include "net/clock.h"
+
+namespace websockets {
+
+// At the front of the shared memory. Positions only grow; a position's place in the ring is its remainder.
+struct ForkLink::Control {
+  std::atomic<std::uint64_t> written{0};  // by the sender
+  std::atomic<std::uint64_t> taken{0};    // by the receiver
+  // A message that ends here was given up by the sender, however much of it is missing.
+  std::atomic<std::uint64_t> given_up{~std::uint64_t{0}};
+  std::atomic<bool> sender_waits{false};
+};
+
+struct ForkLink::RecordHeader {
+  std::uint64_t size;
+  std::uint32_t tag;
+  std::uint32_t unused;
+};
+
+namespace {
+
+constexpr std::size_t kControlBytes = 4096;
+constexpr std::uint64_t kLongestPollMs = 60'000;
+constexpr std::size_t kPieceBytes = 64U << 10U;
+// A receiver holds at most so much room for a message before its bytes are there.
+constexpr std::size_t kReservedBytes = 16U << 20U;
+
+std::size_t memory_size(std::size_t capacity) { return kControlBytes + capacity; }
+
+}  // namespace
+
+Result<std::unique_ptr<ForkLink>> ForkLink::create(std::size_t capacity) {
+  static_assert(sizeof(Control) <= kControlBytes && std::atomic<std::uint64_t>::is_always_lock_free);
+  capacity += kPieceBytes;  // so that the headers of what waits have room, too
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0) {
+    return Error{std::generic_category().message(errno), errno};
+  }
+  UniqueFd sender(pair[0]);
+  UniqueFd receiver(pair[1]);
+  for (const int fd : pair) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+  }
+  // Pages are only taken when they are used.
+  void* memory = ::mmap(nullptr, memory_size(capacity), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return Error{std::generic_category().message(errno), errno};
+  return std::unique_ptr<ForkLink>(new ForkLink(memory, capacity, std::move(sender), std::move(receiver)));
+}
+
+ForkLink::ForkLink(void* memory, std::size_t capacity, UniqueFd sender, UniqueFd receiver)
+    : control_(new (memory) Control),
+      ring_(static_cast<std::uint8_t*>(memory) + kControlBytes),
+      capacity_(capacity),
+      socket_(std::move(sender)),
+      receiver_(std::move(receiver)) {}
+
+ForkLink::~ForkLink() { ::munmap(control_, memory_size(capacity_)); }
+
+void ForkLink::become_sender() { receiver_.reset(); }
+
+void ForkLink::become_receiver() { socket_ = std::move(receiver_); }
+
+std::size_t ForkLink::used() const { return static_cast<std::size_t>(control_->written - control_->taken); }
+
+void ForkLink::put(std::uint64_t position, std::span<const std::uint8_t> bytes) {
+  const std::size_t place = static_cast<std::size_t>(position % capacity_);
+  const std::size_t first = std::min(bytes.size(), capacity_ - place);
+  std::memcpy(ring_ + place, bytes.data(), first);
+  std::memcpy(ring_, bytes.data() + first, bytes.size() - first);
+}
+
+void ForkLink::get(std::uint64_t position, std::span<std::uint8_t> bytes) const {
+  const std::size_t place = static_cast<std::size_t>(position % capacity_);
+  const std::size_t first = std::min(bytes.size(), capacity_ - place);
+  std::memcpy(bytes.data(), ring_ + place, first);
+  std::memcpy(bytes.data() + first, ring_, bytes.size() - first);
+}
+
+// False: the other side is gone. When the socket is full it has been woken often enough.
+bool ForkLink::wake() {
+  const char byte = 0;
+#ifdef MSG_NOSIGNAL
+  constexpr int kFlags = MSG_NOSIGNAL;
+#else
+  constexpr int kFlags = 0;
+#endif
+  return ::send(socket_.get(), &byte, 1, kFlags) == 1 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+void ForkLink::drain_socket() {
+  std::array<char, 256> bytes;
+  ssize_t count;
+  do {
+    count = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
+  } while (count > 0 || (count < 0 && errno == EINTR));
+  const bool is_open = count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  ended_ = ended_ || !is_open;
+}
+
+// --- The sender ---
+
+// Waits until `wanted` bytes have room; what the receiver takes meanwhile starts the time anew.
+ForkLink::Status ForkLink::wait_for_room(std::size_t wanted, std::uint64_t timeout_ms) {
+  std::uint64_t taken = control_->taken;
+  std::uint64_t deadline_ms = monotonic_ms() + timeout_ms;
+  while (capacity_ - used() < wanted) {
+    control_->sender_waits = true;
+    if (capacity_ - used() >= wanted) break;
+    const std::uint64_t now_ms = monotonic_ms();
+    if (std::exchange(taken, control_->taken.load()) != taken) {
+      deadline_ms = now_ms + timeout_ms;
+    }
+    if (now_ms >= deadline_ms) return Status::kBusy;
+    pollfd entry{socket_.get(), POLLIN, 0};
+    ::poll(&entry, 1, static_cast<int>(std::min<std::uint64_t>(deadline_ms - now_ms, kLongestPollMs)));
+    drain_socket();
+    if (ended_) return Status::kClosed;
+  }
+  return Status::kSent;
+}
+
+ForkLink::Status ForkLink::send(std::uint32_t tag, std::span<const std::uint8_t> data, std::uint64_t timeout_ms) {
+  if (ended_) return Status::kClosed;
+  const RecordHeader header{data.size(), tag, 0};
+  const std::size_t total = sizeof header + data.size();
+  const Status room = wait_for_room(std::min(total, capacity_), timeout_ms);
+  if (room != Status::kSent) return room;
+  if (total > capacity_) return send_in_pieces(header, data, timeout_ms);
+
+  const std::uint64_t position = control_->written;
+  put(position, {reinterpret_cast<const std::uint8_t*>(&header), sizeof header});
+  put(position + sizeof header, data);
+  control_->written = position + total;
+  return wake() ? Status::kSent : Status::kClosed;
+}
+
+// For what is larger than the ring, once that is empty.
+ForkLink::Status ForkLink::send_in_pieces(const RecordHeader& header, std::span<const std::uint8_t> data,
+                                          std::uint64_t timeout_ms) {
+  put(control_->written, {reinterpret_cast<const std::uint8_t*>(&header), sizeof header});
+  control_->written += sizeof header;
+  while (!data.empty()) {
+    const std::span<const std::uint8_t> piece = data.first(std::min(data.size(), kPieceBytes));
+    const Status room = wait_for_room(piece.size(), timeout_ms);
+    if (room != Status::kSent) {
+      control_->given_up = control_->written.load();
+      return room;
+    }
+    put(control_->written, piece);
+    control_->written += piece.size();
+    data = data.subspan(piece.size());
+    if (!wake()) return Status::kClosed;
+  }
+  return Status::kSent;
+}
+
+bool ForkLink::finish(std::uint64_t timeout_ms) {
+  ::shutdown(socket_.get(), SHUT_WR);
+  const std::uint64_t deadline_ms = monotonic_ms() + timeout_ms;
+  for (drain_socket(); !ended_; drain_socket()) {
+    const std::uint64_t now_ms = monotonic_ms();
+    if (now_ms >= deadline_ms) return false;
+    pollfd entry{socket_.get(), POLLIN, 0};
+    ::poll(&entry, 1, static_cast<int>(std::min<std::uint64_t>(deadline_ms - now_ms, kLongestPollMs)));
+  }
+  return true;
+}
+
+// --- The receiver ---
+
+void ForkLink::advance(std::size_t bytes) {
+  control_->taken += bytes;
+  if (control_->sender_waits.exchange(false)) wake();
+}
+
+bool ForkLink::receive(std::uint32_t& tag, std::span<const std::uint8_t>& data) {
+  drain_socket();
+  for (;;) {
+    std::uint64_t available = used();
+    if (!in_message_) {
+      RecordHeader header;
+      if (available < sizeof header) return false;
+      get(control_->taken, {reinterpret_cast<std::uint8_t*>(&header), sizeof header});
+      advance(sizeof header);
+      in_message_ = true;
+      missing_ = header.size;
+      tag_ = header.tag;
+      message_.clear();
+      message_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(header.size, kReservedBytes)));
+      continue;
+    }
+    if (missing_ == 0) break;
+    const std::uint64_t taken = control_->taken;
+    const std::uint64_t given_up = control_->given_up;
+    if (given_up == taken) {
+      in_message_ = false;
+      continue;
+    }
+    if (given_up > taken) available = std::min(available, given_up - taken);
+    if (available == 0) return false;
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>({available, missing_, kPieceBytes}));
+    const std::size_t before = message_.size();
+    message_.resize(before + count);
+    get(control_->taken, std::span(message_).subspan(before));
+    missing_ -= count;
+    advance(count);
+  }
+  in_message_ = false;
+  tag = tag_;
+  data = message_;
+  return true;
+}
+
+}  // namespace websockets

@@ -5,6 +5,7 @@
 
 #include "lua/constants.h"
 #include "lua/lua_context.h"
+#include "net/reverse_resolver.h"
 #include "protocol/utf8.h"
 #include "server/http_exchange.h"
 
@@ -262,11 +263,16 @@ int get_socket_fd(lua_State* L) {
 
 int get_peer_addresses(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
+  std::array<char, 1025> name{};  // NI_MAXHOST
   std::array<char, 64> ip{};
   if (!is_closed(ws)) {
-    guarded(L, [&] { ws.connection->peer().text().copy(ip.data(), ip.size() - 1); });
+    guarded(L, [&] {
+      const PeerAddress& peer = ws.connection->peer();
+      reverse_name(peer).copy(name.data(), name.size() - 1);
+      peer.text().copy(ip.data(), ip.size() - 1);
+    });
   }
-  lua_pushliteral(L, "");
+  lua_pushstring(L, name.data());
   lua_pushstring(L, ip.data());
   return 2;
 }

@@ -155,9 +155,21 @@ PeerAddress::PeerAddress(const SocketAddress& address) {
   }
 }
 
+bool PeerAddress::is_ipv4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin()); }
+
+SocketAddress PeerAddress::socket_address() const {
+  SocketAddress address = any_address(!is_ipv4(), 0);
+  if (is_ipv4()) {
+    std::memcpy(&as_ipv4(address)->sin_addr, bytes_.data() + kMappedPrefix.size(), 4);
+  } else {
+    std::memcpy(&as_ipv6(address)->sin6_addr, bytes_.data(), bytes_.size());
+  }
+  return address;
+}
+
 std::string PeerAddress::text() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin())) {
+  if (is_ipv4()) {
     inet_ntop(AF_INET, bytes_.data() + kMappedPrefix.size(), text.data(), text.size());
   } else if (std::any_of(bytes_.begin(), bytes_.end(), [](std::uint8_t byte) { return byte != 0; })) {
     inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());

@@ -43,8 +43,11 @@ class PeerAddress {
   PeerAddress() = default;
   explicit PeerAddress(const SocketAddress& address);
   std::string text() const;  // "192.0.2.1", "2001:db8::1", ""
+  SocketAddress socket_address() const;
 
  private:
+  bool is_ipv4() const;
+
   std::array<std::uint8_t, 16> bytes_{};
 };
 

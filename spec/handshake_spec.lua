@@ -177,6 +177,28 @@ describe('the opening handshake', function()
     end
   end)
 
+  -- --- Extensions ---
+
+  it('declines extensions, whatever they are', function()
+    local ctx, port = pair.context()
+    for _, offer in ipairs { 'x', 'x; a; b=1; c="d"', 'x, , y;z', 'permessage-deflate; client_max_window_bits' } do
+      local c = client.connect(ctx, port)
+      local status, headers = c:handshake { headers = { ['Sec-WebSocket-Extensions'] = offer } }
+      assert.equal(101, status)
+      assert.is_nil(headers['sec-websocket-extensions'])
+    end
+  end)
+
+  it('refuses malformed lists of extensions', function()
+    local ctx, port = closed_server(nil, 'p')
+    for _, offer in ipairs { '', 'x y', 'x;', 'x; a=', 'x; =1', 'x; a="b', 'x; a="b c"', 'x, y;' } do
+      local request = client.request { headers = { ['Sec-WebSocket-Extensions'] = offer } }
+      local _, body = http.expect_refusal(ctx, port, request, 400)
+      assert.is_truthy(body:find('Sec-WebSocket-Extensions', 1, true))
+    end
+    http.expect_refusal(ctx, port, usual_and('Sec-WebSocket-Extensions: x', 'Sec-WebSocket-Extensions: ;'), 400)
+  end)
+
   -- --- What is refused ---
 
   it('asks for version 13', function()

@@ -69,6 +69,47 @@ bool is_valid_key(std::string_view key) {
          kLastDigits.find(key[kDigits - 1]) != std::string_view::npos;
 }
 
+// The text between the quotes is a token too, each of its characters perhaps behind a backslash (RFC 6455 9.1).
+bool is_quoted_token(std::string_view text) {
+  if (text.size() < 3 || text.front() != '"' || text.back() != '"') {
+    return false;
+  }
+  text = text.substr(1, text.size() - 2);
+  while (!text.empty()) {
+    text.remove_prefix(text.front() == '\\' ? 1 : 0);
+    if (text.empty() || !is_token_char(text.front())) {
+      return false;
+    }
+    text.remove_prefix(1);
+  }
+  return true;
+}
+
+bool is_extension_parameter(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) {
+    return is_token(text);
+  }
+  const std::string_view value = trimmed(text.substr(equals + 1));
+  return is_token(trimmed(text.substr(0, equals))) && (is_token(value) || is_quoted_token(value));
+}
+
+// No token has a semicolon in it, not even between quotes.
+bool is_extension(std::string_view text) {
+  std::size_t semicolon = text.find(';');
+  if (!is_token(trimmed(text.substr(0, semicolon)))) {
+    return false;
+  }
+  while (semicolon != std::string_view::npos) {
+    text.remove_prefix(semicolon + 1);
+    semicolon = text.find(';');
+    if (!is_extension_parameter(trimmed(text.substr(0, semicolon)))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 HandshakeVerdict check_version_and_key(const HandshakeRequest& request) {
   if (!request.has_version) {
     return {400, "The header Sec-WebSocket-Version is missing; this server speaks version 13."};
@@ -117,7 +158,20 @@ HandshakeVerdict check_handshake(const HandshakeRequest& request) {
   if (!list_has_token(request.connection, "upgrade")) {
     return {400, "The header Connection must list \"Upgrade\"."};
   }
-  return check_version_and_key(request);
+  const HandshakeVerdict verdict = check_version_and_key(request);
+  if (verdict.status == 101 && request.has_extensions && !is_extension_list(request.extensions)) {
+    return {400, "The Sec-WebSocket-Extensions header is malformed."};
+  }
+  return verdict;
+}
+
+bool is_extension_list(std::string_view list) {
+  std::string_view extension = take_element(list);
+  const bool is_empty = extension.empty();
+  while (is_extension(extension)) {
+    extension = take_element(list);
+  }
+  return !is_empty && extension.empty();
 }
 
 std::string accept_key(std::string_view key) {

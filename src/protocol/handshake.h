@@ -16,9 +16,11 @@ struct HandshakeRequest {
   std::string_view connection;
   std::string_view key;
   std::string_view version;
+  std::string_view extensions;
   bool has_host = false;
   bool has_key = false;
   bool has_version = false;
+  bool has_extensions = false;
   bool repeated_header = false;  // host, key or version came more than once
 };
 
@@ -38,6 +40,9 @@ HandshakeVerdict check_handshake(const HandshakeRequest& request);
 
 // Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2). Throws std::bad_alloc when memory is short.
 std::string accept_key(std::string_view key);
+
+// Whether a Sec-WebSocket-Extensions list keeps to its grammar (RFC 6455 9.1).
+bool is_extension_list(std::string_view list);
 
 // RFC 7230 token: what a subprotocol's name must be.
 bool is_token(std::string_view text);

@@ -84,6 +84,7 @@ void HttpExchange::upgrade(Connection& connection) {
   const Request& request = parser_.request();
   const std::string upgrade = request.joined("Upgrade");
   const std::string options = request.joined("Connection");
+  const std::string extensions = request.joined("Sec-WebSocket-Extensions");
   HandshakeRequest handshake;
   handshake.method = request.method();
   handshake.http_minor_version = request.minor_version();
@@ -92,9 +93,11 @@ void HttpExchange::upgrade(Connection& connection) {
   handshake.connection = options;
   handshake.key = request.header("Sec-WebSocket-Key");
   handshake.version = request.header("Sec-WebSocket-Version");
+  handshake.extensions = extensions;
   handshake.has_host = request.count("Host") > 0;
   handshake.has_key = request.count("Sec-WebSocket-Key") > 0;
   handshake.has_version = request.count("Sec-WebSocket-Version") > 0;
+  handshake.has_extensions = request.count("Sec-WebSocket-Extensions") > 0;
   handshake.repeated_header =
       request.count("Host") > 1 || request.count("Sec-WebSocket-Key") > 1 || request.count("Sec-WebSocket-Version") > 1;
   const HandshakeVerdict verdict = check_handshake(handshake);

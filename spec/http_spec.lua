@@ -12,7 +12,8 @@ describe('on_http', function()
   leaks.check_each(before_each, after_each)
   after_each(http.remove_files)
 
-  -- A server that serves a file whose content is the word behind the slash. Also returns the list of what it was asked.
+  -- A server that serves a file whose content is the word behind the slash. The third result: what it was asked
+  -- for.
   local function word_server(config)
     local files, uris = {}, {}
     local ctx, port = http.context(function(ws, uri)
@@ -209,7 +210,7 @@ describe('on_http', function()
     local requests, words = {}, {}
     for i = 1, count do
       local word = i % 3 == 0 and '' or 'word' .. i % 7
-      requests[i] = http.request('/' .. word .. '?' .. i, i % 5 == 0 and { method = 'GET', body = 'body' } or nil)
+      requests[i] = http.request('/' .. word .. '?' .. i, { body = i % 5 == 0 and 'body' or nil })
       words[i] = word
     end
     return table.concat(requests), words
@@ -309,7 +310,8 @@ describe('on_http', function()
   it('comes after chunked content, which is passed over', function()
     local ctx, port, uris = word_server()
     local c = client.connect(ctx, port)
-    local bytes = http.request('/one', { chunks = { 'hello', http.request '/not', '0\r\n\r\n', ('x'):rep(300) } })
+    local chunks = { 'hello', http.request '/not', '0\r\n\r\n', ('x'):rep(300) }
+    local bytes = http.request('/one', { chunks = chunks })
     c:send(bytes:sub(1, -2))
     client.open(ctx, port, 'p')
     assert.equal(0, #uris)
@@ -332,11 +334,12 @@ describe('on_http', function()
     c:send(http.request('/word', { method = 'GET', body = ('x'):rep(megabyte) }))
     expect_word(c, 'word')
     -- Refused by its announcement; and by what has come.
-    http.expect_refusal(ctx, port, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ' .. megabyte + 1 .. '\r\n\r\n', 413)
-    http.expect_refusal(ctx, port, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999\r\n\r\n', 413)
+    for _, length in ipairs { '1048577', '9999999999999999' } do
+      http.expect_refusal(ctx, port, http.request('/', { headers = { 'Content-Length: ' .. length } }), 413)
+    end
     http.expect_refusal(ctx, port, http.request('/', { chunks = { ('x'):rep(megabyte), 'x' } }), 413)
     -- Who is sending gets the answer.
-    http.expect_refusal(ctx, port, http.request('/', { method = 'POST', body = ('x'):rep(4 * megabyte) }), 413)
+    http.expect_refusal(ctx, port, http.request('/', { body = ('x'):rep(4 * megabyte) }), 413)
   end)
 
   it('says 100 to who expects it', function()
@@ -376,10 +379,12 @@ describe('on_http', function()
     end
     for _, bytes in ipairs {
       post('Content-Length: 1', 'Content-Length: 1'), post('Content-Length: 1', 'Transfer-Encoding: chunked'),
-      post 'Content-Length: 1, 1', post 'Content-Length: -1', post 'Content-Length: +1', post 'Content-Length: 0x1',
-      post 'Content-Length: ', post 'Content-Length: 1 1', post 'Content-Length: 99999999999999999999999',
-      post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'), post 'Transfer-Encoding: chunked, gzip',
-      post 'Transfer-Encoding: chunked, chunked', post 'Transfer-Encoding: ', post 'Content-Length : 1',
+      post 'Content-Length: 1, 1', post 'Content-Length: -1', post 'Content-Length: +1',
+      post 'Content-Length: 0x1', post 'Content-Length: ', post 'Content-Length: 1 1',
+      post 'Content-Length: 99999999999999999999999',
+      post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'),
+      post 'Transfer-Encoding: chunked, gzip', post 'Transfer-Encoding: chunked, chunked',
+      post 'Transfer-Encoding: ', post 'Content-Length : 1',
       'POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n', 'GET / HTTP/1.1\r\n\r\n',
       'GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n', 'GET / HTTP/1.1\nHost: x\n\n', '\22\3\1',
     } do
@@ -392,8 +397,9 @@ describe('on_http', function()
     local ctx, port, uris = word_server()
     local head = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
     for _, chunks in ipairs {
-      'x\r\n', '\r\n', '-1\r\n', ' 1\r\n', '0x1\r\n', '5\nhello\r\n', '5\r\nhello!\r\n0\r\n\r\n', '5\r\nhello\n0\r\n\r\n',
-      '5 hello\r\n', '11111111111111111\r\n', '0\r\nno colon\r\n\r\n', '1;' .. ('x'):rep(20000),
+      'x\r\n', '\r\n', '-1\r\n', ' 1\r\n', '0x1\r\n', '5\nhello\r\n', '5\r\nhello!\r\n0\r\n\r\n',
+      '5\r\nhello\n0\r\n\r\n', '5 hello\r\n', '11111111111111111\r\n', '0\r\nno colon\r\n\r\n',
+      '1;' .. ('x'):rep(20000),
       ('1;xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\nx\r\n'):rep(2000),
     } do
       http.expect_refusal(ctx, port, head .. chunks, 400)
@@ -403,7 +409,8 @@ describe('on_http', function()
 
   it('refuses what it does not know', function()
     local ctx, port, uris = word_server()
-    http.expect_refusal(ctx, port, 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n', 501)
+    local headers = { 'Transfer-Encoding: gzip, chunked' }
+    http.expect_refusal(ctx, port, http.request('/', { headers = headers }), 501)
     for _, version in ipairs { 'HTTP/2.0', 'HTTP/1.2', 'HTTP/0.9', 'HTTP/9.9' } do
       http.expect_refusal(ctx, port, 'GET / ' .. version .. '\r\nHost: x\r\n\r\n', 505)
     end
@@ -583,10 +590,8 @@ describe('on_http', function()
   it('cannot send frames', function()
     local path = http.file 'contents'
     local c = http.open(function(ws)
-      local types = { websockets.WRITE_TEXT, websockets.WRITE_BINARY, websockets.WRITE_PING, websockets.WRITE_PONG,
-        websockets.WRITE_CLOSE, websockets.WRITE_CONTINUATION, websockets.WRITE_NO_FIN }
-      for _, type in ipairs(types) do
-        assert.is_false((pcall(ws.write, ws, 'x', type)))
+      for _, name in ipairs { 'TEXT', 'BINARY', 'PING', 'PONG', 'CLOSE', 'CONTINUATION', 'NO_FIN' } do
+        assert.is_false((pcall(ws.write, ws, 'x', websockets['WRITE_' .. name])))
       end
       assert.is_false((pcall(ws.write, ws, 'x')))
       assert.is_false((pcall(ws.write, ws, 'x', HTTP + websockets.WRITE_NO_FIN)))
@@ -648,10 +653,8 @@ describe('on_http', function()
     for _, method in ipairs { 'close', 'terminate' } do
       local c = http.open(function(ws)
         ws[method](ws)
-        results = {
-          { ws:write('x', HTTP) }, { ws:write 'x' }, { ws:serve_http_file(path, 'text/plain') }, { ws:defer() },
-          { ws:close() }, { ws:broadcast 'x' },
-        }
+        results = { { ws:write('x', HTTP) }, { ws:write 'x' }, { ws:serve_http_file(path, 'text/plain') },
+          { ws:defer() }, { ws:close() }, { ws:broadcast 'x' } }
       end)
       c:send(http.request '/')
       c:expect_end()
@@ -844,7 +847,9 @@ describe('on_http', function()
   end)
 
   it('cannot say later that it answers later', function()
-    local ctx, port = loop.context { protocols = { p = function(ws) ws:write(tostring(pcall(ws.defer, ws))) end } }
+    local ctx, port = loop.context { protocols = { p = function(ws)
+      ws:write(tostring((pcall(ws.defer, ws))))
+    end } }
     client.open(ctx, port, 'p'):expect_text 'false'
   end)
 end)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The methods of a websocket. Every one has the metatable as its upvalue: that is how it knows its own kind.
 #include <array>
+#include <cstring>
 #include <string>
 
 #include "lua/constants.h"
@@ -141,7 +142,9 @@ int broadcast(lua_State* L) {
 
 int serve_http_file(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  const char* path = luaL_checkstring(L, 2);
+  std::size_t path_bytes;
+  const char* path = luaL_checklstring(L, 2, &path_bytes);
+  if (std::strlen(path) != path_bytes) path = "";  // no file has a zero in its name
   const std::string_view type = as_text(check_bytes(L, 3));
   luaL_argcheck(L, is_valid_header("Content-Type", type), 3, "a header's value has no line breaks");
   if (is_closed(ws)) return push_failure(L, "closed");

@@ -195,11 +195,8 @@ describe('service', function()
   end)
 
   it('is interrupted by a signal, so that Ctrl-C ends a server', function()
-    local lua = os.getenv 'LUA'
     local flag = os.tmpname()
-    local script = os.tmpname()
-    local file = assert(io.open(script, 'w'))
-    file:write(([[
+    local path, command = script.write(([[
       local ctx = require('websockets').context { protocols = { p = print } }
       local ok, message = pcall(function()
         os.remove '%s'
@@ -207,18 +204,18 @@ describe('service', function()
       end)
       print(ok, message)
     ]]):format(flag))
-    file:close()
     -- Ctrl-C is what the interpreter has a handler for. It is sent once the process has gone to sleep.
     local pipe = io.popen(([[
-      %s %s & pid=$!
-      while [ -e %s ]; do :; done
-      until grep -q '^State:.S' /proc/$pid/status; do :; done
+      %s 2>&1 & pid=$!
+      while [ -e %s ] && kill -0 $pid; do :; done
+      until grep -q '^State:.[SZ]' /proc/$pid/status; do :; done
       kill -INT $pid
       wait $pid
-    ]]):format(lua, script, flag))
+    ]]):format(command, flag))
     local output = pipe:read '*a'
     pipe:close()
-    os.remove(script)
+    os.remove(path)
+    os.remove(flag)
     assert.matches('^false.*interrupted!', output)
   end)
 end)

@@ -5,14 +5,30 @@ local assert = require 'luassert'
 
 local script = {}
 
--- Runs the text of a program with the same Lua, and returns what it wrote, to stderr too. It has to succeed.
-function script.run(text)
-  local lua = os.getenv 'LUA' or arg[-1]
+-- The sanitizers' libraries keep themselves out of children; but these are what has to be looked at.
+local function sanitizers()
+  local file = io.open '/proc/self/environ'
+  if not file then return nil end
+  local preloaded = ('\0' .. file:read '*a'):match '%zLD_PRELOAD=(%Z+)'
+  file:close()
+  return preloaded and preloaded:find('libasan', 1, true) and preloaded
+end
+
+-- Writes a program to a file; returns its path, and the command of the shell that runs it with the same Lua.
+function script.write(text)
   local path = os.tmpname()
   local file = assert(io.open(path, 'w'))
   file:write(text)
   file:close()
-  local pipe = assert(io.popen(('%s %s 2>&1; echo "status $?"'):format(lua, path)))
+  local preloaded = sanitizers()
+  local lua = os.getenv 'LUA' or arg[-1]
+  return path, (preloaded and ("env LD_PRELOAD='%s' "):format(preloaded) or '') .. lua .. ' ' .. path
+end
+
+-- Runs a program, and returns what it wrote, to stderr too. It has to succeed.
+function script.run(text)
+  local path, command = script.write(text)
+  local pipe = assert(io.popen(command .. ' 2>&1; echo "status $?"'))
   local output = pipe:read '*a'
   pipe:close()
   os.remove(path)

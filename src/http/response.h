@@ -19,7 +19,7 @@ std::string http_date(std::time_t time);
 // The head of an HTTP/1.1 response. Date and Content-Length are added by it; "Connection" as the fields say.
 struct ResponseHead {
   int status = 200;
-  std::string_view content_type = "";  // "": none
+  std::string_view content_type = {};  // empty: none
   std::uint64_t content_length = 0;    // ignored for statuses that have no body (1xx, 204, 304: RFC 9110 8.6)
   bool keep_alive = true;              // false: "Connection: close"
   bool http_1_0 = false;               // the request was HTTP/1.0: a kept connection says "Connection: keep-alive"

@@ -2,11 +2,11 @@
 #include "net/reverse_resolver.h"
 
 #include <netdb.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <deque>
 #include <map>
 #include <mutex>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The part of a context that lets a forked process serve it.
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <utility>
 

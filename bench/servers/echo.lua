@@ -1,0 +1,36 @@
+-- SPDX-License-Identifier: MIT
+-- Usage: lua echo.lua PORT [broadcast]
+--
+-- Echoes, or with 'broadcast' sends each message to everyone. Prints its port when it can be connected to.
+
+local websockets = require 'websockets'
+
+local port = arg[1]
+
+local serve = {
+  echo = function(ws)
+    ws:on_receive(function(ws, data, type)
+      ws:write(data, type)
+    end)
+  end,
+
+  broadcast = function(ws)
+    ws:on_broadcast(websockets.WRITE_BINARY)
+    ws:on_receive(function(ws, data)
+      ws:broadcast(data)
+    end)
+  end,
+}
+
+local context = websockets.context {
+  port = port,
+  interf = '127.0.0.1',
+  protocols = { bench = serve[arg[2] or 'echo'] },
+}
+
+print(port)
+io.stdout:flush()
+
+while true do
+  context:service(-1)
+end

@@ -207,6 +207,7 @@ describe('the opening handshake', function()
       local request = client.request { headers = { ['Sec-WebSocket-Version'] = version } }
       local headers = http.expect_refusal(ctx, port, request, 426)
       assert.equal('13', headers['sec-websocket-version'])
+      assert.equal('websocket', headers.upgrade)
     end
   end)
 

@@ -136,6 +136,10 @@ void HttpExchange::answer(Connection& connection, const Answer& answer, bool kee
   head.content_length = body.size();
   head.keep_alive = keep_alive;
   if (!answer.header_name.empty()) head.headers.emplace_back(answer.header_name, answer.header_value);
+  if (answer.status == 426) {  // RFC 9110 15.5.22 and 7.8
+    head.headers.emplace_back("Upgrade", "websocket");
+    head.headers.emplace_back("Connection", "Upgrade");
+  }
   send_head(connection, head);
   if (wants_body()) connection.queue_.append(connection.context_.output_pool_, as_bytes(body));
   settle(connection);

@@ -103,6 +103,20 @@ Result<std::vector<UniqueFd>> only(Result<UniqueFd> listener) {
   return listeners;
 }
 
+// All addresses of a host share the port that the first one got.
+Result<std::vector<UniqueFd>> listen_on_each(Result<std::vector<SocketAddress>> addresses,
+                                             const ListenOptions& options) {
+  if (!addresses) return addresses.error();
+  std::vector<UniqueFd> listeners;
+  for (SocketAddress& address : *addresses) {
+    if (address.port() == 0 && !listeners.empty()) address.set_port(local_address(listeners.front().get()).port());
+    Result<UniqueFd> listener = listen_on(address, options);
+    if (!listener) return listener.error();
+    listeners.push_back(std::move(*listener));
+  }
+  return listeners;
+}
+
 // accept(2): errors of a connection that was lost before it was accepted must be treated like EAGAIN by retrying.
 bool is_of_lost_client(int error) {
   switch (error) {
@@ -158,6 +172,12 @@ Result<UniqueFd> listen_on_all(std::uint16_t port, const ListenOptions& options)
   return has_ipv6 ? std::move(listener) : listen_on(any_address(false, port), options);
 }
 
+Result<std::vector<UniqueFd>> listen_on_interface(const std::string& interface, std::uint16_t port,
+                                                  const ListenOptions& options) {
+  if (interface.empty()) return only(listen_on_all(port, options));
+  return listen_on_each(interface_addresses(interface, port), options);
+}
+
 Result<std::vector<UniqueFd>> listen_at(const std::string& where, const ListenOptions& options) {
   if (where.starts_with("fd:")) return only(adopt_listener(where));
   if (where.starts_with("unix:")) {
@@ -172,17 +192,7 @@ Result<std::vector<UniqueFd>> listen_at(const std::string& where, const ListenOp
   std::string host = where.substr(0, colon);
   if (host.empty() || host == "*") return only(listen_on_all(static_cast<std::uint16_t>(port), options));
   if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  Result<std::vector<SocketAddress>> addresses = host_addresses(host, static_cast<std::uint16_t>(port));
-  if (!addresses) return addresses.error();
-  std::vector<UniqueFd> listeners;
-  for (SocketAddress& address : *addresses) {
-    // All addresses of a host share the port that the first one got.
-    if (port == 0 && !listeners.empty()) address.set_port(local_address(listeners.front().get()).port());
-    Result<UniqueFd> listener = listen_on(address, options);
-    if (!listener) return listener.error();
-    listeners.push_back(std::move(*listener));
-  }
-  return listeners;
+  return listen_on_each(host_addresses(host, static_cast<std::uint16_t>(port)), options);
 }
 
 SocketAddress local_address(int fd) {

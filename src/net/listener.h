@@ -26,6 +26,10 @@ Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& op
 // The same on all addresses of this machine.
 Result<UniqueFd> listen_on_all(std::uint16_t port, const ListenOptions& options);
 
+// The same on the addresses of an interface: see interface_addresses(); "": all.
+Result<std::vector<UniqueFd>> listen_on_interface(const std::string& interface, std::uint16_t port,
+                                                  const ListenOptions& options);
+
 // "host:port", "[::1]:port", "eth0:port", ":port" or "*:port" for all addresses, "unix:/path", "fd:3" for a listening
 // socket that the process has inherited. Port 0: any that is free.
 Result<std::vector<UniqueFd>> listen_at(const std::string& where, const ListenOptions& options);

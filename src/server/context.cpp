@@ -62,10 +62,8 @@ Error Context::listen() {
     return Error{};
   };
   if (options_.port != 0) {
-    const std::string host =
-        options_.interface.find(':') == std::string::npos ? options_.interface : "[" + options_.interface + "]";
-    const std::string where = host + ":" + std::to_string(options_.port);
-    if (Error error = add(listen_at(where, options_.listen_options)); !error.text.empty()) return error;
+    Error error = add(listen_on_interface(options_.interface, options_.port, options_.listen_options));
+    if (!error.text.empty()) return error;
   }
   for (const std::string& where : options_.listen) {
     if (Error error = add(listen_at(where, options_.listen_options)); !error.text.empty()) return error;

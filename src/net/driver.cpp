@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "net/driver.h"
 
+#include <cerrno>
+
 #include "net/drivers/epoll_driver.h"
 #include "net/drivers/poll_driver.h"
 
@@ -15,6 +17,7 @@ std::unique_ptr<Driver> make_driver(std::string_view name) {
   }
 #endif
   if (name.empty() || name == "poll") return std::make_unique<PollDriver>();
+  errno = ENOTSUP;
   return nullptr;
 }
 

@@ -54,7 +54,7 @@ class Driver {
 };
 
 // The best driver of this system; `name` ("epoll", "poll") asks for a certain one, "" for the best.
-// nullptr when it cannot be had.
+// nullptr, with errno set, when it cannot be had.
 std::unique_ptr<Driver> make_driver(std::string_view name);
 
 }  // namespace websockets

@@ -33,7 +33,8 @@ bool change_in(Driver& driver, Pollable& pollable, unsigned from, unsigned to) {
 Error Watcher::open() {
   if (observer_ == nullptr) return open_own_loop(false);
   internal_ = make_driver("");
-  if (internal_ == nullptr || internal_->fd() < 0) {
+  if (internal_ == nullptr) return system_error("no event driver");
+  if (internal_->fd() < 0) {
     return {"on_add_fd needs a kind of descriptor that this system does not have", ENOTSUP};
   }
   internal_pollable_ = std::make_unique<Internal>(
@@ -71,7 +72,11 @@ Error Watcher::open_wake_timer(Driver& driver) {
 
 Error Watcher::open_own_loop(bool pollable_driver) {
   std::unique_ptr<Driver> loop = make_driver(pollable_driver ? "" : driver_name_);
-  if (loop == nullptr) return {"no event driver '" + driver_name_ + "' to be had", ENOTSUP};
+  if (loop == nullptr) {
+    Error error = system_error("no event driver");
+    if (!driver_name_.empty()) error.text += " (" + driver_name_ + ")";
+    return error;
+  }
   if (pollable_driver) {
     if (loop->fd() < 0) return {"this system has no descriptor that stands for others", ENOTSUP};
     if (Error error = open_wake_timer(*loop); !error.text.empty()) return error;

@@ -1,0 +1,169 @@
+-- SPDX-License-Identifier: MIT
+-- What is registered is documented and annotated, and nothing else is. What module, contexts and websockets have is
+-- asked of themselves, and so are the options; the texts of errors are read out of the sources.
+
+local loop = require 'spec.support.loop'
+local pair = require 'spec.support.pair'
+local websockets = require 'websockets'
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read '*a'
+  file:close()
+  return text
+end
+
+local function insert_all(set, text, pattern)
+  for name in text:gmatch(pattern) do
+    set[name] = true
+  end
+  return set
+end
+
+local function keys(values)
+  local list = {}
+  for key in pairs(values) do
+    list[#list + 1] = key
+  end
+  table.sort(list)
+  return list
+end
+
+local function same_names(expected, actual, what)
+  assert.same(keys(expected), keys(actual), what)
+end
+
+local manual = read 'docs/manual.md'
+local types = read 'types/websockets.lua'
+
+-- The part of the manual from a heading to the next one of the same level.
+local function section(title)
+  local text = manual:match('\n## ' .. title .. '\n(.*)$')
+  assert(text, title)
+  return text:match '^(.-)\n## ' or text
+end
+
+-- What stands between backquotes in the first column of tables.
+local function documented_in_tables(text)
+  local names = {}
+  for row in text:gmatch '\n| ([^\n]*)' do
+    insert_all(names, row:match '^(.-) | ' or '', '`(.-)`')
+  end
+  return names
+end
+
+local function methods_of(object)
+  return debug.getmetatable(object).__index
+end
+
+local function constants()
+  local names = {}
+  for name, value in pairs(websockets) do
+    if type(value) ~= 'function' then names[name] = true end
+  end
+  return names
+end
+
+local function functions()
+  local names = {}
+  for name, value in pairs(websockets) do
+    if type(value) == 'function' then names[name] = true end
+  end
+  return names
+end
+
+-- What a context looks for in its config.
+local function options()
+  local names = {}
+  local ctx = websockets.context(setmetatable({}, {
+    __index = function(_, name)
+      names[name] = true
+      if name == 'protocols' then return { p = function() end } end
+    end,
+  }))
+  ctx:destroy()
+  return names
+end
+
+local function fields_of_class(class)
+  local text = assert(types:match('%-%-%-@class websockets%.' .. class .. '%f[^%w].-\n\n'), class)
+  return insert_all({}, text, '@field ([%w_]+)%??')
+end
+
+describe('the manual and the annotations', function()
+  require('spec.support.leaks').check_each(before_each, after_each)
+
+  it('have the functions of the module', function()
+    same_names(functions(), insert_all({}, manual, '\n### websockets%.([%w_]+)%('), 'in the manual')
+    same_names(functions(), insert_all({}, types, '\nfunction websockets%.([%w_]+)%('), 'in the types')
+  end)
+
+  it('have the methods of a context', function()
+    local ctx = loop.context { port = 0, protocols = { p = function() end } }
+    same_names(methods_of(ctx), insert_all({}, manual, '\n### context:([%w_]+)%('), 'in the manual')
+    same_names(methods_of(ctx), insert_all({}, types, '\nfunction Context:([%w_]+)%('), 'in the types')
+  end)
+
+  it('have the methods of a websocket', function()
+    local _, ws = pair.open()
+    same_names(methods_of(ws), insert_all({}, manual, '\n### ws:([%w_]+)%('), 'in the manual')
+    same_names(methods_of(ws), insert_all({}, types, '\nfunction Websocket:([%w_]+)%('), 'in the types')
+  end)
+
+  it('have the constants, with their values', function()
+    local text = section 'Constants'
+    same_names(constants(), documented_in_tables(text), 'in the manual')
+    local module_types = types:match '^(.-)\nlocal websockets'
+    same_names(constants(), insert_all({}, module_types, '@field ([%w_]+)'), 'in the types')
+    for name in pairs(constants()) do
+      local shown = text:match('| `' .. name .. '` | (%d+) |')
+      if shown then assert.equal(tonumber(shown), websockets[name], name) end
+      local annotated = module_types:match('@field ' .. name .. ' (%d+)\n')
+      if annotated then assert.equal(tonumber(annotated), websockets[name], name) end
+    end
+    assert.is_truthy(text:find('"' .. websockets._VERSION .. '"', 1, true))
+  end)
+
+  it('have the options', function()
+    local text = manual:match '\n### Options\n(.-)\n## '
+    same_names(options(), documented_in_tables(text), 'in the manual')
+    local annotated = fields_of_class 'Config'
+    for name in pairs(fields_of_class 'Certificate') do
+      annotated[name] = true
+    end
+    same_names(options(), annotated, 'in the types')
+  end)
+
+  it('agree on the defaults of numbers', function()
+    local text = manual:match '\n### Options\n(.-)\n## '
+    for name, default in text:gmatch '\n| `([%w_]+)` | %l+ | (%d+)' do
+      local comment = assert(types:match('([^\n]*)\n%-%-%-@field ' .. name .. '%?'), name)
+      assert.equal(default, comment:match 'Default: (%d+)', name)
+    end
+  end)
+
+  it('have the errors', function()
+    local texts = {}
+    local files = assert(io.popen 'ls src/lua/*')
+    for path in files:lines() do
+      local source = read(path):gsub('"%s*\n%s*"', '')
+      insert_all(texts, source, 'luaL_error%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise_create_error%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise_create_error%(L, lua_pushfstring%(L, "([^"]*)"')
+      insert_all(texts, source, 'push_failure%(L, "([^"]*)"')
+      insert_all(texts, source, 'luaL_argerror%(L, %d+, "([^"]*)"')
+      for call in source:gmatch 'luaL_argcheck(%b())' do
+        local literal = call:match '"([^"]*)"%)$'
+        if literal then texts[literal] = true end
+      end
+      insert_all(texts, source, 'constexpr const char%* k%w+Expected = "([^"]*)"')
+      for first, second in source:gmatch 'push_?%a+%(L, status [^\n]-%? "([^"]*)" : "([^"]*)"' do
+        texts[first], texts[second] = true, true
+      end
+    end
+    files:close()
+    texts['websocket could not create context: %s'] = nil -- stands above the table
+    same_names(texts, documented_in_tables(section 'Errors'), 'in the manual')
+  end)
+end)

@@ -1,0 +1,271 @@
+---@meta websockets
+-- SPDX-License-Identifier: MIT
+-- Annotations for editors (LuaCATS). docs/manual.md explains what is only named here.
+
+---A WebSocket server.
+---@class websockets
+---The name and version of the module.
+---@field _VERSION string
+---@field WRITE_TEXT 0
+---@field WRITE_BINARY 1
+---A further fragment of the message.
+---@field WRITE_CONTINUATION 2
+---Raw bytes, in on_http only.
+---@field WRITE_HTTP 3
+---@field WRITE_CLOSE 4
+---@field WRITE_PING 5
+---@field WRITE_PONG 6
+---Added to a type: more fragments follow.
+---@field WRITE_NO_FIN 64
+---Added to a type: without effect in a server.
+---@field WRITE_CLIENT_IGNORE_XOR_MASK 128
+---Without effect.
+---@field SERVER_OPTIONS_DEFEAT_CLIENT_MASK 1
+---Without effect.
+---@field SERVER_OPTION_DEFEAT_CLIENT_MASK 1
+---A client needs a certificate that ssl_ca_path has signed.
+---@field SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT 2
+---canonical_hostname() is "unknown".
+---@field SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME 4
+---@field POLLIN integer
+---@field POLLOUT integer
+---@field POLLERR integer
+---@field POLLHUP integer
+---@field CLOSE_NORMAL 1000
+---@field CLOSE_GOING_AWAY 1001
+---@field CLOSE_PROTOCOL_ERROR 1002
+---@field CLOSE_UNSUPPORTED_DATA 1003
+---Only in on_closed: the Close frame had no code.
+---@field CLOSE_NO_STATUS 1005
+---Only in on_closed: there was no Close frame.
+---@field CLOSE_ABNORMAL 1006
+---@field CLOSE_INVALID_PAYLOAD 1007
+---@field CLOSE_POLICY_VIOLATION 1008
+---@field CLOSE_MESSAGE_TOO_BIG 1009
+---@field CLOSE_MANDATORY_EXTENSION 1010
+---@field CLOSE_INTERNAL_ERROR 1011
+---@field CLOSE_SERVICE_RESTART 1012
+---@field CLOSE_TRY_AGAIN_LATER 1013
+---@field CLOSE_BAD_GATEWAY 1014
+---Never sent.
+---@field CLOSE_TLS_HANDSHAKE 1015
+local websockets = {}
+
+---@alias websockets.Revents integer|"r"|"w"|"rw"
+
+---PEM files.
+---@class websockets.Certificate
+---The certificate, and the chain behind it.
+---@field ssl_cert_path? string
+---@field ssl_cert_filepath? string the same
+---@field ssl_private_key_path? string
+---@field ssl_private_key_filepath? string the same
+
+---The options of websockets.context(). Sizes are in bytes, times in seconds.
+---@class websockets.Config: websockets.Certificate
+---Name of a subprotocol -> what is called when a connection of it opens. At least one.
+---@field protocols table<string, fun(ws: websockets.Websocket)>
+---For clients that ask for no subprotocol. Default: the only one there is.
+---@field default_protocol? string
+---A request that is not for a websocket. Default: 404.
+---@field on_http? fun(ws: websockets.Websocket, uri: string)
+---A callback raised an error. Default: a line on stderr.
+---@field on_error? fun(message: string, ws?: websockets.Websocket)
+---Whether text that is not UTF-8 closes the connection. Default: true.
+---@field utf8_check? boolean
+---TCP port, 1 to 65535. Default: none.
+---@field port? integer|string
+---With port: the name of an interface, or one of its addresses. Default: all.
+---@field interf? string
+---"host:port", "[::1]:port", "eth0:port", "*:port", "unix:/path" or "fd:3". Port 0: any.
+---@field listen? string[]
+---Lets several processes listen on one port. Default: false.
+---@field reuse_port? boolean
+---The mode of the files of unix sockets. Default: 438 (octal 666).
+---@field unix_mode? integer
+---The user to become once everything is open.
+---@field uid? integer
+---The group to become.
+---@field gid? integer
+---A sum of SERVER_OPTION constants. Default: 0.
+---@field options? integer
+---Close 1009 beyond. Default: 16777216.
+---@field max_message_size? integer
+---What may wait to be sent on a connection; write() fails beyond. Default: 16777216.
+---@field max_backpressure? integer
+---What becomes of receivers of a broadcast that have no room. Default: "close" (1013).
+---@field backpressure_policy? "close"|"drop"
+---431 beyond. Default: 8192.
+---@field max_header_size? integer
+---For a request to arrive, and for the next one to begin. Default: 10.
+---@field handshake_timeout? number
+---For the peer to end a closing connection. Default: 10.
+---@field close_timeout? number
+---For a forked process to take a broadcast. Default: 5.
+---@field fork_busy_timeout? number
+---PEM file: who may sign the certificates of clients.
+---@field ssl_ca_path? string
+---@field ssl_ca_filepath? string the same
+---Name of a server -> its certificate, for clients that ask for it.
+---@field ssl_names? table<string, websockets.Certificate>
+---Watch this descriptor for reading from now on.
+---@field on_add_fd? fun(fd: integer)
+---Do not watch it any more.
+---@field on_del_fd? fun(fd: integer)
+
+---A server.
+---@class websockets.Context
+local Context = {}
+
+---Makes a server; raises "websocket could not create context: …".
+---@param config websockets.Config
+---@return websockets.Context
+function websockets.context(config) end
+
+---Serves everything that is outstanding.
+---@param timeout_ms? number 0, the default: does not wait; below: waits without end
+---@return 0
+function Context:service(timeout_ms) end
+
+---Gives data to every open websocket of a protocol.
+---@param protocol string
+---@param data string|number
+---@return 0|-1
+---@return nil|"busy"|"closed" why only in a process that called fork_service_loop()
+function Context:broadcast(protocol, data) end
+
+---Calls a function; what it writes leaves afterwards, in one system call per connection.
+---@param fn fun()
+function Context:batch(fn) end
+
+---Where it listens.
+---@return string[]
+function Context:addresses() end
+
+---The name of this machine.
+---@return string
+function Context:canonical_hostname() end
+
+---Serves one descriptor that on_add_fd told of.
+---@param fd integer
+---@param revents websockets.Revents only a hint
+---@param ... websockets.Revents
+---@return 0|1|-1 status 0: served, or not ours; 1: the connection was closed; -1: accepting failed
+function Context:service_fd(fd, revents, ...) end
+
+---A descriptor that is readable when service(0) has something to do.
+---@return integer? fd
+---@return string? message
+---@return integer? code
+function Context:pollfd() end
+
+---The same as pollfd().
+---@return integer? fd
+---@return string? message
+---@return integer? code
+function Context:getfd() end
+
+---What to watch pollfd() for.
+---@return "r"
+function Context:events() end
+
+---In how many seconds service(0) has something to do even if pollfd() is not readable; nil: never.
+---@return number?
+function Context:timeout() end
+
+---Forks a process that serves this context; there it does not return.
+---@return 0|-1
+---@return string? why
+function Context:fork_service_loop() end
+
+---Reads the files of the certificates again.
+---@return true?
+---@return string? message
+---@return integer? code
+function Context:reload_certificates() end
+
+---Ends the server.
+function Context:destroy() end
+
+---A connection.
+---@class websockets.Websocket
+local Websocket = {}
+
+---Sends a message, or a part of one.
+---@param data string|number
+---@param type? integer a WRITE constant; default: WRITE_TEXT
+---@return 0|-1
+---@return nil|"closed"|"queue full"|"already answered" why
+function Websocket:write(data, type) end
+
+---Gives data to every open websocket of the same protocol.
+---@param data string|number
+---@return 0|-1
+---@return nil|"closed" why
+function Websocket:broadcast(data) end
+
+---Whole messages; type is WRITE_TEXT or WRITE_BINARY.
+---@param fn fun(ws: websockets.Websocket, data: string, type: 0|1)
+function Websocket:on_receive(fn) end
+
+---Messages in pieces, as they arrive.
+---@param fn fun(ws: websockets.Websocket, data: string, is_last: boolean, type: 0|1)
+function Websocket:on_receive_chunk(fn) end
+
+---The end, exactly once.
+---@param fn fun(ws: websockets.Websocket, code: integer, reason: string)
+function Websocket:on_closed(fn) end
+
+---How a broadcast is handled; WRITE_TEXT, the default, and WRITE_BINARY forward it.
+---@param handler 0|1|fun(ws: websockets.Websocket, data: string)
+function Websocket:on_broadcast(handler) end
+
+---Everything that waited has left.
+---@param fn fun(ws: websockets.Websocket)
+function Websocket:on_server_writeable(fn) end
+
+---Closes it; on_closed is called before this returns.
+---@param code? integer
+---@param reason? string
+function Websocket:close(code, reason) end
+
+---Drops the connection.
+function Websocket:terminate() end
+
+---@return integer fd -1: closed
+function Websocket:get_socket_fd() end
+
+---@return string name "" while unknown
+---@return string ip "" when closed, and on a unix socket
+function Websocket:get_peer_addresses() end
+
+---How many bytes of the current frame are still to come.
+---@return integer
+function Websocket:remaining_packet_payload() end
+
+---How many bytes wait to be sent.
+---@return integer
+function Websocket:buffered_amount() end
+
+---Switches reading off or on.
+---@param enable boolean|number
+---@return 0|1 status 1: closed
+function Websocket:rx_flow_control(enable) end
+
+---Context:service_fd() on its own descriptor.
+---@param revents websockets.Revents
+---@param ... websockets.Revents
+---@return 0|1
+function Websocket:service(revents, ...) end
+
+---In on_http: answers with a file.
+---@param filename string
+---@param content_type string
+---@return 0|-1
+---@return nil|"not found"|"already answered"|"closed" why
+function Websocket:serve_http_file(filename, content_type) end
+
+---In on_http: the answer will come later.
+function Websocket:defer() end
+
+return websockets

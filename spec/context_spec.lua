@@ -164,7 +164,7 @@ describe('context', function()
   end
 
   it('refuses an interface that there is not', function()
-    for _, name in ipairs { 'nosuch0', '300.1.1.1', '203.0.113.1', '::1::', 'localhost' } do
+    for _, name in ipairs { 'nosuch0', '300.1.1.1', '203.0.113.1', '::1::', 'localhost', 'unix', 'fd', '*', 'fd:0' } do
       expect_error({ port = loop.free_port(), interf = name, protocols = { p = nothing } }, name)
     end
   end)

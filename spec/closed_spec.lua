@@ -235,4 +235,21 @@ describe('on_closed', function()
     clients[3]:expect_close(1000)
     clients[4]:expect_close(1001)
   end)
+
+  local enders = {
+    ['the closing handshake'] = function(c) c:send_close(1000) end,
+    ['the end of its output'] = function(c) c:shutdown() end,
+  }
+  for name, finish in pairs(enders) do
+    it('follows on_del_fd also when the peer ends before it has read everything: ' .. name, function()
+      local events = {}
+      local c, ws, ctx = pair.open({ on_add_fd = function() end,
+        on_del_fd = function() events[#events + 1] = 'del' end })
+      ws:on_closed(function() events[#events + 1] = 'closed' end)
+      ws:write(('x'):rep(8 * 1024 * 1024))
+      finish(c)
+      loop.serve_until(ctx, function() return events[2] end, 'both events')
+      assert.same({ 'del', 'closed' }, events)
+    end)
+  end
 end)

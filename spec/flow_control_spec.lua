@@ -255,4 +255,22 @@ describe('rx_flow_control', function()
     a:expect_nothing()
     assert.same({ 'b', 'a' }, got)
   end)
+
+  it('lets an outer loop be told while a large answer is written to what was held back', function()
+    local events = {}
+    local function ignore() end
+    local c, ws, got, ctx = open({ on_add_fd = function() events[#events + 1] = 'add' end, on_del_fd = ignore },
+      function(ws, data)
+        if data == '1' then return ws:rx_flow_control(false) end
+        ws:write(('x'):rep(20000))
+        events[#events + 1] = 'written'
+      end)
+    c:send(client.frame(client.TEXT, '1') .. client.frame(client.TEXT, '2'))
+    loop.serve_until(ctx, function() return got[1] end)
+    events = {}
+    ws:rx_flow_control(true)
+    c:expect_text(('x'):rep(20000))
+    c:expect_nothing()
+    assert.same({ 'written', 'add' }, events)
+  end)
 end)

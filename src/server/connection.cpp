@@ -58,7 +58,10 @@ void Connection::on_ready(unsigned events) {
   if (state_ == State::kClosed) return;
   try {
     // An outer loop says so whether or not something waits, and nothing has left then.
-    if ((events & kWritable) != 0U && !queue_.empty()) flush();
+    if ((events & kWritable) != 0U && !queue_.empty()) {
+      flush();
+      update_interest();
+    }
     if ((events & (kReadable | kHangup)) != 0U || stream_.wants_write()) receive();
   } catch (const std::bad_alloc&) {
     busy_ = false;
@@ -178,7 +181,7 @@ void Connection::flush() {
   }
   if (sent > 0) on_output_progress();
   if (queue_.empty()) on_output_empty();
-  update_interest();
+  update_output_interest();
 }
 
 void Connection::on_output_progress() {
@@ -214,18 +217,30 @@ void Connection::send_large(std::span<const std::uint8_t> payload) {
   }
   queue_.append(context_.output_pool_, payload);
   if (queue_.empty()) on_output_empty();
-  update_interest();
+  update_output_interest();
 }
 
 void Connection::update_interest() {
   // An outer loop that is told of the change may cause another one, or the end of this connection.
-  while (state_ != State::kClosed) {
-    const bool wants_write = blocked_ || (stream_.wants_write() && wants_input());
-    const auto wanted = static_cast<std::uint8_t>((wants_input() ? kReadable : 0U) | (wants_write ? kWritable : 0U));
-    if (wanted == interest_) return;
-    const unsigned before = std::exchange(interest_, wanted);
-    if (!context_.watcher_.change(*this, before, wanted)) return fail_later(CloseCode::kAbnormal);
+  for (bool changed = true; changed && state_ != State::kClosed;) {
+    changed = change_interest((wants_input() ? kReadable : 0U) | output_interest());
   }
+}
+
+void Connection::update_output_interest() {
+  if (state_ != State::kClosed) change_interest((interest_ & kReadable) | output_interest());
+}
+
+unsigned Connection::output_interest() const {
+  return blocked_ || (stream_.wants_write() && wants_input()) ? kWritable : 0U;
+}
+
+bool Connection::change_interest(unsigned wanted) {
+  if (wanted == interest_) return false;
+  const unsigned before = std::exchange(interest_, static_cast<std::uint8_t>(wanted));
+  if (context_.watcher_.change(*this, before, wanted)) return true;
+  fail_later(CloseCode::kAbnormal);
+  return false;
 }
 
 // --- Endings ---
@@ -240,10 +255,10 @@ void Connection::drain(bool linger) {
   set_timeout(context_.options_.close_timeout_ms);
   if (queue_.empty()) {
     on_output_empty();
-    update_interest();
   } else {
     after_output();
   }
+  update_interest();
 }
 
 void Connection::close_descriptor() {

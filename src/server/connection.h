@@ -86,7 +86,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
   void on_ready(unsigned events) override;
   void on_timeout() override;
-  // Sends what is queued, as far as the kernel takes it. Calls nobody.
+  // Sends what is queued, as far as the kernel takes it. Calls nobody, unless that was the last of a connection that
+  // ends; update_interest() has to follow where the handler may be called.
   void flush();
   // What could not be done when it was found: failures, the drained event, input that was held back.
   void do_deferred_work();
@@ -124,6 +125,10 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void after_output();
   void send_large(std::span<const std::uint8_t> payload);
   void update_interest();
+  // Only what is watched for writing: tells no outer loop, so that write() calls nobody.
+  void update_output_interest();
+  unsigned output_interest() const;
+  bool change_interest(unsigned wanted);
   void drain(bool linger);
   void close_descriptor();
   void lose();

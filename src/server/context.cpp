@@ -213,6 +213,7 @@ void Context::flush_connections() {
     Connection& connection = *to_flush_[i];
     connection.to_flush_ = false;
     if (!connection.queue_.empty() && !connection.blocked_) connection.flush();
+    connection.update_interest();
   }
   to_flush_.clear();
 }

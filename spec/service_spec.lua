@@ -127,6 +127,29 @@ describe('service', function()
     assert.same({ 'begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3' }, log)
   end)
 
+  it('in a callback delivers what was held back for others', function()
+    local got, sockets, clients = {}, {}, {}
+    local ctx, port
+    ctx, port = pair.context(nil, function(ws)
+      local number = #sockets + 1
+      sockets[number] = ws
+      ws:on_receive(function(_, data)
+        got[#got + 1] = number .. data
+        if data == 'a' then return ws:rx_flow_control(false) end
+        if number == 1 then loop.serve_until(ctx, function() return #got == 4 end, 'the other message') end
+      end)
+    end)
+    for i = 1, 2 do
+      clients[i] = client.open(ctx, port, 'p')
+      clients[i]:send(client.frame(client.TEXT, 'a') .. client.frame(client.TEXT, 'b'))
+    end
+    loop.serve_until(ctx, function() return #got == 2 end)
+    sockets[1]:rx_flow_control(true)
+    sockets[2]:rx_flow_control(true)
+    loop.serve_until(ctx, function() return #got == 4 end)
+    assert.same({ '1b', '2b' }, { got[3], got[4] })
+  end)
+
   it('in a callback sends what was written before', function()
     local c, _, ctx
     c, _, ctx = pair.open(nil, function(ws)

@@ -208,23 +208,26 @@ void Context::end_round() {
 }
 
 void Context::flush_connections() {
-  // By index: nothing that flush() does adds to the list but for what is behind.
-  for (std::size_t i = 0; i < to_flush_.size(); ++i) {
-    Connection& connection = *to_flush_[i];
+  // The place is a member, so that a nested call goes on from here, and what is added meanwhile is not passed over.
+  while (flushed_ < to_flush_.size()) {
+    Connection& connection = *to_flush_[flushed_++];
     connection.to_flush_ = false;
     if (!connection.queue_.empty() && !connection.blocked_) connection.flush();
     connection.update_interest();
   }
   to_flush_.clear();
+  flushed_ = 0;
 }
 
 bool Context::do_deferred_work() {
   if (with_work_.empty()) return false;
-  // What is added meanwhile waits for the next round, so that nobody keeps this one from ending.
-  const std::vector<Connection*> work = std::exchange(with_work_, {});
-  for (Connection* connection : work) {
-    connection->has_work_ = false;
-    if (!destroyed_) connection->do_deferred_work();
+  // What is added meanwhile waits for the next round, so that nobody keeps this one from ending. What is not done yet
+  // stays in the list, so that a nested call finds it.
+  for (std::size_t left = with_work_.size(); left > 0 && !with_work_.empty(); --left) {
+    Connection& connection = *with_work_.front();
+    with_work_.pop_front();
+    connection.has_work_ = false;
+    if (!destroyed_) connection.do_deferred_work();
   }
   return true;
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -161,7 +162,8 @@ class Context {
   std::vector<Protocol> protocols_;
   ConnectionList http_connections_;
   std::vector<Connection*> to_flush_;
-  std::vector<Connection*> with_work_;
+  std::size_t flushed_ = 0;  // of to_flush_
+  std::deque<Connection*> with_work_;
   std::vector<Connection*> closed_;
   std::uint64_t last_serial_ = 0;
   int depth_ = 0;

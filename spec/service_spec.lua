@@ -89,6 +89,45 @@ describe('service', function()
     end
   end)
 
+  -- More than one look at what is ready can tell of, and than select() can watch one by one.
+  if loop.mode ~= 'per-fd' then describe('with many clients', function()
+    local client_count = 550
+
+    local function open_many(on_receive)
+      local clients = {}
+      local ctx, port
+      ctx, port = pair.context(nil, function(ws)
+        ws:on_receive(function(_, data) on_receive(ctx, clients[tonumber(data)], data) end)
+      end)
+      for i = 1, client_count do
+        clients[i] = client.open(ctx, port, 'p')
+      end
+      for i = 1, client_count do
+        clients[i]:send_some(client.frame(client.TEXT, tostring(i)))
+      end
+      return ctx
+    end
+
+    it('returns although all of them send again and again', function()
+      local received = 0
+      local ctx = open_many(function(_, c, data)
+        received = received + 1
+        if received < 20 * client_count then c:send_some(client.frame(client.TEXT, data)) end
+      end)
+      loop.step(ctx, 0)
+      assert.is_true(received <= 3 * client_count, 'received: ' .. received)
+    end)
+
+    it('lets a callback ask for the descriptor of the loop', function()
+      local received = 0
+      local ctx = open_many(function(ctx)
+        received = received + 1
+        if received == 1 then assert(ctx:pollfd()) end
+      end)
+      loop.serve_until(ctx, function() return received == client_count end)
+    end)
+  end) end
+
   it('can be called in a callback, to serve the others', function()
     local log = {}
     local ctx, port
@@ -136,7 +175,11 @@ describe('service', function()
       ws:on_receive(function(_, data)
         got[#got + 1] = number .. data
         if data == 'a' then return ws:rx_flow_control(false) end
-        if number == 1 then loop.serve_until(ctx, function() return #got == 4 end, 'the other message') end
+        for _ = 1, number == 1 and 200 or 0 do
+          if #got == 4 then break end
+          ctx:service(10)
+        end
+        assert(#got == 4, 'the other message has not come')
       end)
     end)
     for i = 1, 2 do

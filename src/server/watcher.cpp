@@ -10,6 +10,7 @@ namespace websockets {
 namespace {
 
 constexpr std::size_t kEventsPerWait = 512;
+constexpr std::size_t kOwnDescriptors = 2;  // the wake timer, the internal driver
 
 Error system_error(const char* what) {
   const int code = errno;
@@ -91,6 +92,8 @@ bool Watcher::watch_in_own_loop(Pollable& pollable, unsigned interest) {
 }
 
 bool Watcher::change(Pollable& pollable, unsigned from, unsigned to) {
+  if (from == 0 && to != 0) ++watched_;
+  if (from != 0 && to == 0) --watched_;
   if (observer_ == nullptr) return loop_ == nullptr || change_in(*loop_, pollable, from, to);
   bool changed = change_in(*internal_, pollable, from & kWritable, to & kWritable);
   if (loop_ != nullptr) changed = change_in(*loop_, pollable, from & kReadable, to & kReadable) && changed;
@@ -103,20 +106,24 @@ bool Watcher::change(Pollable& pollable, unsigned from, unsigned to) {
   return changed;
 }
 
-bool Watcher::serve(int timeout_ms) { return dispatch(*loop_, timeout_ms); }
+bool Watcher::serve(int timeout_ms) { return dispatch(loop_, timeout_ms); }
 
-void Watcher::serve_internal() { dispatch(*internal_, 0); }
+void Watcher::serve_internal() { dispatch(internal_, 0); }
 
-bool Watcher::dispatch(Driver& driver, int timeout_ms) {
+bool Watcher::dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms) {
   std::array<Ready, kEventsPerWait> ready;
-  for (;;) {
-    const int count = driver.wait(ready, timeout_ms);
+  bool served = false;
+  // Who has always more must not keep the timers, and what was written, from their turn: everything has one, no more.
+  for (std::size_t turns = watched_ + kOwnDescriptors;;) {
+    const int count = driver->wait(ready, timeout_ms);
+    served = served || count != 0;
     for (int i = 0; i < count && !closed_; ++i) {
       const Ready& event = ready[static_cast<std::size_t>(i)];
       event.pollable->on_ready(event.events);
     }
     // Once more only if there may be others that had no room.
-    if (count < static_cast<int>(ready.size()) || closed_) return count != 0;
+    if (count < static_cast<int>(ready.size()) || turns <= ready.size() || closed_) return served;
+    turns -= ready.size();
     timeout_ms = 0;
   }
 }

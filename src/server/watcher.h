@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -77,7 +78,8 @@ class Watcher {
   };
 
   Error open_wake_timer(Driver& driver);
-  bool dispatch(Driver& driver, int timeout_ms);
+  // A callback may exchange the driver.
+  bool dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms);
 
   DescriptorObserver* observer_;
   std::string driver_name_;
@@ -86,6 +88,7 @@ class Watcher {
   WakeTimer wake_timer_;
   std::unique_ptr<Internal> wake_pollable_;
   std::unique_ptr<Internal> internal_pollable_;
+  std::size_t watched_ = 0;  // how many are watched, without the library's own
   bool announced_ = false;
   bool closed_ = false;
 };

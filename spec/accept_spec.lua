@@ -201,7 +201,7 @@ describe('accepting', function()
     ]], 64))
   end)
 
-  it('makes service_fd return -1 when no more descriptors can be opened', function()
+  it('makes service_fd return -1 when no more descriptors can be opened #pollfd', function()
     assert.equal('recovered\n', script.run(prelude .. [[
       local sockets = make_sockets(2)
       local port = loop.free_port()

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Usage: bash install.sh cmake | debian | lua5.1 | lua5.2 | lua5.3 | lua5.4
+#
+# Installs into an empty tree, by cmake --install or as a Debian package (of what script/build has built), or by luarocks
+# for that Lua, and lets a client talk to examples/echo.lua with nothing but that tree. LuaJIT has what Lua 5.1 has.
+
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+trap 'exit 143' TERM INT
+passed=0
+failed=0
+
+# Counts a check: a function and its arguments.
+count() {
+  local status=0
+  (set -e; "$@") >"$tree/log" 2>&1 || status=$?
+  if ((status == 0)); then
+    echo "${*//$tree\//} ... ok"
+    passed=$((passed + 1))
+  else
+    echo "${*//$tree\//} ... FAILED"
+    cat "$tree/log"
+    failed=$((failed + 1))
+  fi
+}
+
+# What has to succeed for any check to make sense.
+run() {
+  local status=0
+  "$@" >"$tree/log" 2>&1 || status=$?
+  ((status == 0)) || { cat "$tree/log"; exit "$status"; }
+}
+
+# An interpreter that finds modules in one folder only: the interpreter, the folder.
+echoes() {
+  LUA_CPATH="$2/?.so" /usr/bin/python3 tests/interop/echo_once.py "$1" examples/echo.lua
+}
+
+# The configuration ends with a message: the message, options.
+refuses() {
+  local text=$1
+  shift
+  rm -rf "$tree/refused"
+  ! cmake -S . -B "$tree/refused" -G Ninja "$@" >"$tree/refused.log" 2>&1 || return 1
+  tr -s '\n ' ' ' <"$tree/refused.log" | grep -F -- "$text" || { cat "$tree/refused.log"; return 1; }
+}
+
+each_lua() {
+  local lua
+  for lua in lua5.1 lua5.2 lua5.3 lua5.4; do count echoes "$lua" "$1/lua/${lua#lua}"; done
+  count echoes luajit "$1/lua/5.1"
+}
+
+has_files() {
+  local file
+  for file in "$@"; do [[ -s $file ]] || { echo "$file is missing"; return 1; }; done
+}
+
+# What is there at run time: the system's libraries, OpenSSL's, C++'s, and no others.
+links_no_others() {
+  local others
+  others=$(objdump -p "$1" | sed -n 's/^ *NEEDED *//p' | grep -vE '^(lib(c|m|ssl|crypto|stdc\+\+|gcc_s)|ld-linux.*)\.so' || true)
+  [[ -z $others ]] || { echo "needs $others"; return 1; }
+}
+
+install_by_cmake() {
+  DESTDIR=$tree run cmake --install build --prefix /somewhere
+  each_lua "$tree/somewhere/lib"
+  count links_no_others "$tree/somewhere/lib/lua/5.4/websockets.so"
+  count has_files "$tree"/somewhere/share/{lua-websockets/types/websockets.lua,doc/lua-websockets/README.md}
+  count refuses 'OpenSSL 3 with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
+  count refuses 'The headers of Boost 1.74 or later are needed' -DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON
+  count refuses 'No headers of Lua found' -DWEBSOCKETS_LUAS=lua9
+  count refuses "There is no $tree/lua.h" "-DWEBSOCKETS_LUA_INCLUDE_DIR=$tree"
+}
+
+package_depends() {
+  local depends
+  depends=$(dpkg-deb -f "$1" Depends)
+  [[ $depends == *libc6* && $depends == *libssl3* && $depends == *libstdc++6* && $depends != *boost* ]] ||
+    { echo "$depends"; return 1; }
+}
+
+install_package() {
+  local package
+  run cpack --config build/CPackConfig.cmake -B "$tree/packages"
+  package=$(echo "$tree"/packages/*.deb)
+  run dpkg-deb -x "$package" "$tree/installed"
+  count package_depends "$package"
+  each_lua "$tree/installed/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)"
+  count has_files "$tree"/installed/usr/share/{lua-websockets/types/websockets.lua,doc/lua-websockets/copyright}
+}
+
+# luarocks in the copy of the sources: the name of a tree, then what to do there.
+rocks() {
+  local name=$1
+  shift
+  (cd "$tree/source" && HOME=$tree CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
+    luarocks --lua-version "$version" --tree "$tree/$name" "$@")
+}
+
+# The tagged one says the same of another version.
+rockspecs_agree() {
+  diff <(sed -e 's/scm-1/1.0.0-1/' rockspecs/lua-websockets-scm-1.rockspec) \
+    <(grep -v '^  tag = ' rockspecs/lua-websockets-1.0.0-1.rockspec)
+}
+
+# luarocks itself says so, before it starts to build.
+rock_names_what_is_missing() {
+  ! (cd "$tree/source" && HOME=$tree luarocks --lua-version "$1" --tree "$tree/none" make "$rockspec" \
+    BOOST_INCDIR=/nonexistent) >"$tree/missing.log" 2>&1 || return 1
+  grep 'Could not find header file for BOOST' "$tree/missing.log"
+}
+
+# From a copy of the sources into one tree, packed there, and from that into another tree.
+install_rock() {
+  local version=${1#lua} rockspec=rockspecs/lua-websockets-scm-1.rockspec
+  mkdir "$tree/source"
+  git ls-files -co --exclude-standard -z | tar --null --ignore-failed-read -cT - | tar -x -C "$tree/source"
+  run rocks made make "$rockspec"
+  run rocks made pack lua-websockets
+  run rocks installed install "$(echo "$tree"/source/*.rock)"
+  count echoes "$1" "$tree/installed/lib/lua/$version"
+  [[ $version != 5.1 ]] || count echoes luajit "$tree/installed/lib/lua/5.1"
+  count links_no_others "$tree/installed/lib/lua/$version/websockets.so"
+  count rock_names_what_is_missing "$version"
+  count rockspecs_agree
+}
+
+case ${1-} in
+  cmake) install_by_cmake ;;
+  debian) install_package ;;
+  lua5.[1-4]) install_rock "$1" ;;
+  *) sed -n 's/^# Usage: //p' "$0" && exit 1 ;;
+esac
+echo "$passed passed, $failed failed"
+exit $((failed > 0))

@@ -22,7 +22,6 @@ from support import DEADLINE_S, Server, run  # noqa: E402
 
 MIB = 2**20
 FILES = {'empty': b'', 'one': b'x', 'small': b'line\r\n' * 100, 'large': random.Random(9112).randbytes(5 * MIB)}
-
 TRIES = 10
 
 checks = []

@@ -241,7 +241,7 @@ describe('on_closed', function()
     ['the end of its output'] = function(c) c:shutdown() end,
   }
   for name, finish in pairs(enders) do
-    it('follows on_del_fd also when the peer ends before it has read everything: ' .. name, function()
+    it('follows on_del_fd also when the peer ends before it has read everything #pollfd: ' .. name, function()
       local events = {}
       local c, ws, ctx = pair.open({ on_add_fd = function() end,
         on_del_fd = function() events[#events + 1] = 'del' end })

@@ -256,7 +256,7 @@ describe('rx_flow_control', function()
     assert.same({ 'b', 'a' }, got)
   end)
 
-  it('lets an outer loop be told while a large answer is written to what was held back', function()
+  it('lets an outer loop be told while a large answer is written to what was held back #pollfd', function()
     local events = {}
     local function ignore() end
     local c, ws, got, ctx = open({ on_add_fd = function() events[#events + 1] = 'add' end, on_del_fd = ignore },

@@ -118,7 +118,7 @@ describe('service', function()
       assert.is_true(received <= 3 * client_count, 'received: ' .. received)
     end)
 
-    it('lets a callback ask for the descriptor of the loop', function()
+    it('lets a callback ask for the descriptor of the loop #pollfd', function()
       local received = 0
       local ctx = open_many(function(ctx)
         received = received + 1

@@ -55,6 +55,21 @@ describe('context', function()
     handshake_timeout = seconds,
     close_timeout = seconds,
     options = { -1, 1.5, 256, 'x', true, {} },
+    on_add_fd = { 1, 'x', true, {} },
+    on_del_fd = { 1, 'x', true, {} },
+    backpressure_policy = { 'wait', 1, true, {} },
+    fork_busy_timeout = seconds,
+    reuse_port = { 1, 'yes', {} },
+    unix_mode = { -1, 512, 1.5, 'x', true, {} },
+    listen = { 1, 'x', true, { {} } },
+    uid = { -1, 1.5, 'root', 4294967295, true, {} },
+    gid = { -1, 1.5, 'root', 4294967295, true, {} },
+    ssl_cert_path = { 1, true, {} },
+    ssl_private_key_path = { 1, true, {} },
+    ssl_ca_path = { 1, true, {} },
+    ssl_cert_filepath = { 1, true, {} },
+    ssl_private_key_filepath = { 1, true, {} },
+    ssl_ca_filepath = { 1, true, {} },
     protocols = { 'x', 1, true },
   }
 
@@ -92,6 +107,26 @@ describe('context', function()
     for _, value in ipairs { 1, 'x', true, {} } do
       expect_error({ protocols = { chat = value } }, 'chat', type(value) == 'table' and 'table' or tostring(value))
     end
+  end)
+
+  it('names the entry of ssl_names that is bad', function()
+    expect_error({ protocols = { p = nothing }, ssl_cert_path = 'c', ssl_private_key_path = 'k',
+      ssl_names = { ['a.example'] = 7 } }, 'ssl_names.a.example', '7')
+  end)
+
+  it('wants certificate and key together', function()
+    expect_error({ protocols = { p = nothing }, ssl_cert_path = 'c' }, 'ssl_private_key_path')
+    expect_error({ protocols = { p = nothing }, ssl_private_key_path = 'k' }, 'ssl_cert_path')
+  end)
+
+  it('does not take a name for the part of it before a zero', function()
+    for _, name in ipairs { 'interf', 'default_protocol', 'ssl_cert_path', 'ssl_private_key_path', 'ssl_ca_path' } do
+      local config = config_with(name, 'lo\0x')
+      config.port = loop.free_port()
+      config.protocols.lo = nothing
+      expect_error(config, "'" .. name .. "'")
+    end
+    expect_error({ protocols = { p = nothing }, listen = { '127.0.0.1:0\0x' } }, "'listen'")
   end)
 
   it('takes any number of protocols, with every character of a token', function()

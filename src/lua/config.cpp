@@ -87,9 +87,17 @@ int read_choice(lua_State* L, int config, const char* name, const char* first, c
   return is_second ? 1 : 0;
 }
 
+// Whether a string is on top of the stack that the system, to which a zero ends it, sees as a whole.
+bool is_text(lua_State* L) {
+  if (lua_type(L, -1) != LUA_TSTRING) return false;
+  std::size_t size;
+  const char* text = lua_tolstring(L, -1, &size);
+  return std::strlen(text) == size;
+}
+
 void read_string(lua_State* L, int config, const char* name, std::string& text) {
   if (!get(L, config, name)) return;
-  if (lua_type(L, -1) != LUA_TSTRING) raise_option_error(L, name, "a string");
+  if (!is_text(L)) raise_option_error(L, name, "a string without zeros");
   guarded(L, [&] { text = lua_tostring(L, -1); });
   lua_pop(L, 1);
 }
@@ -150,7 +158,7 @@ void read_listener(lua_State* L, int config, ContextOptions& options) {
   for (int i = 1;; ++i) {
     lua_rawgeti(L, list, i);
     if (lua_isnil(L, -1)) break;
-    if (lua_type(L, -1) != LUA_TSTRING) raise_option_error(L, "listen", "a list of strings");
+    if (!is_text(L)) raise_option_error(L, "listen", "a list of strings without zeros");
     guarded(L, [&] { options.listen.emplace_back(lua_tostring(L, -1)); });
     lua_pop(L, 1);
   }
@@ -177,7 +185,11 @@ void read_tls(lua_State* L, int config, TlsOptions& tls) {
   const int names = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, names) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) raise_create_error(L, "the keys of option 'ssl_names' are not all names");
-    if (!lua_istable(L, -1)) raise_option_error(L, lua_pushfstring(L, "ssl_names.%s", lua_tostring(L, -2)), "a table");
+    if (!lua_istable(L, -1)) {
+      const char* option = lua_pushfstring(L, "ssl_names.%s", lua_tostring(L, -2));
+      lua_pushvalue(L, -2);
+      raise_option_error(L, option, "a table");
+    }
     guarded(L, [&] { tls.names.emplace_back(lua_tostring(L, -2), CertificateFiles()); });
     read_certificate(L, lua_gettop(L), tls.names.back().second);
     if (tls.names.back().second.certificate.empty()) raise_create_error(L, "a name in ssl_names has no ssl_cert_path");

@@ -391,6 +391,22 @@ describe('serve_http_file', function()
     -- The check for leaks does the rest.
   end)
 
+  it('drops a client that reads nothing any more', function()
+    local path = big_file(big_bytes)
+    local ctx, port = loop.context {
+      send_timeout = 0.2,
+      protocols = { p = function() end },
+      on_http = function(ws) ws:serve_http_file(path, 'text/plain') end,
+    }
+    local c = client.connect(ctx, port)
+    loop.step(ctx) -- the loop opens what it needs itself
+    local before = count_descriptors()
+    c:send(http.request '/')
+    loop.serve_until(ctx, function() return count_descriptors() > before end)
+    loop.serve_until(ctx, function() return count_descriptors() < before end) -- the file, and its connection
+    c:close()
+  end)
+
   it('opens one file at a time of a connection', function()
     local path = http.file(http.pattern(megabyte))
     local most = 0

@@ -99,6 +99,8 @@ local websockets = {}
 ---@field max_header_size? integer
 ---For a request to arrive, and for the next one to begin. Default: 10.
 ---@field handshake_timeout? number
+---For an HTTP client to take more of its answer. Default: 60.
+---@field send_timeout? number
 ---For the peer to end a closing connection. Default: 10.
 ---@field close_timeout? number
 ---For a forked process to take a broadcast. Default: 5.

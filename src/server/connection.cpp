@@ -186,6 +186,7 @@ void Connection::flush() {
 
 void Connection::on_output_progress() {
   if (state_ == State::kClosing || state_ == State::kDraining) set_timeout(context_.options_.close_timeout_ms);
+  if (state_ == State::kHttp) set_timeout(context_.options_.send_timeout_ms);
 }
 
 void Connection::on_output_empty() {

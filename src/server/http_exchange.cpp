@@ -189,6 +189,7 @@ void HttpExchange::settle(Connection& connection) {
   if (connection.queue_.empty()) {
     connection.on_output_empty();
   } else {
+    connection.set_timeout(connection.context_.options_.send_timeout_ms);
     connection.after_output();
   }
   if (connection.held_input_ != nullptr) connection.context_.work_later(connection);
@@ -200,7 +201,8 @@ void HttpExchange::refuse_plain_text(Connection& connection) {
 }
 
 void HttpExchange::on_timeout(Connection& connection) {
-  if (phase_ != Phase::kReading || !connection.queue_.empty()) return;
+  if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
+  if (phase_ != Phase::kReading) return;
   if (!parser_.started()) return connection.terminate();
   answer(connection, {408, "The request did not arrive in time.", {}, {}}, false);
 }

@@ -32,8 +32,9 @@ struct ContextOptions {
   bool drops_when_full =
       false;  // a broadcast that has no room there: it is left out; else the connection is closed, 1013
   std::uint64_t handshake_timeout_ms = 10'000;  // for a request to arrive in full, and for the next one to begin
-  std::uint64_t close_timeout_ms = 10'000;      // for the peer to end a closing connection, from the last byte it took
-  std::uint64_t fork_busy_timeout_ms = 5'000;   // how long a broadcast waits for a forked process that takes nothing
+  std::uint64_t send_timeout_ms = 60'000;   // for an HTTP client to take more of its answer, from the last byte it took
+  std::uint64_t close_timeout_ms = 10'000;  // for the peer to end a closing connection, from the last byte it took
+  std::uint64_t fork_busy_timeout_ms = 5'000;  // how long a broadcast waits for a forked process that takes nothing
   TlsOptions tls;
   bool announces_descriptors = false;  // to the handler, for an outer loop
   std::string driver;                  // "epoll", "poll"; "": the best one

@@ -246,6 +246,54 @@ describe('broadcast', function()
     end
   end)
 
+  -- Fills the queue of the second of three clients, which does not read, and broadcasts once more.
+  local function overflow(policy)
+    local closed, sockets = {}, {}
+    local ctx, port = loop.context { max_backpressure = 50000, backpressure_policy = policy, protocols = {
+      p = function(ws)
+        local number = #sockets + 1
+        sockets[number] = ws
+        ws:on_closed(function(_, code) closed[number] = code end)
+      end,
+    } }
+    local clients = {}
+    for i = 1, 3 do
+      clients[i] = client.open(ctx, port, 'p')
+    end
+    local written = 0
+    while sockets[2]:write(('x'):rep(10000)) == 0 do
+      written = written + 1
+    end
+    local data = ('y'):rep(10000)
+    assert.equal(0, ctx:broadcast('p', data))
+    assert.same({}, closed) -- never inside broadcast
+    for _, number in ipairs { 1, 3 } do
+      clients[number]:expect_text(data)
+      clients[number]:expect_nothing()
+    end
+    for _ = 1, written do
+      clients[2]:expect_text()
+    end
+    return clients[2], closed, ctx
+  end
+
+  it('closes a websocket whose queue is full, and reaches the others', function()
+    for _, policy in ipairs { false, 'close' } do
+      local c, closed, ctx = overflow(policy or nil)
+      c:expect_close(1013)
+      loop.serve_until(ctx, function() return closed[2] end)
+      assert.same({ [2] = 1013 }, closed)
+    end
+  end)
+
+  it('leaves out a websocket whose queue is full, and reaches the others, when it shall', function()
+    local c, closed, ctx = overflow 'drop'
+    c:expect_nothing()
+    ctx:broadcast('p', 'later')
+    c:expect_text 'later'
+    assert.same({}, closed)
+  end)
+
   it('survives clients that are gone', function()
     local closed = {}
     local ctx, clients = open(3, function(ws, number)

@@ -130,6 +130,29 @@ describe('close', function()
     c:expect_end()
   end)
 
+  -- Without any other traffic: also a loop that watches for reading only has to get it all out.
+  it('lets 64 MiB leave to a slow reader', function()
+    local c, ws, events, ctx = open { max_backpressure = 2 ^ 30, close_timeout = 20 * loop.time_factor }
+    local fd = ws:get_socket_fd()
+    local block, count = ('0123456789abcdef'):rep(65536), 64
+    for i = 1, count do
+      assert.equal(0, ws:write(i .. block, websockets.WRITE_BINARY))
+    end
+    ws:close(1000)
+    assert.same({ '1000:' }, events)
+    for i = 1, count do
+      for _ = 1, 4 do
+        loop.step(ctx, 0)
+        c:pump()
+      end
+      c:expect_binary(i .. block)
+    end
+    c:expect_close(1000)
+    c:send_close(1000)
+    c:expect_end()
+    assert.is_nil(leaks.descriptors()[fd])
+  end)
+
   it('delivers nothing any more', function()
     local got = {}
     local c = open(nil, function(ws)

@@ -94,15 +94,22 @@ end
 -- --- Connecting ---
 
 -- A TCP connection. `ctx` is the context, or list of contexts, to be served while the client waits. Options: host
--- (default 127.0.0.1).
+-- (default 127.0.0.1), tls (options of tls.wrap()), receive_buffer (bytes in the kernel).
 function client.connect(ctx, port, options)
   options = options or {}
   local host = options.host or '127.0.0.1'
   local sock = assert(host:find(':', 1, true) and socket.tcp6() or socket.tcp4())
+  if options.receive_buffer then sock:setoption('recv-buffer-size', options.receive_buffer) end
   sock:settimeout(10 * loop.time_factor) -- the system answers for the server
   assert(sock:connect(host, port))
   sock:settimeout(0)
   sock:setoption('tcp-nodelay', true)
+  if options.tls then sock = assert(require('spec.support.tls').wrap(ctx, sock, options.tls)) end
+  return client.adopt(ctx, sock)
+end
+
+-- A client on a socket that is connected, and non-blocking.
+function client.adopt(ctx, sock)
   local self = setmetatable({ ctx = ctx, sock = sock, taken = 0, data = '', parts = {}, buffered = 0 }, client)
   opened[self] = true
   return self

@@ -165,6 +165,7 @@ end
 
 local function step_all(ctx, timeout_ms)
   if type(ctx) ~= 'table' then return loop.step(ctx, timeout_ms) end
+  if #ctx == 0 then socket.select(nil, nil, timeout_ms / 1000) end
   for _, one in ipairs(ctx) do
     loop.step(one, timeout_ms / #ctx)
   end

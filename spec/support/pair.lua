@@ -16,14 +16,19 @@ function pair.context(config, setup)
   return loop.context(copy)
 end
 
--- A context as above and a client of it, connected. Returns the client, its websocket, the context, the port.
-function pair.open(config, setup)
+-- A context as above and a client of it, connected; `options` for client.open(). Returns the client, its websocket, the
+-- context, the port.
+function pair.open(config, setup, options)
   local opened
   local ctx, port = pair.context(config, function(ws)
     if opened == nil then opened = ws end
     if setup then setup(ws) end
   end)
-  local c = client.open(ctx, port, 'p')
+  local settings = { protocol = 'p' }
+  for name, value in pairs(options or {}) do
+    settings[name] = value
+  end
+  local c = client.open(ctx, port, settings)
   local ws = opened
   opened = false -- the function lives as long as the context
   return c, ws, ctx, port

@@ -179,6 +179,9 @@ void read_tls(lua_State* L, int config, TlsOptions& tls) {
   read_certificate(L, config, tls.files);
   read_string(L, config, "ssl_ca_filepath", tls.ca);
   read_string(L, config, "ssl_ca_path", tls.ca);
+  if (!tls.ca.empty() && !tls.enabled()) {
+    raise_create_error(L, "ssl_ca_path needs ssl_cert_path and ssl_private_key_path");
+  }
   if (!get(L, config, "ssl_names")) return;
   if (!lua_istable(L, -1)) raise_option_error(L, "ssl_names", "a table of tables");
   if (!tls.enabled()) raise_create_error(L, "ssl_names needs ssl_cert_path and ssl_private_key_path");

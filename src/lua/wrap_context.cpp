@@ -115,14 +115,19 @@ int reload_certificates(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   std::array<char, 512> why{};
-  guarded(L, [&] { context.context().reload_certificates().text.copy(why.data(), why.size() - 1); });
+  int code = 0;
+  guarded(L, [&] {
+    const Error error = context.context().reload_certificates();
+    error.text.copy(why.data(), why.size() - 1);
+    code = error.code;
+  });
   if (why.front() == '\0') {
     lua_pushboolean(L, 1);
     return 1;
   }
   lua_pushnil(L);
   lua_pushstring(L, why.data());
-  lua_pushinteger(L, 0);
+  lua_pushinteger(L, code);
   return 3;
 }
 

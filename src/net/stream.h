@@ -50,8 +50,8 @@ class Stream {
   bool has_buffered_input() const;
   // TLS: receive() cannot go on before the descriptor is writable.
   bool wants_write() const { return wants_write_; }
-  // A peer on a TLS connection that has sent something else than a TLS handshake: it is spoken to without TLS from
-  // here. Before the first receive().
+  // A peer on a TLS connection whose first byte is not of a TLS handshake: it is spoken to without TLS from here. To be
+  // asked before each receive(), until the first byte is there.
   bool fell_back_from_tls();
 
  private:
@@ -64,7 +64,9 @@ class Stream {
   UniqueFd fd_;
   SslSession tls_;
   bool wants_write_ = false;
-  bool is_broken_ = false;  // TLS: nothing more may be sent
+  bool has_begun_ = false;   // TLS: the peer has sent something
+  bool is_starved_ = false;  // TLS: what was taken from the kernel is no whole record
+  bool is_broken_ = false;   // TLS: nothing more may be sent
 };
 
 }  // namespace websockets

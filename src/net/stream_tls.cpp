@@ -23,6 +23,7 @@ constexpr std::uint8_t kHandshakeRecord = 22;   // RFC 8446 5.1: how every conne
 IoResult Stream::tls_failure(int result) {
   const int error = SSL_get_error(tls_.get(), result);
   wants_write_ = error == SSL_ERROR_WANT_WRITE;
+  is_starved_ = error == SSL_ERROR_WANT_READ;
   ERR_clear_error();
   if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return {IoStatus::kWouldBlock, 0};
   if (error == SSL_ERROR_ZERO_RETURN) return {IoStatus::kEnd, 0};
@@ -35,7 +36,7 @@ IoResult Stream::receive_tls(std::span<std::uint8_t> into) {
   std::size_t count = 0;
   const int result = SSL_read_ex(tls_.get(), into.data(), into.size(), &count);
   if (result != 1) return tls_failure(result);
-  wants_write_ = false;
+  wants_write_ = is_starved_ = false;
   return {IoStatus::kDone, count};
 }
 
@@ -47,9 +48,12 @@ IoResult Stream::send_tls(std::span<const std::uint8_t> bytes) {
   std::size_t count = 0;
   const int result = SSL_write_ex(tls_.get(), bytes.data(), bytes.size(), &count);
   if (result == 1) return {IoStatus::kDone, count};
+  // To be able to send is waited for anyway; these are about receiving.
   const bool wanted_write = wants_write_;
+  const bool was_starved = is_starved_;
   const IoResult failure = tls_failure(result);
-  wants_write_ = wanted_write;  // the connection waits for that anyway
+  wants_write_ = wanted_write;
+  is_starved_ = was_starved;
   return failure;
 }
 
@@ -66,11 +70,13 @@ IoResult Stream::send_parts_tls(std::span<const iovec> parts) {
   return send_tls({record.data(), size});
 }
 
-bool Stream::has_buffered_input() const { return tls_ != nullptr && SSL_has_pending(tls_.get()) == 1; }
+bool Stream::has_buffered_input() const { return tls_ != nullptr && !is_starved_ && SSL_has_pending(tls_.get()) == 1; }
 
 bool Stream::fell_back_from_tls() {
   std::uint8_t first;
-  if (tls_ == nullptr || ::recv(fd_.get(), &first, 1, MSG_PEEK) != 1 || first == kHandshakeRecord) return false;
+  if (tls_ == nullptr || has_begun_ || ::recv(fd_.get(), &first, 1, MSG_PEEK) != 1) return false;
+  has_begun_ = true;
+  if (first == kHandshakeRecord) return false;
   tls_.reset();
   return true;
 }

@@ -3,6 +3,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <new>
 #include <string_view>
+#include <system_error>
 
 namespace websockets {
 
@@ -27,17 +29,18 @@ constexpr const char* kCiphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr std::string_view kHttp11 = "http/1.1";
-constexpr std::string_view kSessionIdContext = "lua-websockets";
 constexpr std::size_t kTicketKeyBytes = 80;
 
-// OpenSSL's reason for the oldest error it has recorded.
+// OpenSSL's reason for the oldest error it has recorded, which may be one of the system.
 Error openssl_error(const std::string& what) {
   const unsigned long code = ERR_get_error();
-  const char* reason = ERR_reason_error_string(code);
-  std::string text(what);
-  text.append(": ").append(reason == nullptr ? "unknown reason" : reason);
   ERR_clear_error();
-  return {text};
+  if (ERR_SYSTEM_ERROR(code)) {
+    const int number = ERR_GET_REASON(code);
+    return {what + ": " + std::generic_category().message(number), number};
+  }
+  const char* reason = ERR_reason_error_string(code);
+  return {what + ": " + (reason == nullptr ? "unknown reason" : reason)};
 }
 
 // --- A BIO on a socket that never raises SIGPIPE; OpenSSL's own uses write(2) ---
@@ -140,22 +143,27 @@ void set_rules(SSL_CTX* context) {
   SSL_CTX_set_cipher_list(context, kCiphers);
   // Sessions are resumed by tickets, which the clients keep.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(kSessionIdContext.data()),
-                                 static_cast<unsigned>(kSessionIdContext.size()));
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
-  // Nobody is asked for a passphrase.
-  SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return 0; });
 }
 
 Error load_files(SSL_CTX* context, const CertificateFiles& files) {
+  // Nobody is asked for a passphrase.
+  bool is_encrypted = false;
+  SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
+  SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void* asked) {
+    *static_cast<bool*>(asked) = true;
+    return -1;
+  });
   if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1) {
     return openssl_error("certificate '" + files.certificate + "'");
   }
   if (SSL_CTX_use_PrivateKey_file(context, files.private_key.c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_check_private_key(context) != 1) {
+    if (is_encrypted) return {"private key '" + files.private_key + "': it is encrypted"};
     return openssl_error("private key '" + files.private_key + "'");
   }
+  SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
   return {};
 }
 
@@ -174,6 +182,21 @@ Error load_authority(SSL_CTX* context, const TlsOptions& options) {
   return {};
 }
 
+// A session is only resumed where the same authorities are trusted: its client's certificate is not verified again.
+bool set_session_id_context(SSL_CTX* context) {
+  static_assert(SHA256_DIGEST_LENGTH <= SSL_MAX_SID_CTX_LENGTH);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> id{};
+  const STACK_OF(X509_OBJECT)* const trusted = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
+    const X509* const certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
+    if (certificate == nullptr) continue;  // a revocation list
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+    if (X509_digest(certificate, EVP_sha256(), digest.data(), nullptr) != 1) return false;
+    for (std::size_t k = 0; k < id.size(); ++k) id[k] ^= digest[k];
+  }
+  return SSL_CTX_set_session_id_context(context, id.data(), id.size()) == 1;
+}
+
 Result<SslContext> make_context(const TlsOptions& options, const CertificateFiles& files) {
   ERR_clear_error();
   SslContext context(SSL_CTX_new(TLS_server_method()));
@@ -181,6 +204,7 @@ Result<SslContext> make_context(const TlsOptions& options, const CertificateFile
   set_rules(context.get());
   if (Error error = load_files(context.get(), files); !error.text.empty()) return error;
   if (Error error = load_authority(context.get(), options); !error.text.empty()) return error;
+  if (!set_session_id_context(context.get())) return openssl_error("TLS");
   return context;
 }
 

@@ -71,8 +71,7 @@ void Connection::on_ready(unsigned events) {
 
 void Connection::receive() {
   if (busy_) paused_ = true;  // a callback of this connection serves the others
-  if (is_fresh_ && stream_.is_tls() && stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
-  is_fresh_ = false;
+  if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
   bool goes_on = true;
   for (std::size_t received = 0; goes_on && wants_input() && received < kReceivedBytesPerRound;) {
     bool was_filled = false;
@@ -145,7 +144,7 @@ void Connection::on_end_of_input() {
 
 void Connection::set_reading(bool enabled) {
   reading_ = enabled || state_ == State::kDraining;
-  if (reading_ && (held_input_ != nullptr || stream_.has_buffered_input())) context_.work_later(*this);
+  if (reading_ && has_unread_input()) context_.work_later(*this);
   update_interest();
 }
 
@@ -196,7 +195,7 @@ void Connection::on_output_empty() {
   }
   if (state_ == State::kHttp) {
     set_timeout(context_.options_.handshake_timeout_ms);
-    if (held_input_ != nullptr) context_.work_later(*this);
+    if (has_unread_input()) context_.work_later(*this);
   }
   if (state_ != State::kDraining) return;
   if (!lingering_ || ended_) return close_descriptor();

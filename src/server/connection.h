@@ -115,6 +115,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool is_websocket() const { return state_ == State::kOpen || state_ == State::kClosing; }
   bool takes_input() const;
   bool wants_input() const;
+  // Taken from the kernel already.
+  bool has_unread_input() const { return held_input_ != nullptr || stream_.has_buffered_input(); }
   void receive();
   IoResult receive_once(bool& was_filled);
   void consume(std::span<std::uint8_t> input);
@@ -181,7 +183,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool drained_ : 1 = false;
   bool to_flush_ : 1 = false;  // in the context's list
   bool has_work_ : 1 = false;  // in the context's list
-  bool is_fresh_ : 1 = true;   // nothing was received yet
   bool is_abandoned_ : 1 = false;
 };
 

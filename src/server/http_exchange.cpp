@@ -192,7 +192,7 @@ void HttpExchange::settle(Connection& connection) {
     connection.set_timeout(connection.context_.options_.send_timeout_ms);
     connection.after_output();
   }
-  if (connection.held_input_ != nullptr) connection.context_.work_later(connection);
+  if (connection.has_unread_input()) connection.context_.work_later(connection);
   connection.update_interest();
 }
 

@@ -2,6 +2,7 @@
 -- get_socket_fd and get_peer_addresses.
 local client = require 'spec.support.client'
 local leaks = require 'spec.support.leaks'
+local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local socket = require 'socket'
 
@@ -70,6 +71,21 @@ describe('get_peer_addresses', function()
       assert.equal('::1', ip)
     end)
   end
+
+  it('tells the name once it is known, and does not wait for it', function()
+    local names, ws, ctx = {}, select(2, pair.open(nil, nil, { host = '127.0.0.1' }))
+    loop.serve_until(ctx, function()
+      local name, ip = ws:get_peer_addresses()
+      names[name] = true
+      assert.equal('127.0.0.1', ip)
+      return name ~= ''
+    end, 'a name')
+    names[''] = nil
+    local name = next(names)
+    assert.is_truthy(name:find '^localhost', name)
+    -- It is remembered.
+    assert.equal(name, (addresses_of(nil, '127.0.0.1')))
+  end)
 
   it('is empty afterwards', function()
     local c, ws = pair.open()

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
@@ -19,6 +20,9 @@
 
 namespace websockets {
 namespace {
+
+// The port that one address of a host got may be taken at another.
+constexpr int kPortAttempts = 16;
 
 Error system_error(const SocketAddress& address) {
   const int code = errno;
@@ -58,8 +62,10 @@ UniqueFd accept_one(int listener, SocketAddress& peer) {
 #endif
 }
 
-// A file that a server left behind when it was killed: nobody answers there.
-bool is_stale(const SocketAddress& address) {
+// A socket that a server left behind when it was killed: nobody answers there. Any other file is not ours to replace.
+bool is_stale(const SocketAddress& address, const char* path) {
+  struct stat info {};
+  if (::lstat(path, &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
   const UniqueFd probe = open_stream_socket(AF_UNIX);
   return probe && ::connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
 }
@@ -68,15 +74,20 @@ bool bind_unix(int fd, const SocketAddress& address, mode_t mode) {
   const char* const path = reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
   bool bound = ::bind(fd, address.get(), address.size) == 0;
   if (!bound && errno == EADDRINUSE) {
-    if (!is_stale(address)) {
+    if (!is_stale(address, path)) {
       errno = EADDRINUSE;
       return false;
     }
     ::unlink(path);
     bound = ::bind(fd, address.get(), address.size) == 0;
   }
+  if (!bound) return false;
   // Nobody can connect before it listens.
-  return bound && ::chmod(path, mode) == 0;
+  if (::chmod(path, mode) == 0) return true;
+  const int error = errno;
+  ::unlink(path);
+  errno = error;
+  return false;
 }
 
 bool parse_number(const std::string& text, int most, int& number) {
@@ -93,6 +104,7 @@ Result<UniqueFd> adopt_listener(const std::string& where) {
     return Error{"'" + where + "' is not a socket that listens"};
   }
   make_non_blocking(number);
+  set_option(number, IPPROTO_TCP, TCP_NODELAY, 1);
   return UniqueFd(number);
 }
 
@@ -103,16 +115,33 @@ Result<std::vector<UniqueFd>> only(Result<UniqueFd> listener) {
   return listeners;
 }
 
-// All addresses of a host share the port that the first one got.
+Result<std::vector<UniqueFd>> try_each(std::vector<SocketAddress> addresses, const ListenOptions& options) {
+  std::vector<UniqueFd> listeners;
+  Error missing{"the host has no address"};
+  for (SocketAddress& address : addresses) {
+    if (!listeners.empty()) address.set_port(local_address(listeners.front().get()).port());
+    Result<UniqueFd> listener = listen_on(address, options);
+    if (listener) {
+      listeners.push_back(std::move(*listener));
+    } else if (listener.error().code == EADDRNOTAVAIL || listener.error().code == EAFNOSUPPORT) {
+      missing = listener.error();
+    } else {
+      return listener.error();
+    }
+  }
+  if (listeners.empty()) return missing;
+  return listeners;
+}
+
+// The addresses of one host. They share the port; if it is to be picked, that which the first one gets. Those that this
+// machine does not have are left out, as ::1 may be of localhost, unless there is no other.
 Result<std::vector<UniqueFd>> listen_on_each(Result<std::vector<SocketAddress>> addresses,
                                              const ListenOptions& options) {
   if (!addresses) return addresses.error();
-  std::vector<UniqueFd> listeners;
-  for (SocketAddress& address : *addresses) {
-    if (address.port() == 0 && !listeners.empty()) address.set_port(local_address(listeners.front().get()).port());
-    Result<UniqueFd> listener = listen_on(address, options);
-    if (!listener) return listener.error();
-    listeners.push_back(std::move(*listener));
+  Result<std::vector<UniqueFd>> listeners = try_each(*addresses, options);
+  const bool picks_port = addresses->front().port() == 0;
+  for (int i = 1; i < kPortAttempts && picks_port && listeners.error().code == EADDRINUSE; ++i) {
+    listeners = try_each(*addresses, options);
   }
   return listeners;
 }

@@ -141,7 +141,11 @@ Result<std::vector<SocketAddress>> host_addresses(const std::string& host, std::
     address.size = entry->ai_addrlen;
     std::memcpy(&address.storage, entry->ai_addr, address.size);
     address.set_port(port);
-    addresses.push_back(address);
+    // A name may stand for the same address twice.
+    const bool is_known = std::any_of(addresses.begin(), addresses.end(), [&](const SocketAddress& other) {
+      return other.size == address.size && std::memcmp(&other.storage, &address.storage, address.size) == 0;
+    });
+    if (!is_known) addresses.push_back(address);
   }
   return addresses;
 }

@@ -27,14 +27,14 @@ const char* socket_path(const SocketAddress& address) {
 
 }  // namespace
 
-Acceptor::Acceptor(Context& context, UniqueFd listener)
+Acceptor::Acceptor(Context& context, UniqueFd listener, bool is_inherited)
     : Pollable(listener.get()),
       context_(context),
       listener_(std::move(listener)),
       spare_(open_spare()),
       address_(local_address(listener_.get())) {
   struct stat info {};
-  if (address_.is_unix() && ::stat(socket_path(address_), &info) == 0) inode_ = info.st_ino;
+  if (address_.is_unix() && !is_inherited && ::stat(socket_path(address_), &info) == 0) inode_ = info.st_ino;
 }
 
 Acceptor::~Acceptor() { stop(); }

@@ -15,7 +15,8 @@ class Context;
 // descriptors, the clients that wait are turned away, so that the listener does not stay readable for ever.
 class Acceptor final : public Pollable, public Timer {
  public:
-  Acceptor(Context& context, UniqueFd listener);
+  // `is_inherited`: a unix socket's file belongs to whoever made it; else it is removed with the acceptor.
+  Acceptor(Context& context, UniqueFd listener, bool is_inherited);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;

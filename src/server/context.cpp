@@ -48,6 +48,7 @@ Context::~Context() { destroy(); }
 
 Error Context::reload_certificates() {
   if (!options_.tls.enabled()) return {"there is no certificate"};
+  if (is_forked()) return {"a forked process serves this context"};
   Result<std::unique_ptr<TlsContext>> loaded = TlsContext::create(options_.tls, tls_.get());
   if (!loaded) return loaded.error();
   tls_ = std::move(*loaded);
@@ -55,22 +56,23 @@ Error Context::reload_certificates() {
 }
 
 Error Context::listen() {
-  std::vector<UniqueFd> listeners;
-  const auto add = [&](Result<std::vector<UniqueFd>> opened) {
+  const auto add = [&](Result<std::vector<UniqueFd>> opened, bool is_inherited) {
     if (!opened) return opened.error();
-    for (UniqueFd& listener : *opened) listeners.push_back(std::move(listener));
+    for (UniqueFd& listener : *opened) {
+      acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(listener), is_inherited));
+    }
     return Error{};
   };
   if (options_.port != 0) {
-    Error error = add(listen_on_interface(options_.interface, options_.port, options_.listen_options));
+    Error error = add(listen_on_interface(options_.interface, options_.port, options_.listen_options), false);
     if (!error.text.empty()) return error;
   }
   for (const std::string& where : options_.listen) {
-    if (Error error = add(listen_at(where, options_.listen_options)); !error.text.empty()) return error;
+    Error error = add(listen_at(where, options_.listen_options), where.starts_with("fd:"));
+    if (!error.text.empty()) return error;
   }
-  for (UniqueFd& listener : listeners) {
-    acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(listener)));
-    if (!acceptors_.back()->start()) return {"the listener cannot be watched"};
+  for (const auto& acceptor : acceptors_) {
+    if (!acceptor->start()) return {"the listener cannot be watched"};
   }
   return {};
 }

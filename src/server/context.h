@@ -116,6 +116,7 @@ class Context {
   bool serve_timers_and_work();
   void set_wake_time();
   [[noreturn]] void serve_as_child();
+  bool serve_broadcasts_and_clients();
   void abandon();
   void end_child();
   template <typename Function>

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <utility>
 
 #include "server/context.h"
@@ -16,20 +17,39 @@ namespace {
 // A child that is still in a callback after so long is not waited for.
 constexpr int kChildEndMs = 5'000;
 
-// Broadcasts in the child what the parent sends.
+// Then the clients have their turn.
+constexpr int kBroadcastsPerTurn = 64;
+constexpr std::size_t kBroadcastBytesPerTurn = 1U << 20U;
+
+// Broadcasts in the child what the parent sends: between the rounds, so that a callback of a broadcast that serves the
+// context does not begin the next one.
 class Receiver final : public Pollable {
  public:
   Receiver(ForkLink& link, Context& context, std::vector<Protocol>& protocols)
       : Pollable(link.fd()), link_(link), context_(context), protocols_(protocols) {}
 
   void on_ready(unsigned) override {
+    link_.drain();
+    has_more_ = true;
+  }
+  bool has_more() const { return has_more_; }
+
+  void deliver() {
     std::uint32_t protocol;
     std::span<const std::uint8_t> data;
-    while (!context_.is_destroyed() && link_.receive(protocol, data)) context_.broadcast(protocols_[protocol], data);
-    if (link_.ended()) context_.destroy();
+    std::size_t bytes = 0;
+    for (int i = 0; has_more_ && i < kBroadcastsPerTurn && bytes < kBroadcastBytesPerTurn; ++i) {
+      if (context_.is_destroyed()) return;
+      has_more_ = link_.receive(protocol, data);
+      if (!has_more_) break;
+      bytes += data.size();
+      context_.broadcast(protocols_[protocol], data);
+    }
+    if (!has_more_ && link_.ended()) context_.destroy();
   }
 
  private:
+  bool has_more_ = false;
   ForkLink& link_;
   Context& context_;
   std::vector<Protocol>& protocols_;
@@ -61,7 +81,19 @@ bool Context::fork_service_loop() {
   return true;
 }
 
+// Nothing leaves it: what is on the stack belongs to the caller's script, which goes on in the other process.
 void Context::serve_as_child() {
+  int status = 1;
+  try {
+    if (serve_broadcasts_and_clients()) status = 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "websockets: the forked process ends: %s\n", error.what());
+  }
+  std::fflush(nullptr);
+  ::_exit(status);
+}
+
+bool Context::serve_broadcasts_and_clients() {
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGTERM, SIG_DFL);
   owner_ = ::getpid();
@@ -71,10 +103,12 @@ void Context::serve_as_child() {
   // The parent's drivers are shared with it: what is changed there is changed for both.
   watcher_.abandon();
   Receiver receiver(*link, *this, protocols_);
-  if (!open_own_loop(false).text.empty() || !watcher_.change(receiver, 0, kReadable)) ::_exit(1);
-  while (!destroyed_) service(-1);
-  std::fflush(nullptr);
-  ::_exit(0);
+  if (!open_own_loop(false).text.empty() || !watcher_.change(receiver, 0, kReadable)) return false;
+  while (!destroyed_) {
+    service(receiver.has_more() ? 0 : -1);
+    receiver.deliver();
+  }
+  return true;
 }
 
 ForkLink::Status Context::broadcast_to_child(const Protocol& protocol, std::span<const std::uint8_t> data) {
@@ -86,6 +120,7 @@ void Context::end_child() {
   // It has closed the link, or was killed: it is as good as gone.
   while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
   }
+  link_.reset();
 }
 
 }  // namespace websockets

@@ -104,7 +104,7 @@ bool ForkLink::wake() {
   return ::send(socket_.get(), &byte, 1, kFlags) == 1 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-void ForkLink::drain_socket() {
+void ForkLink::drain() {
   std::array<char, 256> bytes;
   ssize_t count;
   do {
@@ -130,7 +130,7 @@ ForkLink::Status ForkLink::wait_for_room(std::size_t wanted, std::uint64_t timeo
     if (now_ms >= deadline_ms) return Status::kBusy;
     pollfd entry{socket_.get(), POLLIN, 0};
     ::poll(&entry, 1, static_cast<int>(std::min<std::uint64_t>(deadline_ms - now_ms, kLongestPollMs)));
-    drain_socket();
+    drain();
     if (ended_) return Status::kClosed;
   }
   return Status::kSent;
@@ -174,7 +174,7 @@ ForkLink::Status ForkLink::send_in_pieces(const RecordHeader& header, std::span<
 bool ForkLink::finish(std::uint64_t timeout_ms) {
   ::shutdown(socket_.get(), SHUT_WR);
   const std::uint64_t deadline_ms = monotonic_ms() + timeout_ms;
-  for (drain_socket(); !ended_; drain_socket()) {
+  for (drain(); !ended_; drain()) {
     const std::uint64_t now_ms = monotonic_ms();
     if (now_ms >= deadline_ms) return false;
     pollfd entry{socket_.get(), POLLIN, 0};
@@ -190,37 +190,44 @@ void ForkLink::advance(std::size_t bytes) {
   if (control_->sender_waits.exchange(false)) wake();
 }
 
+// False: the next one is not there yet.
+bool ForkLink::begin_message() {
+  RecordHeader header;
+  if (used() < sizeof header) return false;
+  get(control_->taken, {reinterpret_cast<std::uint8_t*>(&header), sizeof header});
+  if (message_.capacity() > kReservedBytes) message_ = {};  // what a very large one took is given back
+  message_.clear();
+  message_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(header.size, kReservedBytes)));
+  advance(sizeof header);
+  in_message_ = true;
+  missing_ = header.size;
+  tag_ = header.tag;
+  return true;
+}
+
+// Takes what is there of the message. False: that is nothing.
+bool ForkLink::continue_message() {
+  const std::uint64_t taken = control_->taken;
+  std::uint64_t available = used();
+  const std::uint64_t given_up = control_->given_up;  // after `available`, which may hold what follows it otherwise
+  if (given_up == taken) {
+    in_message_ = false;
+    return true;
+  }
+  if (given_up > taken) available = std::min(available, given_up - taken);
+  if (available == 0) return false;
+  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>({available, missing_, kPieceBytes}));
+  const std::size_t before = message_.size();
+  message_.resize(before + count);
+  get(taken, std::span(message_).subspan(before));
+  missing_ -= count;
+  advance(count);
+  return true;
+}
+
 bool ForkLink::receive(std::uint32_t& tag, std::span<const std::uint8_t>& data) {
-  drain_socket();
-  for (;;) {
-    std::uint64_t available = used();
-    if (!in_message_) {
-      RecordHeader header;
-      if (available < sizeof header) return false;
-      get(control_->taken, {reinterpret_cast<std::uint8_t*>(&header), sizeof header});
-      advance(sizeof header);
-      in_message_ = true;
-      missing_ = header.size;
-      tag_ = header.tag;
-      message_.clear();
-      message_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(header.size, kReservedBytes)));
-      continue;
-    }
-    if (missing_ == 0) break;
-    const std::uint64_t taken = control_->taken;
-    const std::uint64_t given_up = control_->given_up;
-    if (given_up == taken) {
-      in_message_ = false;
-      continue;
-    }
-    if (given_up > taken) available = std::min(available, given_up - taken);
-    if (available == 0) return false;
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>({available, missing_, kPieceBytes}));
-    const std::size_t before = message_.size();
-    message_.resize(before + count);
-    get(control_->taken, std::span(message_).subspan(before));
-    missing_ -= count;
-    advance(count);
+  while (!in_message_ || missing_ > 0) {
+    if (!(in_message_ ? continue_message() : begin_message())) return false;
   }
   in_message_ = false;
   tag = tag_;

@@ -40,11 +40,13 @@ class ForkLink {
 
   // --- The receiver ---
 
-  // Readable when receive() may have something.
+  // Readable when there may be something new. Then drain() has to be called, and receive() until it returns false: now
+  // or later.
   int fd() const { return socket_.get(); }
-  // The next whole message, valid until the next call; false: there is none yet.
+  void drain();
+  // The next whole message, valid until the next call; false: there is none yet. Throws std::bad_alloc.
   bool receive(std::uint32_t& tag, std::span<const std::uint8_t>& data);
-  // The sender is gone, or has said that there will be no more. Known after receive() has returned false.
+  // The sender is gone, or has said that there will be no more than what receive() has.
   bool ended() const { return ended_; }
 
  private:
@@ -58,8 +60,9 @@ class ForkLink {
   bool wake();
   Status wait_for_room(std::size_t wanted, std::uint64_t timeout_ms);
   Status send_in_pieces(const RecordHeader& header, std::span<const std::uint8_t> data, std::uint64_t timeout_ms);
-  void drain_socket();
   void advance(std::size_t bytes);
+  bool begin_message();
+  bool continue_message();
 
   Control* control_;
   std::uint8_t* ring_;

@@ -171,6 +171,14 @@ describe('the TLS handshake', function()
     end
   end)
 
+  it('is not talked into an older version (RFC 7507)', function()
+    local ctx, port = pair.context(tls.config())
+    local output, status = command.run(ctx,
+      ('openssl s_client -connect 127.0.0.1:%d -tls1_2 -fallback_scsv'):format(port))
+    assert.equal(1, status, output)
+    contains(output, 'inappropriate fallback')
+  end)
+
   it('is not done anew', function()
     local c, _, ctx, port = pair.open(tls.config(), nil, { tls = {} })
     local output, status = command.run(ctx, ([[

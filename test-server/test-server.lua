@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua test-server.lua [directory of the page] [port]
+-- Usage: lua test-server.lua [directory of the page] [port] [certificate] [its key]
+-- With a certificate (script/demo-certificate makes some) it is https and wss.
 local websockets = require 'websockets'
 
 local directory = (arg[1] or '.'):gsub('/+$', '') .. '/'
 local port = arg[2] or 8002
+local certificate, key = arg[3], arg[4]
 
 -- Only these are served: no path is ever made from what a client asks for.
 local pages = {
@@ -20,6 +22,8 @@ local served = false -- something, in this round
 
 local context = websockets.context {
   port = port,
+  ssl_cert_path = certificate,
+  ssl_private_key_path = key,
   -- libwebsockets-test-client -e sends random bytes as text.
   utf8_check = false,
 
@@ -59,7 +63,7 @@ local context = websockets.context {
 }
 
 io.stdout:setvbuf('line')
-print(('Open http://localhost:%s/ in a browser'):format(port))
+print(('Open %s://localhost:%s/ in a browser'):format(certificate and 'https' or 'http', port))
 
 -- service() returns as soon as it has served something, and Lua has no clock finer than a second. A quiet round is
 -- taken to have lasted its full time; the busy ones to be as long as those of the last second were on average. So the

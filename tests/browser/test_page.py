@@ -46,19 +46,22 @@ PICTURE = (
 class Server:
     """The test server, as a process of its own on a port that stays the same when it is started again."""
 
-    def __init__(self):
+    def __init__(self, *certificate):
+        """The certificate: its file, and its key's."""
         with socket.socket() as probe:
             probe.bind(('', 0))
             self.port = probe.getsockname()[1]
+        self.certificate = certificate
         self.process = None
 
     @property
     def address(self):
-        return f'http://localhost:{self.port}/'
+        return f'{"https" if self.certificate else "http"}://localhost:{self.port}/'
 
     def start(self):
         self.process = subprocess.Popen(
-            [os.environ.get('LUA', 'lua5.4'), 'test-server/test-server.lua', 'test-server/', str(self.port)],
+            [os.environ.get('LUA', 'lua5.4'), 'test-server/test-server.lua', 'test-server/', str(self.port),
+             *self.certificate],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for(self.answers, 'the server to answer')
 
@@ -223,7 +226,7 @@ def wait_for(condition, what):
 
 
 @contextmanager
-def chromium():
+def chromium(*more_arguments):
     programs = [shutil.which(name) for name in ('chromium', 'chromedriver')]
     assert all(programs), 'chromium and chromedriver have to be on the PATH'
     options = webdriver.ChromeOptions()
@@ -233,7 +236,7 @@ def chromium():
         for argument in (
                 'headless=new', 'no-sandbox', 'disable-gpu', 'disable-quic', 'no-first-run', 'no-proxy-server',
                 'disable-background-networking', 'disable-component-update', 'disable-sync', 'disable-dev-shm-usage',
-                'hide-scrollbars', 'window-size=1280,900', f'user-data-dir={folder}'):
+                'hide-scrollbars', 'window-size=1280,900', f'user-data-dir={folder}', *more_arguments):
             options.add_argument(f'--{argument}')
         driver = webdriver.Chrome(service=Service(programs[1]), options=options)
         try:
@@ -430,7 +433,7 @@ ESSENTIAL = ['opens', 'reconnects']
 
 
 def run(checks):
-    names = [name for name, value in vars(Checks).items() if callable(value) and not name.startswith('_')]
+    names = [name for name, value in vars(type(checks)).items() if callable(value) and not name.startswith('_')]
     passed = 0
     for name in names:
         label = name.replace('_', ' ')
@@ -445,7 +448,7 @@ def run(checks):
     return passed, len(names) - passed
 
 
-def main():
+def main(checks=Checks, certificate=(), browser_arguments=()):
     # What was started ends in an orderly way also when this process is told to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Selenium would ask a proxy for the browser next door.
@@ -453,10 +456,10 @@ def main():
     passed, failed = 0, 1
     try:
         with ExitStack() as stack:
-            server = Server()
+            server = Server(*certificate)
             stack.callback(server.stop)
             server.start()
-            passed, failed = run(Checks(server, stack.enter_context(chromium())))
+            passed, failed = run(checks(server, stack.enter_context(chromium(*browser_arguments))))
     except Exception:
         traceback.print_exc()
     print(f'{passed} passed, {failed} failed')

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua echo_server.lua [FILE]
+-- Usage: lua echo_server.lua [FILE [FOLDER [client]]]
 --
 -- The server that the clients in this folder talk to. Picks a free port on 127.0.0.1, prints it, and serves until it
 -- is killed. What it serves:
@@ -8,11 +8,14 @@
 --   command   does to its own connection what a message says, see `commands`
 --   observer  is told 'opened NAME' and 'closed NAME CODE REASON' of the connections of the others
 -- over HTTP: FILE at /file, a few bytes at /small, an answer to every method at /any.
+-- With FOLDER, where script/demo-certificate has put its files, over TLS; with client, to those only who have the
+-- client's certificate.
 
 local websockets = require 'websockets'
 
 local max_message_size = 8 * 2 ^ 20
 local file = arg[1] or arg[0]
+local folder, asks_for_client = arg[2], arg[3] == 'client'
 local first_port, port_count = 10240, 22000 -- below the ports that the system gives to clients
 local context
 
@@ -60,6 +63,10 @@ local config = {
   interf = '127.0.0.1',
   max_message_size = max_message_size,
   default_protocol = 'echo',
+  ssl_cert_path = folder and folder .. '/server.pem',
+  ssl_private_key_path = folder and folder .. '/server.key',
+  ssl_ca_path = folder and folder .. '/ca.pem',
+  options = asks_for_client and websockets.SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT or 0,
   on_error = function() end, -- the clients see what becomes of it
 
   protocols = {

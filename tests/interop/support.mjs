@@ -8,9 +8,10 @@ import { fileURLToPath } from 'node:url';
 
 export const deadlineMs = 60_000 * Number(process.env.TIME_FACTOR ?? 1);
 
-export async function startEchoServer() {
+// The arguments are those of echo_server.lua.
+export async function startEchoServer(...parameters) {
   const script = fileURLToPath(new URL('echo_server.lua', import.meta.url));
-  const server = spawn(process.env.LUA ?? 'lua5.4', [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(process.env.LUA ?? 'lua5.4', [script, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.on('exit', () => server.kill('SIGKILL'));
   process.on('SIGTERM', () => process.exit(143));
   const lines = createInterface({ input: server.stdout });

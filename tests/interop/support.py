@@ -32,19 +32,24 @@ class Server:
         self.process.stdout.close()
 
 
-def echo_server():
-    server = Server('tests/interop/echo_server.lua')
+def demo_certificates(folder):
+    subprocess.run([ROOT / 'script' / 'demo-certificate', folder], check=True, stdout=subprocess.DEVNULL)
+
+
+def echo_server(*arguments):
+    """The arguments are those of echo_server.lua."""
+    server = Server('tests/interop/echo_server.lua', *arguments)
     if not server.first_line:
         raise RuntimeError('the echo server does not start')
     server.port = int(server.first_line)
     return server
 
 
-def test_server():
-    """The test server cannot pick a port: it is given one after the other."""
+def test_server(*certificate):
+    """The test server cannot pick a port: it is given one after the other. The certificate: its file, and its key's."""
     for _ in range(100):
         port = random.randrange(10240, 32240)
-        server = Server('test-server/test-server.lua', 'test-server/', str(port))
+        server = Server('test-server/test-server.lua', 'test-server/', str(port), *certificate)
         if server.first_line:
             server.port = port
             return server

@@ -107,8 +107,10 @@ describe('broadcast', function()
       assert.error_matches(function() sockets[1]:on_broadcast(value) end,
         'websocket on_broadcast value not supported')
     end
-    assert.error_matches(function() sockets[1]:on_broadcast(nil) end, 'websocket on_broadcast value not supported')
-    assert.error_matches(function() sockets[1]:on_broadcast() end, 'websocket on_broadcast value not supported')
+    assert.error_matches(function() sockets[1]:on_broadcast(nil) end,
+      'websocket on_broadcast value not supported')
+    assert.error_matches(function() sockets[1]:on_broadcast() end,
+      'websocket on_broadcast value not supported')
   end)
 
   it('refuses a protocol that there is not', function()
@@ -197,7 +199,8 @@ describe('broadcast', function()
     end)
     ctx:broadcast('p', 'x')
     for _, number in ipairs { 1, 3 } do
-      local got = { clients[number]:expect_text(), clients[number]:expect_text(), clients[number]:expect_text() }
+      local c = clients[number]
+      local got = { c:expect_text(), c:expect_text(), c:expect_text() }
       table.sort(got)
       assert.same({ 'x', 'x1', 'x12' }, got)
     end

@@ -53,7 +53,8 @@ describe('close', function()
     local ctx, port = pair.context(nil, function(ws)
       ws:on_receive(function(_, code) ws:close(tonumber(code)) end)
     end)
-    for _, code in ipairs { 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999 } do
+    local codes = { 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999 }
+    for _, code in ipairs(codes) do
       local c = client.open(ctx, port, 'p')
       c:text(code .. '')
       c:expect_close(code)
@@ -63,7 +64,8 @@ describe('close', function()
 
   it('refuses codes that may not be sent', function()
     local c, ws, events = open()
-    for _, code in ipairs { 1, 999, 1004, 1005, 1006, 1015, 1016, 1999, 2000, 2999, 5000, 65535, 66536, -1, 1e9 } do
+    local codes = { 1, 999, 1004, 1005, 1006, 1015, 1016, 1999, 2000, 2999, 5000, 65535, 66536, -1, 1e9 }
+    for _, code in ipairs(codes) do
       assert.has_error(function() ws:close(code) end)
     end
     for _, code in ipairs { 'x', true, {} } do
@@ -310,8 +312,8 @@ describe('close', function()
     assert.equal(0, ws:buffered_amount())
     assert.equal(1, ws:rx_flow_control(false))
     assert.equal(1, ws:rx_flow_control(1))
-    for _, name_of_method in ipairs { 'on_receive', 'on_receive_chunk', 'on_closed', 'on_server_writeable' } do
-      ws[name_of_method](ws, function() error 'never called' end)
+    for _, method in ipairs { 'on_receive', 'on_receive_chunk', 'on_closed', 'on_server_writeable' } do
+      ws[method](ws, function() error 'never called' end)
     end
     ws:on_broadcast(function() error 'never called' end)
     ws:on_broadcast(websockets.WRITE_TEXT)

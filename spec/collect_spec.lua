@@ -84,7 +84,8 @@ describe('the collector', function()
   it('takes what callbacks that were replaced referred to', function()
     local weak = setmetatable({}, { __mode = 'v' })
     local c, ws = pair.open()
-    for _, name in ipairs { 'on_receive', 'on_receive_chunk', 'on_closed', 'on_broadcast', 'on_server_writeable' } do
+    local names = { 'on_receive', 'on_receive_chunk', 'on_closed', 'on_broadcast', 'on_server_writeable' }
+    for _, name in ipairs(names) do
       local object = {}
       weak[name] = object
       ws[name](ws, function() return object end)

@@ -105,7 +105,8 @@ describe('context', function()
 
   it('wants functions as protocols', function()
     for _, value in ipairs { 1, 'x', true, {} } do
-      expect_error({ protocols = { chat = value } }, 'chat', type(value) == 'table' and 'table' or tostring(value))
+      local shown = type(value) == 'table' and 'table' or tostring(value)
+      expect_error({ protocols = { chat = value } }, 'chat', shown)
     end
   end)
 
@@ -120,7 +121,8 @@ describe('context', function()
   end)
 
   it('does not take a name for the part of it before a zero', function()
-    for _, name in ipairs { 'interf', 'default_protocol', 'ssl_cert_path', 'ssl_private_key_path', 'ssl_ca_path' } do
+    local names = { 'interf', 'default_protocol', 'ssl_cert_path', 'ssl_private_key_path', 'ssl_ca_path' }
+    for _, name in ipairs(names) do
       local config = config_with(name, 'lo\0x')
       config.port = loop.free_port()
       config.protocols.lo = nothing
@@ -199,7 +201,8 @@ describe('context', function()
   end
 
   it('refuses an interface that there is not', function()
-    for _, name in ipairs { 'nosuch0', '300.1.1.1', '203.0.113.1', '::1::', 'localhost', 'unix', 'fd', '*', 'fd:0' } do
+    local names = { 'nosuch0', '300.1.1.1', '203.0.113.1', '::1::', 'localhost', 'unix', 'fd', '*', 'fd:0' }
+    for _, name in ipairs(names) do
       expect_error({ port = loop.free_port(), interf = name, protocols = { p = nothing } }, name)
     end
   end)
@@ -285,7 +288,8 @@ describe('context', function()
   end)
 
   it('is a userdata that can be the key of a table', function()
-    local ctx, other = loop.context { protocols = { p = nothing } }, loop.context { protocols = { p = nothing } }
+    local ctx = loop.context { protocols = { p = nothing } }
+    local other = loop.context { protocols = { p = nothing } }
     assert.equal('userdata', type(ctx))
     local names = { [ctx] = 'one', [other] = 'two' }
     assert.equal('one', names[ctx])

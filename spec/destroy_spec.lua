@@ -134,7 +134,9 @@ describe('destroy', function()
 
   for callback in pairs(triggers) do
     it('works inside a callback: ' .. callback, function() destroys_in(callback, false) end)
-    it('works inside a callback, with garbage collected there: ' .. callback, function() destroys_in(callback, true) end)
+    it('works inside a callback, with garbage collected there: ' .. callback, function()
+      destroys_in(callback, true)
+    end)
   end
 
   it('works inside a nested call of service', function()

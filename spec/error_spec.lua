@@ -12,10 +12,11 @@ describe('an error in a callback', function()
   -- A config with an on_error that collects { message =, ws = }.
   local function collecting()
     local errors = {}
-    return { on_error = function(message, ws) errors[#errors + 1] = { message = message, ws = ws } end }, errors
+    local function on_error(message, ws) errors[#errors + 1] = { message = message, ws = ws } end
+    return { on_error = on_error }, errors
   end
 
-  -- A server where trigger(c, ws, ctx) leads to an error. The client, the errors, what on_closed was told, the context.
+  -- A client and its websocket, the errors, what on_closed was told, the context, the port.
   local function open(setup)
     local config, errors = collecting()
     local closed = {}
@@ -148,7 +149,8 @@ describe('an error in a callback', function()
   end)
 
   it('may be any value', function()
-    local values = { { 'a table' }, 42, true, setmetatable({}, { __tostring = function() return 'shown so' end }),
+    local values = { { 'a table' }, 42, true,
+      setmetatable({}, { __tostring = function() return 'shown so' end }),
       setmetatable({}, { __tostring = function() return {} end }),
       setmetatable({}, { __tostring = function() error 'no' end }) }
     for i = 1, 7 do
@@ -177,11 +179,11 @@ describe('an error in a callback', function()
 
   it('is reported before on_closed is called', function()
     local log = {}
-    local c = pair.open({ on_error = function(_, ws) log[#log + 1] = 'error ' .. tostring(ws:write 'last words') end },
-      function(ws)
-        ws:on_receive(function() error 'oops' end)
-        ws:on_closed(function() log[#log + 1] = 'closed' end)
-      end)
+    local function on_error(_, ws) log[#log + 1] = 'error ' .. tostring(ws:write 'last words') end
+    local c = pair.open({ on_error = on_error }, function(ws)
+      ws:on_receive(function() error 'oops' end)
+      ws:on_closed(function() log[#log + 1] = 'closed' end)
+    end)
     c:text 'x'
     c:expect_text 'last words'
     c:expect_close(1011)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Frames that break RFC 6455, and those that only look so. The unit tests have every case; here is what goes over a
--- socket for each kind of them.
+-- Frames that break RFC 6455, and those that only look so. The unit tests have every case; here is what goes
+-- over a socket for each kind of them.
 local client = require 'spec.support.client'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'

@@ -4,7 +4,8 @@ local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local websockets = require 'websockets'
 
-local TEXT, BINARY, CONTINUATION = websockets.WRITE_TEXT, websockets.WRITE_BINARY, websockets.WRITE_CONTINUATION
+local TEXT, BINARY = websockets.WRITE_TEXT, websockets.WRITE_BINARY
+local CONTINUATION = websockets.WRITE_CONTINUATION
 local NO_FIN = websockets.WRITE_NO_FIN
 
 describe('write', function()
@@ -256,7 +257,8 @@ describe('write', function()
 
   it('refuses types that there are not', function()
     local c, ws = pair.open()
-    for _, type in ipairs { 7, 8, 32, 63, 256, -1, 2 ^ 40, 'x', true, {}, websockets.WRITE_HTTP, 3 + NO_FIN } do
+    local types = { 7, 8, 32, 63, 256, -1, 2 ^ 40, 'x', true, {}, websockets.WRITE_HTTP, 3 + NO_FIN }
+    for _, type in ipairs(types) do
       assert.has_error(function() ws:write('x', type) end)
     end
     c:expect_nothing()

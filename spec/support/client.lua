@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A client that lives in the same process as the server, and can break every rule. Whatever waits serves the context
--- meanwhile. It does nothing by itself: no pong, no answer to a Close frame.
+-- A client that lives in the same process as the server, and can break every rule. Whatever waits serves the
+-- context meanwhile. It does nothing by itself: no pong, no answer to a Close frame.
 
 local assert = require 'luassert'
 local loop = require 'spec.support.loop'
@@ -71,9 +71,9 @@ local function read_number(bytes)
   return number
 end
 
--- The bytes of a frame. Options: fin (default true), rsv (0 to 7), mask (4 bytes; false: not masked; default: masked,
--- and large payloads with a key of zeros), length (announced; default: the payload's), length_bytes (0, 2 or 8: how it
--- is encoded; default: the shortest).
+-- The bytes of a frame. Options: fin (default true), rsv (0 to 7), mask (4 bytes; false: not masked; default:
+-- masked, and large payloads with a key of zeros), length (announced; default: the payload's), length_bytes
+-- (0, 2 or 8: how it is encoded; default: the shortest).
 function client.frame(opcode, payload, options)
   payload, options = payload or '', options or {}
   local length = options.length or #payload
@@ -93,8 +93,8 @@ end
 
 -- --- Connecting ---
 
--- A TCP connection. `ctx` is the context, or list of contexts, to be served while the client waits. Options: host
--- (default 127.0.0.1), tls (options of tls.wrap()), receive_buffer (bytes in the kernel).
+-- A TCP connection. `ctx` is the context, or list of contexts, to be served while the client waits. Options:
+-- host (default 127.0.0.1), tls (options of tls.wrap()), receive_buffer (bytes in the kernel).
 function client.connect(ctx, port, options)
   options = options or {}
   local host = options.host or '127.0.0.1'
@@ -110,13 +110,14 @@ end
 
 -- A client on a socket that is connected, and non-blocking.
 function client.adopt(ctx, sock)
-  local self = setmetatable({ ctx = ctx, sock = sock, taken = 0, data = '', parts = {}, buffered = 0 }, client)
+  local self = { ctx = ctx, sock = sock, taken = 0, data = '', parts = {}, buffered = 0 }
+  setmetatable(self, client)
   opened[self] = true
   return self
 end
 
--- The opening handshake. Options: path, method, version ('HTTP/1.1'), protocol (the list offered), headers (name ->
--- value replaces or adds, false leaves out), first (what to send in the same segment, behind it).
+-- The opening handshake. Options: path, method, version ('HTTP/1.1'), protocol (the list offered), headers
+-- (name -> value replaces or adds, false leaves out), first (what to send in the same segment, behind it).
 function client.request(options)
   options = options or {}
   local names = { 'Host', 'Upgrade', 'Connection', 'Sec-WebSocket-Key', 'Sec-WebSocket-Version' }
@@ -130,7 +131,8 @@ function client.request(options)
   for name, value in pairs(options.headers or {}) do
     set(name, value)
   end
-  local lines = { ('%s %s %s'):format(options.method or 'GET', options.path or '/', options.version or 'HTTP/1.1') }
+  local method, path, version = options.method or 'GET', options.path or '/', options.version or 'HTTP/1.1'
+  local lines = { ('%s %s %s'):format(method, path, version) }
   for _, name in ipairs(names) do
     if values[name] then lines[#lines + 1] = name .. ': ' .. values[name] end
   end
@@ -154,7 +156,8 @@ end
 
 -- --- Sending ---
 
--- As much as the system takes now, the server not being served; returns how many bytes that is, or nil and why.
+-- As much as the system takes now, the server not being served; returns how many bytes that is, or nil and
+-- why.
 function client:send_some(bytes, from)
   from = from or 1
   local last, why, partial = self.sock:send(bytes, from)
@@ -195,7 +198,8 @@ function client:send_close(code, reason) self:send_frame(client.CLOSE, client.cl
 
 -- --- Receiving ---
 
--- Reads what has arrived, once. Returns whether there was something. Sets ended: 'closed' (FIN) or the error (RST).
+-- Reads what has arrived, once. Returns whether there was something. Sets ended: 'closed' (FIN) or the error
+-- (RST).
 function client:pump()
   if self.ended or not self.sock then return false end
   local data, why, partial = self.sock:receive(read_bytes)
@@ -304,7 +308,8 @@ function client:receive_frame()
     check(length >= (second == 126 and 126 or 65536), 'the length is not in its shortest form')
   end
   local opcode = first % 16
-  local frame = { fin = first >= 128, rsv = (first - first % 16) / 16 % 8, opcode = opcode, payload = self:read(length) }
+  local rsv = (first - first % 16) / 16 % 8
+  local frame = { fin = first >= 128, rsv = rsv, opcode = opcode, payload = self:read(length) }
   check(opcode < 8 or frame.fin, 'a fragmented control frame')
   check(opcode < 8 or length <= 125, 'a long control frame')
   return frame

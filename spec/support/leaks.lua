@@ -3,9 +3,9 @@
 --
 --   require('spec.support.leaks').check_each(before_each, after_each)
 --
--- After each test the contexts are destroyed and the clients closed. Then there must be no descriptor, no userdata of
--- the module, and no entry in the registry that was not there before, and no error may have been raised in a callback.
--- So a test keeps contexts and websockets in its own local variables only.
+-- After each test the contexts are destroyed and the clients closed. Then there must be no descriptor, no
+-- userdata of the module, and no entry in the registry that was not there before, and no error may have been
+-- raised in a callback. So a test keeps contexts and websockets in its own local variables only.
 
 local assert = require 'luassert'
 local client = require 'spec.support.client'
@@ -21,7 +21,8 @@ local descriptors_before -- of the first test, or since one left something behin
 -- Lua 5.3 enters the type of its string buffers in the registry when the first large one is made.
 local _ = ('x'):rep(1e5)
 
--- The flags of an open descriptor as in fcntl.h, nil when it is not open. Opening this opens none of the same number.
+-- The flags of an open descriptor as in fcntl.h, nil when it is not open. Opening this opens none of the same
+-- number.
 local function descriptor_flags(fd)
   local file = io.open('/proc/self/fdinfo/' .. fd)
   if not file then return nil end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Contexts for the specs, and the one place that serves them. SPEC_LOOP chooses how: own (context:service, the
--- default), per-fd (every descriptor of on_add_fd is watched for reading only) or one-fd (context:pollfd).
+-- Contexts for the specs, and the one place that serves them. SPEC_LOOP chooses how: own (context:service,
+-- the default), per-fd (every descriptor of on_add_fd is watched for reading only) or one-fd
+-- (context:pollfd).
 --
 -- Contexts are made by context() only. They are destroyed after each test: see leaks.lua.
 
@@ -73,7 +74,9 @@ local function step_per_fd(ctx, timeout_ms, state)
   local ready = socket.select(list, nil, timeout_ms < 0 and -1 or timeout_ms / 1000)
   for _, object in ipairs(ready) do
     local fd = object.getfd()
-    if state.watched[fd] == object and not loop.is_destroyed(ctx) then ctx:service_fd(fd, websockets.POLLIN) end
+    if state.watched[fd] == object and not loop.is_destroyed(ctx) then
+      ctx:service_fd(fd, websockets.POLLIN)
+    end
   end
 end
 
@@ -131,8 +134,9 @@ local function create(config)
   return ctx
 end
 
--- websockets.context(config). A port that is nil becomes a free one; 0 is passed on. Errors in callbacks fail the test
--- unless on_error is given, or is false for the default of the module. Returns the context and its port.
+-- websockets.context(config). A port that is nil becomes a free one; 0 is passed on. Errors in callbacks fail
+-- the test unless on_error is given, or is false for the default of the module. Returns the context and its
+-- port.
 function loop.context(config)
   local prepared = prepare(config)
   if prepared.port ~= nil then return create(prepared), prepared.port end
@@ -171,8 +175,8 @@ local function step_all(ctx, timeout_ms)
   end
 end
 
--- Serves a context, or each of a list of contexts, until predicate() is true, and returns what it returned. An error
--- that says `what` was waited for when it does not come true.
+-- Serves a context, or each of a list of contexts, until predicate() is true, and returns what it returned.
+-- An error that says `what` was waited for when it does not come true.
 function loop.serve_until(ctx, predicate, what)
   local deadline = socket.gettime() + deadline_s
   local timeout_ms = 0

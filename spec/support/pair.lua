@@ -16,8 +16,8 @@ function pair.context(config, setup)
   return loop.context(copy)
 end
 
--- A context as above and a client of it, connected; `options` for client.open(). Returns the client, its websocket, the
--- context, the port.
+-- A context as above and a client of it, connected; `options` for client.open(). Returns the client, its
+-- websocket, the context, the port.
 function pair.open(config, setup, options)
   local opened
   local ctx, port = pair.context(config, function(ws)

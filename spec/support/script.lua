@@ -25,8 +25,8 @@ function script.write(text)
   return path, (preloaded and ("env LD_PRELOAD='%s' "):format(preloaded) or '') .. lua .. ' ' .. path
 end
 
--- Runs a program, and returns what it wrote, to stderr too. It has to succeed. `max_descriptors`: how many it may have
--- open; nil: as many as this process.
+-- Runs a program, and returns what it wrote, to stderr too. It has to succeed. `max_descriptors`: how many it
+-- may have open; nil: as many as this process.
 function script.run(text, max_descriptors)
   local path, command = script.write(text)
   if max_descriptors then command = ('(ulimit -n %d && %s)'):format(max_descriptors, command) end

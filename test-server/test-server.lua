@@ -3,20 +3,10 @@
 -- With a certificate (script/demo-certificate makes some) it is https and wss.
 local websockets = require 'websockets'
 
-local directory = (arg[1] or '.'):gsub('/+$', '') .. '/'
+local here = arg[0]:match('^(.*/)') or ''
+local serve_page = dofile(here .. 'pages.lua')(arg[1] or '.')
 local port = arg[2] or 8002
 local certificate, key = arg[3], arg[4]
-
--- Only these are served: no path is ever made from what a client asks for.
-local pages = {
-  ['/'] = { 'test.html', 'text/html; charset=utf-8' },
-  ['/test.html'] = { 'test.html', 'text/html; charset=utf-8' },
-  ['/test.css'] = { 'test.css', 'text/css; charset=utf-8' },
-  ['/test.js'] = { 'test.js', 'text/javascript; charset=utf-8' },
-  ['/connection.js'] = { 'connection.js', 'text/javascript; charset=utf-8' },
-  ['/favicon.svg'] = { 'favicon.svg', 'image/svg+xml' },
-  ['/favicon.ico'] = { 'favicon.ico', 'image/x-icon' },
-}
 
 local served = false -- something, in this round
 
@@ -29,10 +19,7 @@ local context = websockets.context {
 
   on_http = function(ws, uri)
     served = true
-    local page = pages[uri:match('^[^?]*')]
-    if page then -- anything else is answered with 404
-      ws:serve_http_file(directory .. page[1], page[2])
-    end
+    serve_page(ws, uri)
   end,
 
   protocols = {

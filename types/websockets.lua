@@ -114,6 +114,8 @@ local websockets = {}
 ---@field on_add_fd? fun(fd: integer)
 ---Do not watch it any more.
 ---@field on_del_fd? fun(fd: integer)
+---These two tell of one descriptor only, which stands for all.
+---@field one_fd? boolean
 
 ---A server.
 ---@class websockets.Context

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Contexts for the specs, and the one place that serves them. SPEC_LOOP chooses how: own (context:service,
--- the default), per-fd (every descriptor of on_add_fd is watched for reading only) or one-fd
--- (context:pollfd).
+-- Contexts for the specs, and the one place that serves them. SPEC_LOOP chooses how: own (context:service, the
+-- default), per-fd (every descriptor of on_add_fd is watched for reading only), one-fd (context:pollfd), or one of the
+-- files in loops/: somebody else's event loop, by its adapter.
 --
 -- Contexts are made by context() only. They are destroyed after each test: see leaks.lua.
 
@@ -10,7 +10,6 @@ local websockets = require 'websockets'
 
 local loop = {}
 
-loop.mode = os.getenv 'SPEC_LOOP' or 'own'
 loop.time_factor = tonumber(os.getenv 'TIME_FACTOR' or 1)
 
 local deadline_s = 20 * loop.time_factor
@@ -20,6 +19,7 @@ local first_port, port_count = 10240, 22000
 
 local states = setmetatable({}, { __mode = 'k' }) -- context -> what its loop mode keeps
 local objects = setmetatable({}, { __mode = 'k' }) -- every userdata of the module that is alive
+local stepping = false -- somebody else's loop
 local errors = {} -- what reached the on_error that context() gives by default
 
 local function process_id()
@@ -81,12 +81,32 @@ local function step_per_fd(ctx, timeout_ms, state)
 end
 
 local function step_one_fd(ctx, timeout_ms)
-  local timeout_s = timeout_ms < 0 and -1 or timeout_ms / 1000
-  local own_s = ctx:timeout()
-  if own_s and (timeout_s < 0 or own_s < timeout_s) then timeout_s = own_s end
-  socket.select({ selectable(ctx:pollfd()) }, nil, timeout_s)
-  ctx:service(0)
+  local ready = socket.select({ selectable(ctx:pollfd()) }, nil, timeout_ms < 0 and -1 or timeout_ms / 1000)
+  if ready[1] then ctx:service(0) end
 end
+
+local function step_own(ctx, timeout_ms) ctx:service(timeout_ms) end
+
+-- Most of these loops cannot be run from within a callback of theirs.
+local function step_other(ctx, timeout_ms)
+  if stepping then return ctx:service(timeout_ms) end
+  stepping = true
+  local ok, message = pcall(loop.other.step, timeout_ms)
+  stepping = false
+  if not ok then error(message, 0) end
+end
+
+local steps = { own = step_own, ['per-fd'] = step_per_fd, ['one-fd'] = step_one_fd }
+local step
+
+-- Chooses the mode for the contexts that are made from now on. loop.other is the file in loops/, if it is one.
+function loop.use(mode)
+  loop.mode = mode
+  loop.other = not steps[mode] and require('spec.support.loops.' .. mode) or nil
+  step = steps[mode] or step_other
+end
+
+loop.use(os.getenv 'SPEC_LOOP' or 'own')
 
 -- --- Contexts ---
 
@@ -128,7 +148,7 @@ local function create(config)
   local state = {}
   config = copy_of(config)
   if loop.mode == 'per-fd' then watch_descriptors(config, state) end
-  local ctx = websockets.context(config)
+  local ctx = (loop.other or websockets).context(config)
   states[ctx] = state
   objects[ctx] = true
   return ctx
@@ -158,12 +178,8 @@ function loop.step(ctx, timeout_ms)
   timeout_ms = timeout_ms or 0
   if loop.is_destroyed(ctx) then
     if timeout_ms > 0 then socket.select(nil, nil, timeout_ms / 1000) end
-  elseif loop.mode == 'per-fd' then
-    step_per_fd(ctx, timeout_ms, assert(states[ctx], 'not made by loop.context'))
-  elseif loop.mode == 'one-fd' then
-    step_one_fd(ctx, timeout_ms)
   else
-    ctx:service(timeout_ms)
+    step(ctx, timeout_ms, assert(states[ctx], 'not made by loop.context'))
   end
 end
 
@@ -194,6 +210,9 @@ end
 function loop.destroy_all()
   for ctx in pairs(states) do
     ctx:destroy()
+  end
+  for _ = 1, loop.other and 2 or 0 do
+    loop.other.step(0) -- what it had of them is let go of
   end
 end
 

@@ -227,6 +227,7 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_function(L, config, "on_error", callbacks, LuaContext::kOnError);
   read_function(L, config, "on_del_fd", callbacks, LuaContext::kOnDelFd);
   options.announces_descriptors = read_function(L, config, "on_add_fd", callbacks, LuaContext::kOnAddFd);
+  options.announces_one = read_boolean(L, config, "one_fd", false);
 
   options.rules.check_utf8 = read_boolean(L, config, "utf8_check", true);
   read_bytes(L, config, "max_message_size", options.rules.max_message_bytes);

@@ -22,7 +22,7 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
       handler_(handler),
       owner_(::getpid()),
-      watcher_(options.announces_descriptors ? &handler : nullptr, options.driver),
+      watcher_(options.announces_descriptors ? &handler : nullptr, options.announces_one, options.driver),
       now_ms_(monotonic_ms()),
       timers_(now_ms_),
       protocols_(options.protocols.size()) {
@@ -128,12 +128,15 @@ int Context::idle_ms() {
 
 Context::DescriptorStatus Context::service_descriptor(int fd) {
   const Round round(*this);
-  const bool is_internal = fd >= 0 && fd == watcher_.internal_fd();
+  const bool is_own_loop = fd >= 0 && fd == watcher_.own_loop_fd();
+  const bool is_internal = is_own_loop || (fd >= 0 && fd == watcher_.internal_fd());
   const auto index = static_cast<std::size_t>(fd);
   Pollable* const pollable = fd >= 0 && index < descriptors_.size() ? descriptors_[index] : nullptr;
   if (!is_internal && pollable == nullptr) return DescriptorStatus::kServed;
 
-  if (is_internal) {
+  if (is_own_loop) {
+    watcher_.serve(0);
+  } else if (is_internal) {
     watcher_.serve_internal();
   } else {
     pollable->on_ready(kReadable | kWritable);

@@ -37,6 +37,7 @@ struct ContextOptions {
   std::uint64_t fork_busy_timeout_ms = 5'000;  // how long a broadcast waits for a forked process that takes nothing
   TlsOptions tls;
   bool announces_descriptors = false;  // to the handler, for an outer loop
+  bool announces_one = false;          // then: one that stands for all
   std::string driver;                  // "epoll", "poll"; "": the best one
 };
 

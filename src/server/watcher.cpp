@@ -32,7 +32,15 @@ bool change_in(Driver& driver, Pollable& pollable, unsigned from, unsigned to) {
 }  // namespace
 
 Error Watcher::open() {
-  if (observer_ == nullptr) return open_own_loop(false);
+  const bool is_announced = observer_ != nullptr;
+  Error error = is_announced && !announces_one_ ? open_internal() : open_own_loop(is_announced);
+  if (!error.text.empty() || !is_announced) return error;
+  announced_fd_ = announces_each() ? internal_fd() : own_loop_fd();
+  observer_->on_add_fd(announced_fd_);
+  return {};
+}
+
+Error Watcher::open_internal() {
   internal_ = make_driver("");
   if (internal_ == nullptr) return system_error("no event driver");
   if (internal_->fd() < 0) {
@@ -40,15 +48,12 @@ Error Watcher::open() {
   }
   internal_pollable_ = std::make_unique<Internal>(
       internal_->fd(), [](Watcher& watcher) { watcher.serve_internal(); }, *this);
-  if (Error error = open_wake_timer(*internal_); !error.text.empty()) return error;
-  announced_ = true;
-  observer_->on_add_fd(internal_->fd());
-  return {};
+  return open_wake_timer(*internal_);
 }
 
 void Watcher::close() {
   if (std::exchange(closed_, true)) return;
-  if (announced_) observer_->on_del_fd(internal_->fd());
+  if (announced_fd_ >= 0) observer_->on_del_fd(announced_fd_);
 }
 
 void Watcher::release() {
@@ -59,7 +64,7 @@ void Watcher::release() {
 
 void Watcher::abandon() {
   observer_ = nullptr;
-  announced_ = false;
+  announced_fd_ = -1;
   release();
 }
 
@@ -88,13 +93,13 @@ Error Watcher::open_own_loop(bool pollable_driver) {
 }
 
 bool Watcher::watch_in_own_loop(Pollable& pollable, unsigned interest) {
-  return change_in(*loop_, pollable, 0, observer_ == nullptr ? interest : interest & kReadable);
+  return change_in(*loop_, pollable, 0, announces_each() ? interest & kReadable : interest);
 }
 
 bool Watcher::change(Pollable& pollable, unsigned from, unsigned to) {
   if (from == 0 && to != 0) ++watched_;
   if (from != 0 && to == 0) --watched_;
-  if (observer_ == nullptr) return loop_ == nullptr || change_in(*loop_, pollable, from, to);
+  if (!announces_each()) return loop_ == nullptr || change_in(*loop_, pollable, from, to);
   bool changed = change_in(*internal_, pollable, from & kWritable, to & kWritable);
   if (loop_ != nullptr) changed = change_in(*loop_, pollable, from & kReadable, to & kReadable) && changed;
   if (((from ^ to) & kReadable) == 0) return changed;

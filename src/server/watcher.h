@@ -24,16 +24,17 @@ class DescriptorObserver {
 // Who watches the descriptors of a context:
 // - its own loop, whose driver may itself be one descriptor for somebody else's loop (pollfd); and/or
 // - an outer loop, to which each descriptor is announced. It watches for reading only: what waits to be written, and
-// the
-//   timers, make one internal descriptor readable.
+//   the timers, make one internal descriptor readable; or
+// - an outer loop, to which only the own loop is announced, as one descriptor that stands for all.
 class Watcher {
  public:
   // `observer` null: nothing is announced. `driver` as for make_driver(), for the own loop.
-  Watcher(DescriptorObserver* observer, std::string driver) : observer_(observer), driver_name_(std::move(driver)) {}
+  Watcher(DescriptorObserver* observer, bool announces_one, std::string driver)
+      : observer_(observer), announces_one_(announces_one), driver_name_(std::move(driver)) {}
 
-  // Makes what is needed from the beginning, and announces the internal descriptor. Error: why not.
+  // Makes what is needed from the beginning, and announces the library's own descriptor. Error: why not.
   Error open();
-  // Announces the end of the internal descriptor. Nothing is watched any more.
+  // Announces the end of the library's own descriptor. Nothing is watched any more.
   void close();
   // Closes the library's own descriptors, after close(), when nothing of it is on the stack any more.
   void release();
@@ -80,16 +81,19 @@ class Watcher {
   Error open_wake_timer(Driver& driver);
   // A callback may exchange the driver.
   bool dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms);
+  Error open_internal();
+  bool announces_each() const { return internal_ != nullptr; }
 
   DescriptorObserver* observer_;
+  bool announces_one_;
   std::string driver_name_;
-  std::unique_ptr<Driver> loop_;      // watches everything for reading; without an observer for writing, too
-  std::unique_ptr<Driver> internal_;  // with an observer: watches for writing
+  std::unique_ptr<Driver> loop_;      // watches everything for reading; unless each is announced, for writing, too
+  std::unique_ptr<Driver> internal_;  // when each is announced: watches for writing
   WakeTimer wake_timer_;
   std::unique_ptr<Internal> wake_pollable_;
   std::unique_ptr<Internal> internal_pollable_;
   std::size_t watched_ = 0;  // how many are watched, without the library's own
-  bool announced_ = false;
+  int announced_fd_ = -1;
   bool closed_ = false;
 };
 

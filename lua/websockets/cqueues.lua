@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+-- Serves contexts from a controller of cqueues: see websockets.adapter.
+--
+--   local queue = require('cqueues').new()
+--   local context = require('websockets.cqueues').context({ port = 8080, protocols = { … } }, queue)
+--   assert(queue:loop())
+--
+-- Without `queue` it is the controller that is running. A context can also be polled by itself: cqueues.poll(context).
+-- Callbacks run inside of service_fd, where a coroutine cannot yield: what wants to wait goes into one by queue:wrap().
+
+local adapter = require 'websockets.adapter'
+local cqueues = require 'cqueues'
+
+return {
+  context = function(config, queue)
+    queue = queue or cqueues.running()
+    if not queue then error('outside of a controller, one has to be given', 2) end
+
+    return adapter.context(config, function(fd, serve)
+      local pollable = { pollfd = fd, events = 'r' }
+      local stopped = false
+      queue:wrap(function()
+        while not stopped do
+          cqueues.poll(pollable)
+          if not stopped then serve() end
+        end
+      end)
+      return function()
+        stopped = true
+        cqueues.cancel(fd)
+      end
+    end)
+  end,
+}

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Runs the Lua blocks of the documents, and checks what the shell blocks name. A block has `websockets`, a context and
 -- an open websocket of it; the contexts that it makes itself listen on free ports, and a client visits them. A loop
--- without end runs a few times. A block marked 'lua other' shows another library: it is only compiled.
+-- without end runs a few times. A block marked 'lua other' shows another library, or its loop: it is only compiled here;
+-- see tests/interop/readme.mjs, too.
 
 local client = require 'spec.support.client'
 local http = require 'spec.support.http'
@@ -226,7 +227,9 @@ describe('examples:', function()
         local file, anchor = target:match '^([^#]*)#?(.*)$'
         if not file:find '^https?:' then
           file = file == '' and path or path:match '^(.-)[^/]*$' .. file
-          local text = assert(read(file), path .. ': ' .. target)
+          local handle = assert(io.open(file), path .. ': ' .. target)
+          local text = handle:read '*a' or '' -- of a folder
+          handle:close()
           local anchors = {}
           for title in ('\n' .. text):gmatch '\n#+ ([^\n]+)' do
             anchors[title:lower():gsub('[^%w_ -]', ''):gsub(' ', '-')] = true

@@ -94,6 +94,7 @@ describe('the manual and the annotations', function()
   require('spec.support.leaks').check_each(before_each, after_each)
 
   it('have the functions of the module', function()
+    assert(loadfile 'types/websockets.lua')
     same_names(functions(), insert_all({}, manual, '\n### websockets%.([%w_]+)%('), 'in the manual')
     same_names(functions(), insert_all({}, types, '\nfunction websockets%.([%w_]+)%('), 'in the types')
   end)
@@ -108,6 +109,18 @@ describe('the manual and the annotations', function()
     local _, ws = pair.open()
     same_names(methods_of(ws), insert_all({}, manual, '\n### ws:([%w_]+)%('), 'in the manual')
     same_names(methods_of(ws), insert_all({}, types, '\nfunction Websocket:([%w_]+)%('), 'in the types')
+  end)
+
+  it('have the adapters for other loops', function()
+    local files = assert(io.popen 'ls lua/websockets')
+    local names = insert_all({}, files:read '*a', '([%w_]+)%.lua')
+    files:close()
+    same_names(names, insert_all({}, manual, "\n### require%('websockets%.([%w_]+)'%)%.context%("), 'in the manual')
+    for name in pairs(names) do
+      local annotated = read('types/websockets/' .. name .. '.lua')
+      assert(loadfile('types/websockets/' .. name .. '.lua'))
+      assert.is_truthy(annotated:find('function ' .. name .. '.context(config', 1, true), name)
+    end
   end)
 
   it('have the constants, with their values', function()

@@ -114,7 +114,7 @@ local websockets = {}
 ---@field on_add_fd? fun(fd: integer)
 ---Do not watch it any more.
 ---@field on_del_fd? fun(fd: integer)
----These two tell of one descriptor only, which stands for all.
+---These two tell of one descriptor only, which stands for all. Default: false.
 ---@field one_fd? boolean
 
 ---A server.

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
-// What the README tells people to type: its echo server, and the lines for a browser's console. The interpreter is in
+// What the README tells people to type: its echo servers, and the lines for a browser's console. The interpreter is in
 // the environment variable LUA, the module is found by LUA_CPATH, ws by NODE_PATH.
 
 import assert from 'node:assert/strict';
@@ -23,31 +23,42 @@ function firstBlock(language) {
   return readme.match(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'm'))[1];
 }
 
-// On a free port, which it tells.
-async function startServer() {
-  const folder = mkdtempSync(join(tmpdir(), 'readme-'));
-  process.on('exit', () => rmSync(folder, { recursive: true }));
-  const script = join(folder, 'echo.lua');
-  const listening = firstBlock('lua').replace('port = 8080', "listen = { '127.0.0.1:0' }");
-  writeFileSync(script, listening.replace('while true', 'print(context:addresses()[1]) io.stdout:flush() while true'));
+const folder = mkdtempSync(join(tmpdir(), 'readme-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
+process.on('SIGTERM', () => process.exit(143));
+
+// A block, on a free port that it tells before it serves.
+async function startServer(language, loop) {
+  const script = join(folder, `${language}.lua`);
+  const block = firstBlock(language).replace('port = 8080', "listen = { '127.0.0.1:0' }");
+  assert.ok(block.includes(loop));
+  writeFileSync(script, block.replace(loop, `print(context:addresses()[1]) io.stdout:flush() ${loop}`));
   const server = spawn(process.env.LUA ?? 'lua5.4', [script], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.on('exit', () => server.kill('SIGKILL'));
-  process.on('SIGTERM', () => process.exit(143));
   const lines = createInterface({ input: server.stdout });
   const [address] = await Promise.race([once(lines, 'line'), once(server, 'exit')]);
-  if (typeof address !== 'string') throw new Error('the server of the README does not start');
+  if (typeof address !== 'string') throw new Error('a server of the README does not start');
   return { address, process: server };
 }
 
-const server = await startServer();
+// The lines for the console of a browser.
+async function sayHello(address) {
+  const code = firstBlock('js').replace('localhost:8080', address);
+  assert.ok(code.includes(address));
+  const heard = await new Promise((resolve) => {
+    new Function('WebSocket', 'console', code)(WebSocket, { log: resolve });
+  });
+  assert.equal(heard, 'hello');
+}
+
+const server = await startServer('lua', 'while true');
 
 await run(server, {
   async theBrowserHearsItsHello() {
-    const code = firstBlock('js').replace('localhost:8080', server.address);
-    assert.ok(code.includes(server.address));
-    const heard = await new Promise((resolve) => {
-      new Function('WebSocket', 'console', code)(WebSocket, { log: resolve });
-    });
-    assert.equal(heard, 'hello');
+    await sayHello(server.address);
+  },
+  async theBrowserHearsItsHelloFromLuvsLoop() {
+    const { address } = await startServer('lua other', 'uv.run()');
+    await sayHello(address);
   },
 });

@@ -1,0 +1,14 @@
+---@meta websockets.event
+-- SPDX-License-Identifier: MIT
+
+---Serves contexts from an event base of lua-event.
+---@class websockets.event
+local event = {}
+
+---websockets.context(), served by that loop.
+---@param config websockets.Config
+---@param base any what luaevent.core.new() returned
+---@return websockets.Context
+function event.context(config, base) end
+
+return event

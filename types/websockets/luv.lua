@@ -1,0 +1,13 @@
+---@meta websockets.luv
+-- SPDX-License-Identifier: MIT
+
+---Serves contexts from luv's loop.
+---@class websockets.luv
+local luv = {}
+
+---websockets.context(), served by that loop.
+---@param config websockets.Config
+---@return websockets.Context
+function luv.context(config) end
+
+return luv

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Runs the Lua blocks of the documents, and checks what the shell blocks name. A block has `websockets`, a context and
--- an open websocket of it; the contexts that it makes itself listen on free ports, and a client visits them. A loop
--- without end runs a few times. A block marked 'lua other' shows another library, or its loop: it is only compiled here;
--- see tests/interop/readme.mjs, too.
+-- Runs the Lua blocks of the documents, and checks what the shell blocks name. A block has `websockets`, a
+-- context and an open websocket of it; the contexts that it makes itself listen on free ports, and a client
+-- visits them. A loop without end runs a few times. A block marked 'lua other' shows another library, or its
+-- loop: it is only compiled here; see tests/interop/readme.mjs, too.
 
 local client = require 'spec.support.client'
 local http = require 'spec.support.http'
@@ -54,8 +54,8 @@ local function make_certificate()
   os.remove(folder)
   assert(os.execute('mkdir ' .. folder))
   local log = folder .. '/log'
-  local status = os.execute(('cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 '
-    .. '-subj /CN=localhost -keyout server.key -out server.crt >%s 2>&1'):format(folder, log))
+  local status = os.execute(('cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes '
+    .. '-days 30 -subj /CN=localhost -keyout server.key -out server.crt >%s 2>&1'):format(folder, log))
   assert(status == 0 or status == true, read(log))
 end
 
@@ -86,8 +86,11 @@ local function context_of(config, made)
 end
 
 local function environment(made, context, ws)
-  local module = setmetatable({ context = function(config) return context_of(config, made) end }, { __index = websockets })
-  local env = setmetatable({ websockets = module, context = context, ws = ws, print = function() end }, { __index = _G })
+  local module = setmetatable({}, { __index = websockets })
+  function module.context(config) return context_of(config, made) end
+
+  local env = setmetatable({ websockets = module, context = context, ws = ws }, { __index = _G })
+  env.print = function() end
   local round = 0
   env.goes_on = function()
     round = round + 1

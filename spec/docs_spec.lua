@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What is registered is documented and annotated, and nothing else is. What module, contexts and websockets have is
--- asked of themselves, and so are the options; the texts of errors are read out of the sources.
+-- What is registered is documented and annotated, and nothing else is. What module, contexts and websockets
+-- have is asked of themselves, and so are the options; the texts of errors are read out of the sources.
 
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
@@ -115,7 +115,8 @@ describe('the manual and the annotations', function()
     local files = assert(io.popen 'ls lua/websockets')
     local names = insert_all({}, files:read '*a', '([%w_]+)%.lua')
     files:close()
-    same_names(names, insert_all({}, manual, "\n### require%('websockets%.([%w_]+)'%)%.context%("), 'in the manual')
+    local heading = "\n### require%('websockets%.([%w_]+)'%)%.context%("
+    same_names(names, insert_all({}, manual, heading), 'in the manual')
     for name in pairs(names) do
       local annotated = read('types/websockets/' .. name .. '.lua')
       assert(loadfile('types/websockets/' .. name .. '.lua'))

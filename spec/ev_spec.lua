@@ -3,6 +3,7 @@ require 'spec.support.adapter'('ev', 'luv')
 
 local client = require 'spec.support.client'
 local loop = require 'spec.support.loop'
+local script = require 'spec.support.script'
 local socket = require 'socket'
 
 describe('test-server-ev.lua #pollfd', function()
@@ -11,18 +12,18 @@ describe('test-server-ev.lua #pollfd', function()
     return
   end
 
-  local port, server
+  local port, path, server
 
   before_each(function()
     port = loop.free_port()
     -- It ends when the pipe is closed.
-    server = assert(io.popen(([[
-      %s -e "if not pcall(require, 'ev') then package.loaded.ev = require 'spec.support.ev' end
-        arg = { [0] = 'test-server/test-server-ev.lua', 'test-server', '%d' }
-        dofile(arg[0])" >/dev/null & pid=$!
-      read nothing
-      kill $pid
-      wait $pid 2>/dev/null]]):format(os.getenv 'LUA' or arg[-1], port), 'w'))
+    local command
+    path, command = script.write(([[
+      if not pcall(require, 'ev') then package.loaded.ev = require 'spec.support.ev' end
+      arg = { [0] = 'test-server/test-server-ev.lua', 'test-server', '%d' }
+      dofile(arg[0])
+    ]]):format(port))
+    server = assert(io.popen(command .. ' >/dev/null & pid=$!; read nothing; kill $pid; wait $pid 2>/dev/null', 'w'))
     loop.serve_until({}, function()
       local probe = socket.connect('127.0.0.1', port)
       return probe and probe:close()
@@ -32,6 +33,7 @@ describe('test-server-ev.lua #pollfd', function()
   after_each(function()
     client.close_all()
     server:close()
+    os.remove(path)
   end)
 
   it('serves the page', function()

@@ -163,7 +163,7 @@ describe('reuse_port', function()
     local port = loop.free_port()
     local ctx = context { listen = { '127.0.0.1:' .. port }, reuse_port = true }
     contains(failure { listen = { '127.0.0.1:' .. port } }, 'in use')
-    assert.is_table(ctx:addresses())
+    expect_service(ctx, port)
     contains(failure { reuse_port = 1 }, "option 'reuse_port' is 1, expected true or false")
   end)
 end)
@@ -296,8 +296,8 @@ describe('an inherited socket', function()
   end)
 
   it('has to be there, and to listen', function()
-    local connected = client.connect(context { listen = { '127.0.0.1:0' } }, port_of(context {
-      listen = { '127.0.0.1:0' } }:addresses()[1]))
+    local ctx = context { listen = { '127.0.0.1:0' } }
+    local connected = client.connect(ctx, port_of(ctx:addresses()[1]))
     for _, fd in ipairs { '1000000', '-1', 'x', '', '99999999999', ('%d'):format(connected.sock:getfd()), '1.5', '3 ' } do
       contains(failure { listen = { 'fd:' .. fd } }, ("'fd:%s' is not a socket that listens"):format(fd))
     end

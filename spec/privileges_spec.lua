@@ -3,7 +3,6 @@
 local client = require 'spec.support.client'
 local command = require 'spec.support.command'
 local leaks = require 'spec.support.leaks'
-local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local remote = require 'spec.support.remote'
 local tls = require 'spec.support.tls'
@@ -123,6 +122,5 @@ describe('uid and gid', function()
     assert.is_nil(result)
     contains(why, 'supplementary groups')
     assert.equal(four(0), ids_of(server.pid).Gid)
-    assert.is_number(loop.time_factor)
   end)
 end)

@@ -106,9 +106,16 @@ describe('the certificate of a client', function()
     local server = remote.start { command = variable }
     local ours = tls.folder 'ours'
     local port = tonumber(server:call([[
-      contexts[1] = require('websockets').context { listen = { '127.0.0.1:0' }, options = %d, ssl_cert_path = '%s/server.pem',
-        ssl_private_key_path = '%s/server.key', ssl_ca_path = '%s/ca.pem', protocols = { p = function() end } }
-      return contexts[1]:addresses()[1]:match '%%d+$'
+      local context = require('websockets').context {
+        listen = { '127.0.0.1:0' },
+        options = %d,
+        ssl_cert_path = '%s/server.pem',
+        ssl_private_key_path = '%s/server.key',
+        ssl_ca_path = '%s/ca.pem',
+        protocols = { p = function() end },
+      }
+      contexts[1] = context
+      return (context:addresses()[1]:match '%%d+$')
     ]], required, ours, ours, ours))
     contains(refused({}, port, of_client 'theirs'), 'unknown ca')
     connect({}, port, of_client 'ours'):expect_nothing()

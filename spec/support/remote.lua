@@ -5,6 +5,7 @@
 local assert = require 'luassert'
 local client = require 'spec.support.client'
 local loop = require 'spec.support.loop'
+local script = require 'spec.support.script'
 local socket = require 'socket'
 local values = require 'spec.support.values'
 
@@ -18,8 +19,8 @@ function remote.start(options)
   options = options or {}
   local server = assert(socket.bind('127.0.0.1', 0))
   local _, port = server:getsockname()
-  local lua = os.getenv 'LUA' or arg[-1]
-  os.execute(('%s %s spec/support/remote_main.lua %d </dev/null &'):format(options.command or '', lua, port))
+  os.execute(('%s %s spec/support/remote_main.lua %d </dev/null &'):format(options.command or '',
+    script.interpreter(), port))
   server:settimeout(20 * loop.time_factor)
   local control = assert(server:accept())
   server:close()

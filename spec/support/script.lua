@@ -14,15 +14,20 @@ local function sanitizers()
   return preloaded and preloaded:find('libasan', 1, true) and preloaded
 end
 
+-- The command of the shell that is this Lua.
+function script.interpreter()
+  local preloaded = sanitizers()
+  local lua = os.getenv 'LUA' or arg[-1]
+  return (preloaded and ("env LD_PRELOAD='%s' "):format(preloaded) or '') .. lua
+end
+
 -- Writes a program to a file; returns its path, and the command of the shell that runs it with the same Lua.
 function script.write(text)
   local path = os.tmpname()
   local file = assert(io.open(path, 'w'))
   file:write(text)
   file:close()
-  local preloaded = sanitizers()
-  local lua = os.getenv 'LUA' or arg[-1]
-  return path, (preloaded and ("env LD_PRELOAD='%s' "):format(preloaded) or '') .. lua .. ' ' .. path
+  return path, script.interpreter() .. ' ' .. path
 end
 
 -- Runs a program, and returns what it wrote, to stderr too. It has to succeed. `max_descriptors`: how many it

@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
 local client = require 'spec.support.client'
-local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local script = require 'spec.support.script'
 

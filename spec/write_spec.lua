@@ -141,6 +141,22 @@ describe('write', function()
     c:expect_text 'd'
   end)
 
+  it('keeps no more of them than max_backpressure', function()
+    local c, ws, ctx = pair.open { max_backpressure = 100, backpressure_policy = 'drop' }
+    local message = ('x'):rep(60)
+    ws:write('a', TEXT + NO_FIN)
+    ctx:broadcast('p', message)
+    assert.equal(62, ws:buffered_amount())
+    ctx:broadcast('p', message)
+    assert.equal(62, ws:buffered_amount())
+    ws:write('b', CONTINUATION)
+    ws:write 'last'
+    c:expect_frame(client.TEXT, 'a', false)
+    c:expect_frame(client.CONTINUATION, 'b', true)
+    c:expect_text(message)
+    c:expect_text 'last'
+  end)
+
   it('closes in the midst of a fragmented message', function()
     local c, ws, ctx = pair.open()
     ws:write('a', TEXT + NO_FIN)

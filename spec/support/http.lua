@@ -100,4 +100,33 @@ function http.pattern(size)
   return table.concat(parts):sub(1, size)
 end
 
+-- --- A server of words ---
+
+-- A server that serves a file whose content is the word behind the slash. The third result: what it was asked
+-- for.
+function http.word_server(config)
+  local files, uris = {}, {}
+  local ctx, port = http.context(function(ws, uri)
+    uris[#uris + 1] = uri
+    local word = uri:match '^/(%w+)'
+    if not word then return end
+    files[word] = files[word] or http.file(word)
+    ws:serve_http_file(files[word], 'text/plain')
+  end, config)
+  return ctx, port, uris
+end
+
+function http.expect_word(c, word)
+  local status, headers, body = c:read_response()
+  assert.equal(200, status)
+  assert.equal(word, body)
+  return headers
+end
+
+-- A connection that goes on.
+function http.expect_alive(c)
+  c:send(http.request '/alive')
+  http.expect_word(c, 'alive')
+end
+
 return http

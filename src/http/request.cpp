@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "http/text.h"
+#include "protocol/http_text.h"
 
 namespace websockets {
 

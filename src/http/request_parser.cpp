@@ -7,7 +7,7 @@
 
 #include "http/line_gatherer.h"
 #include "http/request_reader.h"
-#include "http/text.h"
+#include "protocol/http_text.h"
 
 namespace websockets {
 namespace {

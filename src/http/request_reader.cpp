@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "http/text.h"
+#include "protocol/http_text.h"
 
 namespace websockets {
 namespace {

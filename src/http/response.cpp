@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstddef>
 
-#include "http/text.h"
+#include "protocol/http_text.h"
 
 namespace websockets {
 namespace {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "lua/constants.h"
 #include "lua/lua_context.h"
 #include "protocol/handshake.h"
 
@@ -240,9 +241,9 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_seconds(L, config, "fork_busy_timeout", options.fork_busy_timeout_ms);
 
   if (get(L, config, "options")) {
-    const auto mask = static_cast<unsigned>(take_integer(L, "options", 0, 255, "a sum of SERVER_OPTION constants"));
-    require_client_certificate(L, options.tls, (mask & 2U) != 0);
-    context.skips_canonical_name = (mask & 4U) != 0;
+    const auto mask = static_cast<int>(take_integer(L, "options", 0, 255, "a sum of SERVER_OPTION constants"));
+    require_client_certificate(L, options.tls, (mask & kServerOptionRequireValidOpensslClientCert) != 0);
+    context.skips_canonical_name = (mask & kServerOptionSkipServerCanonicalName) != 0;
   }
   const char* driver = std::getenv("WEBSOCKETS_DRIVER");
   if (driver != nullptr) guarded(L, [&] { options.driver = driver; });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lua/compat.h"
+#include "protocol/bytes.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/context_handler.h"
@@ -154,11 +155,7 @@ void push_message_handler(lua_State* L);
 inline std::span<const std::uint8_t> check_bytes(lua_State* L, int index) {
   std::size_t size;
   const char* data = luaL_checklstring(L, index, &size);
-  return {reinterpret_cast<const std::uint8_t*>(data), size};
-}
-
-inline std::string_view as_text(std::span<const std::uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return as_bytes({data, size});
 }
 
 }  // namespace websockets::lua

@@ -42,7 +42,7 @@ class Driver {
   // False with errno set: the system is short of memory or of watches.
   virtual bool add(Pollable& pollable, unsigned interest) = 0;
   virtual void modify(Pollable& pollable, unsigned interest) = 0;
-  // Before the descriptor is closed.
+  // Before the descriptor is closed. Does nothing when adding it had failed.
   virtual void remove(Pollable& pollable) = 0;
 
   // Waits until something is ready, at most `timeout_ms` (0: does not wait; -1: no limit), and fills `ready` from the

@@ -24,10 +24,7 @@ namespace {
 // The port that one address of a host got may be taken at another.
 constexpr int kPortAttempts = 16;
 
-Error system_error(const SocketAddress& address) {
-  const int code = errno;
-  return {"cannot listen on " + address.text() + ": " + std::generic_category().message(code), code};
-}
+Error listen_error(const SocketAddress& address) { return system_error("cannot listen on " + address.text()); }
 
 void set_option(int fd, int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof value); }
 
@@ -180,7 +177,7 @@ AcceptStatus status_of(int error) {
 
 Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& options) {
   UniqueFd fd = open_stream_socket(address.storage.ss_family);
-  if (!fd) return system_error(address);
+  if (!fd) return listen_error(address);
   if (!address.is_unix()) {
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
     set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
@@ -191,7 +188,7 @@ Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& op
 #endif
   const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode)
                                        : ::bind(fd.get(), address.get(), address.size) == 0;
-  if (!bound || ::listen(fd.get(), options.backlog) != 0) return system_error(address);
+  if (!bound || ::listen(fd.get(), options.backlog) != 0) return listen_error(address);
   return fd;
 }
 

@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cerrno>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace websockets {
 
 // Why something could not be had: a sentence for a person, and the system's errno where there is one, else 0.
 struct Error {
-  std::string text;
+  std::string text;  // empty: there is none
   int code = 0;
+
+  explicit operator bool() const { return !text.empty(); }
 };
+
+// What errno says, behind what could not be done.
+inline Error system_error(const std::string& what) {
+  const int code = errno;
+  return {what + ": " + std::generic_category().message(code), code};
+}
 
 // A value, or the reason why there is none.
 template <typename T>

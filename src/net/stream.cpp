@@ -15,14 +15,10 @@
 #define WEBSOCKETS_HAVE_SENDFILE
 #endif
 
+#include "net/socket_flags.h"
+
 namespace websockets {
 namespace {
-
-#ifdef MSG_NOSIGNAL
-constexpr int kSendFlags = MSG_NOSIGNAL;
-#else
-constexpr int kSendFlags = 0;  // such systems have SO_NOSIGPIPE, set where the socket is accepted
-#endif
 
 IoResult failure() {
   bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM;
@@ -94,11 +90,11 @@ IoResult Stream::receive(std::span<std::uint8_t> into) {
 IoResult Stream::send(std::span<const iovec> parts) {
   if (tls_ != nullptr) return send_parts_tls(parts);
   ssize_t count = retry_interrupted([&] {
-    if (parts.size() == 1) return ::send(fd_.get(), parts[0].iov_base, parts[0].iov_len, kSendFlags);
+    if (parts.size() == 1) return ::send(fd_.get(), parts[0].iov_base, parts[0].iov_len, kNoSignal);
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(parts.data());
     message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(std::min<std::size_t>(parts.size(), IOV_MAX));
-    return ::sendmsg(fd_.get(), &message, kSendFlags);
+    return ::sendmsg(fd_.get(), &message, kNoSignal);
   });
   if (count >= 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
   return failure();

@@ -34,7 +34,6 @@ class Stream {
   explicit Stream(UniqueFd fd, SslSession tls = nullptr) : fd_(std::move(fd)), tls_(std::move(tls)) {}
 
   int fd() const { return fd_.get(); }
-  bool is_tls() const { return tls_ != nullptr; }
   IoResult receive(std::span<std::uint8_t> into);
   IoResult send(std::span<const iovec> parts);
   // Sends from a regular file; `offset` is not moved. kEnd: the file is shorter than that.

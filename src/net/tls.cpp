@@ -15,6 +15,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "net/socket_flags.h"
+
 namespace websockets {
 
 void SslDeleter::operator()(ssl_st* ssl) const { SSL_free(ssl); }
@@ -31,7 +33,6 @@ constexpr const char* kCiphers =
 // No finite fields: they make a handshake expensive for the server. The first is for an OpenSSL that has it.
 constexpr const char* kGroups = "X25519MLKEM768:X25519:P-256:P-384";
 constexpr const char* kOldGroups = "X25519:P-256:P-384";
-constexpr std::string_view kHttp11 = "http/1.1";
 constexpr std::size_t kTicketKeyBytes = 80;
 
 // OpenSSL's reason for the oldest error it has recorded, which may be one of the system.
@@ -52,11 +53,7 @@ int socket_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t
 
 int write_bio(BIO* bio, const char* data, int size) {
   BIO_clear_retry_flags(bio);
-#ifdef MSG_NOSIGNAL
-  const ssize_t count = ::send(socket_of(bio), data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
-#else
-  const ssize_t count = ::send(socket_of(bio), data, static_cast<std::size_t>(size), 0);
-#endif
+  const ssize_t count = ::send(socket_of(bio), data, static_cast<std::size_t>(size), kNoSignal);
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)) {
     BIO_set_retry_write(bio);
   }
@@ -207,8 +204,8 @@ Result<SslContext> make_context(const TlsOptions& options, const CertificateFile
   SslContext context(SSL_CTX_new(TLS_server_method()));
   if (context == nullptr) return openssl_error("TLS");
   set_rules(context.get());
-  if (Error error = load_files(context.get(), files); !error.text.empty()) return error;
-  if (Error error = load_authority(context.get(), options); !error.text.empty()) return error;
+  if (Error error = load_files(context.get(), files)) return error;
+  if (Error error = load_authority(context.get(), options)) return error;
   if (!set_session_id_context(context.get())) return openssl_error("TLS");
   return context;
 }
@@ -239,7 +236,8 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create(const TlsOptions& options
   SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
   SSL_CTX_set_tlsext_servername_arg(context, names.get());
   if (SSL_CTX_set_ex_data(context, names_index(), names.get()) != 1) throw std::bad_alloc();
-  static_cast<void>(names.release());  // freed with the context, which lives as long as its last session
+  static_cast<void>(
+      names.release());  // freed with the context, which lives as long as the last connection made from it
   return std::unique_ptr<TlsContext>(new TlsContext(std::move(*made)));
 }
 

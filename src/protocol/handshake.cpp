@@ -10,53 +10,28 @@
 #include <cstring>
 #include <new>
 
+#include "protocol/http_text.h"
+
 namespace websockets {
 
 namespace {
 
-constexpr bool is_digit(char letter) { return letter >= '0' && letter <= '9'; }
-constexpr bool is_alpha(char letter) { return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z'); }
-
-// Of ASCII only, whatever the locale is.
-constexpr char to_lower(char letter) {
-  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-}
-
-bool equal_without_case(std::string_view left, std::string_view right) {
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                    [](char one, char other) { return to_lower(one) == to_lower(other); });
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t";  // OWS of RFC 9110 5.6.3
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
+using http_text::equals_ignoring_case;
+using http_text::is_token_char;
+using http_text::trimmed;
 
 // Takes the next element that is not empty off the front of a list; empty at the end.
 // RFC 9110 5.6.1.2: empty elements are ignored.
 std::string_view take_element(std::string_view& list) {
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    const std::string_view element = trimmed(list.substr(0, comma));
-    list.remove_prefix(std::min(comma + 1, list.size()));
-    if (!element.empty()) {
-      return element;
-    }
+  while (list.data() != nullptr) {
+    const std::string_view element = http_text::take_list_element(list);
+    if (!element.empty()) return element;
   }
   return {};
 }
 
-constexpr bool is_token_char(char letter) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return is_alpha(letter) || is_digit(letter) || kMarks.find(letter) != std::string_view::npos;
-}
-
 constexpr bool is_base64_char(char letter) {
-  return is_alpha(letter) || is_digit(letter) || letter == '+' || letter == '/';
+  return http_text::is_alphanumeric(letter) || letter == '+' || letter == '/';
 }
 
 // RFC 6455 4.2.1: base64 which decodes to 16 bytes. 16 bytes are 21 characters and two bits more, so that
@@ -130,7 +105,7 @@ HandshakeVerdict check_version_and_key(const HandshakeRequest& request) {
 
 bool list_has_token(std::string_view list, std::string_view token) {
   for (std::string_view element = take_element(list); !element.empty(); element = take_element(list)) {
-    if (equal_without_case(element, token)) {
+    if (equals_ignoring_case(element, token)) {
       return true;
     }
   }

@@ -95,6 +95,10 @@ void Acceptor::accept_batch() {
   }
 }
 
+void Acceptor::on_timeout() {
+  if (!start()) pause();
+}
+
 bool Acceptor::turn_one_away() {
   if (!spare_) return false;
   spare_.reset();

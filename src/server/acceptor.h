@@ -31,7 +31,7 @@ class Acceptor final : public Pollable, public Timer {
   bool failed() const { return failed_; }
   const SocketAddress& address() const { return address_; }
   void on_ready(unsigned events) override;
-  void on_timeout() override { start(); }
+  void on_timeout() override;
 
  private:
   void accept_batch();

@@ -80,7 +80,7 @@ void Connection::receive() {
     goes_on = was_filled || stream_.has_buffered_input();
     if (result.status == IoStatus::kWouldBlock) break;
     if (result.status == IoStatus::kEnd) on_end_of_input();
-    if (result.status == IoStatus::kFailed) lose();
+    if (result.status == IoStatus::kFailed) terminate();
   }
   if (state_ == State::kClosed) return;
   if (!queue_.empty() && !blocked_) flush();
@@ -137,7 +137,7 @@ void Connection::on_end_of_input() {
   // The peer may be reading still.
   if (!queue_.empty() && !blocked_) flush();
   if (state_ == State::kClosed) return;
-  if (queue_.empty()) return lose();
+  if (queue_.empty()) return terminate();
   drain(false);
   report_closed(CloseCode::kAbnormal, {});
 }
@@ -278,8 +278,6 @@ void Connection::close_descriptor() {
   context_.free_later(*this);
 }
 
-void Connection::lose() { terminate(); }
-
 void Connection::terminate(CloseCode code, std::string_view reason) {
   close_descriptor();
   report_closed(code, reason);
@@ -305,14 +303,12 @@ void Connection::do_deferred_work() {
   if (state_ == State::kClosed) return;
   try {
     const CloseCode failure = std::exchange(failure_, CloseCode::kNone);
-    if (failure == CloseCode::kAbnormal) return lose();
+    if (failure == CloseCode::kAbnormal) return terminate();
     if (failure == CloseCode::kTryAgainLater) return fail(failure, "too slow: the queue is full");
-    if (failure != CloseCode::kNone) return fail(failure, "the handler failed");
+    if (failure != CloseCode::kNone) return check_handler(false);
     const bool drained = drained_ && state_ == State::kOpen && queue_.empty();
     drained_ = false;
-    if (drained) {
-      if (!context_.handler_.on_drained(*this)) fail(CloseCode::kInternalError, "the handler failed");
-    }
+    if (drained) check_handler(context_.handler_.on_drained(*this));
     resume_input();
     if (state_ != State::kClosed && stream_.has_buffered_input()) receive();
     if (state_ == State::kClosed) return;
@@ -325,7 +321,7 @@ void Connection::do_deferred_work() {
 }
 
 void Connection::on_timeout() {
-  if (state_ != State::kHttp) return lose();
+  if (state_ != State::kHttp) return terminate();
   exchange_->on_timeout(*this);
 }
 

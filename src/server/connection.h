@@ -23,6 +23,12 @@ namespace websockets {
 
 class Context;
 class HttpExchange;
+
+// Frames that may not come between the fragments of a message.
+struct HeldFrames {
+  std::vector<SharedFrame> frames;
+  std::size_t bytes = 0;
+};
 struct ConnectionList;
 
 enum class WriteStatus : std::uint8_t { kAccepted, kClosed, kQueueFull };
@@ -77,7 +83,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   BroadcastMode broadcast_mode() const { return broadcast_mode_; }
   void set_wants_drained(bool wants) { wants_drained_ = wants; }
   std::uint64_t remaining_frame_bytes() const { return assembler_.remaining_frame_bytes(); }
-  std::size_t buffered_bytes() const { return queue_.bytes(); }
+  std::size_t buffered_bytes() const { return queue_.bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes); }
 
   // --- For the context ---
 
@@ -133,7 +139,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool change_interest(unsigned wanted);
   void drain(bool linger);
   void close_descriptor();
-  void lose();
   void set_timeout(std::uint64_t timeout_ms);
   void cancel_timeout();
 
@@ -142,6 +147,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void consume_frames(std::span<std::uint8_t>& input);
   void on_protocol_error(ProtocolError error);
   void fail(CloseCode code, std::string_view reason);
+  void check_handler(bool succeeded);
   void finish_handshake(CloseCode code, std::string_view reason);
   bool has_room(std::size_t bytes);
   void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload);
@@ -163,8 +169,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   OutputQueue queue_;
   MessageAssembler assembler_;
   std::unique_ptr<HttpExchange> exchange_;
-  std::unique_ptr<ByteBuffer> held_input_;                 // read, but not to be delivered yet
-  std::unique_ptr<std::vector<SharedFrame>> held_frames_;  // wait for the last fragment
+  std::unique_ptr<ByteBuffer> held_input_;   // read, but not to be delivered yet
+  std::unique_ptr<HeldFrames> held_frames_;  // wait for the last fragment
   PeerAddress peer_;
   CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
   State state_ = State::kHttp;

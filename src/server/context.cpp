@@ -16,7 +16,6 @@
 #include "server/privileges.h"
 
 namespace websockets {
-namespace {}  // namespace
 
 Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
@@ -31,16 +30,16 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
 
 Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, ContextHandler& handler) {
   std::unique_ptr<Context> context(new Context(options, handler));
-  if (Error error = context->open(); !error.text.empty()) return error;
+  if (Error error = context->open()) return error;
   return context;
 }
 
 Error Context::open() {
   if (options_.tls.enabled()) {
-    if (Error error = reload_certificates(); !error.text.empty()) return error;
+    if (Error error = reload_certificates()) return error;
   }
-  if (Error error = watcher_.open(); !error.text.empty()) return error;
-  if (Error error = listen(); !error.text.empty()) return error;
+  if (Error error = watcher_.open()) return error;
+  if (Error error = listen()) return error;
   return drop_privileges(options_.uid, options_.gid);
 }
 
@@ -65,11 +64,11 @@ Error Context::listen() {
   };
   if (options_.port != 0) {
     Error error = add(listen_on_interface(options_.interface, options_.port, options_.listen_options), false);
-    if (!error.text.empty()) return error;
+    if (error) return error;
   }
   for (const std::string& where : options_.listen) {
     Error error = add(listen_at(where, options_.listen_options), where.starts_with("fd:"));
-    if (!error.text.empty()) return error;
+    if (error) return error;
   }
   for (const auto& acceptor : acceptors_) {
     if (!acceptor->start()) return {"the listener cannot be watched"};
@@ -99,14 +98,14 @@ void Context::service(int timeout_ms) {
   const std::uint64_t deadline_ms =
       timeout_ms < 0 ? std::numeric_limits<std::uint64_t>::max() : now_ms_ + static_cast<std::uint64_t>(timeout_ms);
   if (is_forked()) return;
-  if (!watcher_.has_own_loop() && !open_own_loop(false).text.empty()) return;
+  if (!watcher_.has_own_loop() && open_own_loop(false)) return;
   while (!destroyed_ && !serve_once(wait_ms(deadline_ms)) && now_ms_ < deadline_ms) {
   }
 }
 
 // In a context that announces its descriptors, or whose driver is exchanged: everything has to be watched anew.
 Error Context::open_own_loop(bool pollable_driver) {
-  if (Error error = watcher_.open_own_loop(pollable_driver); !error.text.empty()) return error;
+  if (Error error = watcher_.open_own_loop(pollable_driver)) return error;
   bool watched = true;
   for (const auto& acceptor : acceptors_) watched = acceptor->restart(watcher_) && watched;
   for_each_connection([&](Connection& connection) { watched = connection.restart(watcher_) && watched; });
@@ -115,7 +114,7 @@ Error Context::open_own_loop(bool pollable_driver) {
 
 Result<int> Context::poll_descriptor() {
   if (watcher_.own_loop_fd() < 0 || !watcher_.is_woken()) {
-    if (Error error = open_own_loop(true); !error.text.empty()) return error;
+    if (Error error = open_own_loop(true)) return error;
     set_wake_time();
   }
   return watcher_.own_loop_fd();

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "net/clock.h"
+#include "net/socket_flags.h"
 
 namespace websockets {
 
@@ -50,7 +51,7 @@ Result<std::unique_ptr<ForkLink>> ForkLink::create(std::size_t capacity) {
   capacity += kPieceBytes;  // so that the headers of what waits have room, too
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0) {
-    return Error{std::generic_category().message(errno), errno};
+    return system_error("no link");
   }
   UniqueFd sender(pair[0]);
   UniqueFd receiver(pair[1]);
@@ -60,7 +61,7 @@ Result<std::unique_ptr<ForkLink>> ForkLink::create(std::size_t capacity) {
   }
   // Pages are only taken when they are used.
   void* memory = ::mmap(nullptr, memory_size(capacity), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return Error{std::generic_category().message(errno), errno};
+  if (memory == MAP_FAILED) return system_error("no link");
   return std::unique_ptr<ForkLink>(new ForkLink(memory, capacity, std::move(sender), std::move(receiver)));
 }
 
@@ -96,12 +97,7 @@ void ForkLink::get(std::uint64_t position, std::span<std::uint8_t> bytes) const 
 // False: the other side is gone. When the socket is full it has been woken often enough.
 bool ForkLink::wake() {
   const char byte = 0;
-#ifdef MSG_NOSIGNAL
-  constexpr int kFlags = MSG_NOSIGNAL;
-#else
-  constexpr int kFlags = 0;
-#endif
-  return ::send(socket_.get(), &byte, 1, kFlags) == 1 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+  return ::send(socket_.get(), &byte, 1, kNoSignal) == 1 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
 void ForkLink::drain() {

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "protocol/bytes.h"
 #include "protocol/handshake.h"
 #include "server/connection.h"
 #include "server/context.h"
@@ -19,10 +20,6 @@ namespace {
 
 constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-std::span<const std::uint8_t> as_bytes(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
 
 // Opens a regular file; O_NONBLOCK, so that a FIFO of that name is not waited for.
 UniqueFd open_file(const char* path, struct stat& info) {
@@ -54,7 +51,7 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
     case RequestParser::Status::kComplete:
       return handle_request(connection);
     case RequestParser::Status::kError:
-      return answer(connection, {parser_.error_status(), parser_.error_text(), {}, {}}, false);
+      return answer(connection, {parser_.error_status(), parser_.error_text()}, false);
   }
 }
 
@@ -70,14 +67,24 @@ void HttpExchange::handle_request(Connection& connection) {
   in_handler_ = false;
   if (connection.state_ != Connection::State::kHttp) return;
   if (!succeeded && awaits_answer()) {
-    return answer(connection, {500, "The server failed to answer this request.", {}, {}}, false);
+    return answer(connection, {500, "The server failed to answer this request."}, false);
   }
   if (awaits_answer()) {
-    if (!deferred_) answer(connection, {404, "There is nothing here.", {}, {}}, request.keep_alive());
+    if (!deferred_) answer(connection, {404, "There is nothing here."}, request.keep_alive());
     return;
   }
   if (!succeeded) keep_alive_ = false;
   settle(connection);
+}
+
+void HttpExchange::refuse_upgrade(Connection& connection, const HandshakeVerdict& verdict) {
+  Answer refusal{verdict.status, verdict.text};
+  if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
+  // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
+  if (verdict.status == 426) {
+    refusal.headers = {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
+  }
+  answer(connection, refusal, false);
 }
 
 void HttpExchange::upgrade(Connection& connection) {
@@ -101,16 +108,14 @@ void HttpExchange::upgrade(Connection& connection) {
   handshake.repeated_header =
       request.count("Host") > 1 || request.count("Sec-WebSocket-Key") > 1 || request.count("Sec-WebSocket-Version") > 1;
   const HandshakeVerdict verdict = check_handshake(handshake);
-  if (verdict.status == 426) return answer(connection, {426, verdict.text, "Sec-WebSocket-Version", "13"}, false);
-  if (verdict.status == 405) return answer(connection, {405, verdict.text, "Allow", "GET"}, false);
-  if (verdict.status != 101) return answer(connection, {verdict.status, verdict.text, {}, {}}, false);
+  if (verdict.status != 101) return refuse_upgrade(connection, verdict);
 
   Context& context = connection.context_;
   const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
   const std::string offers = request.joined("Sec-WebSocket-Protocol");
   std::string_view why_not;
   Protocol* const protocol = context.choose_protocol(has_offers ? &offers : nullptr, why_not);
-  if (protocol == nullptr) return answer(connection, {400, why_not, {}, {}}, false);
+  if (protocol == nullptr) return answer(connection, {400, why_not}, false);
 
   const std::string head = serialize_switching_protocols(
       accept_key(handshake.key), has_offers ? std::string_view(protocol->name) : std::string_view());
@@ -135,11 +140,7 @@ void HttpExchange::answer(Connection& connection, const Answer& answer, bool kee
   head.content_type = kTextType;
   head.content_length = body.size();
   head.keep_alive = keep_alive;
-  if (!answer.header_name.empty()) head.headers.emplace_back(answer.header_name, answer.header_value);
-  if (answer.status == 426) {  // RFC 9110 15.5.22 and 7.8
-    head.headers.emplace_back("Upgrade", "websocket");
-    head.headers.emplace_back("Connection", "Upgrade");
-  }
+  head.headers = answer.headers;
   send_head(connection, head);
   if (wants_body()) connection.queue_.append(connection.context_.output_pool_, as_bytes(body));
   settle(connection);
@@ -148,14 +149,14 @@ void HttpExchange::answer(Connection& connection, const Answer& answer, bool kee
 bool HttpExchange::serve_file(Connection& connection, const char* path, std::string_view content_type) {
   const Request& request = parser_.request();
   if (request.method() != "GET" && request.method() != "HEAD") {
-    answer(connection, {405, "Only GET and HEAD are allowed here.", "Allow", "GET, HEAD"}, request.keep_alive());
+    answer(connection, {405, "Only GET and HEAD are allowed here.", {{"Allow", "GET, HEAD"}}}, request.keep_alive());
     return false;
   }
   struct stat info {};
   UniqueFd file = open_file(path, info);
   if (!file) {
     const bool shortage = is_shortage(errno);
-    answer(connection, {shortage ? 503 : 404, shortage ? "The server is busy." : "There is nothing here.", {}, {}},
+    answer(connection, {shortage ? 503 : 404, shortage ? "The server is busy." : "There is nothing here."},
            request.keep_alive());
     return false;
   }
@@ -197,14 +198,14 @@ void HttpExchange::settle(Connection& connection) {
 }
 
 void HttpExchange::refuse_plain_text(Connection& connection) {
-  answer(connection, {400, "This port speaks TLS: use https or wss.", {}, {}}, false);
+  answer(connection, {400, "This port speaks TLS: use https or wss."}, false);
 }
 
 void HttpExchange::on_timeout(Connection& connection) {
   if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) return connection.terminate();
-  answer(connection, {408, "The request did not arrive in time.", {}, {}}, false);
+  answer(connection, {408, "The request did not arrive in time."}, false);
 }
 
 }  // namespace websockets

@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "http/request_parser.h"
 #include "http/response.h"
+#include "protocol/handshake.h"
 
 namespace websockets {
 
@@ -45,13 +48,13 @@ class HttpExchange {
 
   struct Answer {
     int status;
-    std::string_view text;         // of the body
-    std::string_view header_name;  // a further header, or ""
-    std::string_view header_value;
+    std::string_view text;  // of the body
+    std::vector<std::pair<std::string_view, std::string_view>> headers = {};
   };
 
   void handle_request(Connection& connection);
   void upgrade(Connection& connection);
+  void refuse_upgrade(Connection& connection, const HandshakeVerdict& verdict);
   void answer(Connection& connection, const Answer& answer, bool keep_alive);
   void send_head(Connection& connection, ResponseHead& head);
   void settle(Connection& connection);

@@ -5,18 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 namespace websockets {
-namespace {
-
-Error system_error(const char* what) {
-  const int code = errno;
-  return {std::string(what).append(": ").append(std::generic_category().message(code)), code};
-}
-
-}  // namespace
-
 Error drop_privileges(std::optional<uid_t> uid, std::optional<gid_t> gid) {
   if (!uid && !gid) return {};
   const bool is_there_already =

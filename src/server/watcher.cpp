@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 namespace websockets {
@@ -11,11 +10,6 @@ namespace {
 
 constexpr std::size_t kEventsPerWait = 512;
 constexpr std::size_t kOwnDescriptors = 2;  // the wake timer, the internal driver
-
-Error system_error(const char* what) {
-  const int code = errno;
-  return {std::string(what).append(": ").append(std::generic_category().message(code)), code};
-}
 
 bool change_in(Driver& driver, Pollable& pollable, unsigned from, unsigned to) {
   if (from == to) return true;
@@ -34,7 +28,7 @@ bool change_in(Driver& driver, Pollable& pollable, unsigned from, unsigned to) {
 Error Watcher::open() {
   const bool is_announced = observer_ != nullptr;
   Error error = is_announced && !announces_one_ ? open_internal() : open_own_loop(is_announced);
-  if (!error.text.empty() || !is_announced) return error;
+  if (error || !is_announced) return error;
   announced_fd_ = announces_each() ? internal_fd() : own_loop_fd();
   observer_->on_add_fd(announced_fd_);
   return {};
@@ -85,7 +79,7 @@ Error Watcher::open_own_loop(bool pollable_driver) {
   }
   if (pollable_driver) {
     if (loop->fd() < 0) return {"this system has no descriptor that stands for others", ENOTSUP};
-    if (Error error = open_wake_timer(*loop); !error.text.empty()) return error;
+    if (Error error = open_wake_timer(*loop)) return error;
   }
   loop_ = std::move(loop);
   if (internal_ != nullptr && !loop_->add(*internal_pollable_, kReadable)) return system_error("no watch");

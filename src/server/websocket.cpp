@@ -2,9 +2,10 @@
 // The part of a connection that speaks WebSocket.
 #include <algorithm>
 #include <array>
+#include <new>
 #include <utility>
 
-#include "protocol/mask.h"
+#include "protocol/bytes.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
@@ -21,10 +22,6 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
   header.fin = fin;
   header.payload_bytes = payload_bytes;
   return header;
-}
-
-std::span<const std::uint8_t> as_bytes(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
 }  // namespace
@@ -47,7 +44,7 @@ void Connection::open(ConnectionList& list) {
   serial_ = ++context_.last_serial_;
   ConnectionList::remove(*this);
   list.append(*this);
-  if (!context_.handler_.on_open(*this)) fail(CloseCode::kInternalError, "the handler failed");
+  check_handler(context_.handler_.on_open(*this));
 }
 
 void Connection::consume_frames(std::span<std::uint8_t>& input) {
@@ -62,16 +59,12 @@ void Connection::on_protocol_error(ProtocolError error) {
 
 bool Connection::on_message(MessageType type, std::span<const std::uint8_t> payload) {
   // After a local close only the peer's Close frame is waited for.
-  if (!reported_ && !context_.handler_.on_message(*this, type, payload)) {
-    fail(CloseCode::kInternalError, "the handler failed");
-  }
+  if (!reported_) check_handler(context_.handler_.on_message(*this, type, payload));
   return goes_on();
 }
 
 bool Connection::on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
-  if (!reported_ && !context_.handler_.on_chunk(*this, type, piece, is_last)) {
-    fail(CloseCode::kInternalError, "the handler failed");
-  }
+  if (!reported_) check_handler(context_.handler_.on_chunk(*this, type, piece, is_last));
   return goes_on();
 }
 
@@ -85,10 +78,9 @@ bool Connection::on_ping(std::span<const std::uint8_t> payload) {
 bool Connection::on_pong(std::span<const std::uint8_t>) { return goes_on(); }
 
 void Connection::on_close_frame(CloseCode code, std::span<const std::uint8_t> reason) {
-  const std::string_view text(reinterpret_cast<const char*>(reason.data()), reason.size());
   // RFC 6455 5.5.1: the answer echoes the code.
   if (state_ == State::kOpen) queue_close_frame(code == CloseCode::kNoStatus ? CloseCode::kNone : code, {});
-  finish_handshake(code, text);
+  finish_handshake(code, as_text(reason));
 }
 
 // Both Close frames are there or on their way: the server ends the connection first (RFC 6455 7.1.1).
@@ -105,6 +97,10 @@ void Connection::fail(CloseCode code, std::string_view reason) {
   if (state_ == State::kOpen) queue_close_frame(code, reason);
   drain(true);
   report_closed(code, reason);
+}
+
+void Connection::check_handler(bool succeeded) {
+  if (!succeeded) fail(CloseCode::kInternalError, "the handler failed");
 }
 
 void Connection::report_closed(CloseCode code, std::string_view reason) {
@@ -132,8 +128,8 @@ WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint
   if (!is_control(opcode)) fragmenting_ = !fin;
   queue_frame(make_header(opcode, fin, payload.size()), payload);
   if (!is_control(opcode) && fin && held_frames_ != nullptr) {
-    const std::unique_ptr<std::vector<SharedFrame>> held = std::move(held_frames_);
-    for (const SharedFrame& frame : *held) queue_.append_frame(context_.output_pool_, frame);
+    const std::unique_ptr<HeldFrames> held = std::move(held_frames_);
+    for (const SharedFrame& frame : held->frames) queue_.append_frame(context_.output_pool_, frame);
   }
   after_output();
   return WriteStatus::kAccepted;
@@ -160,8 +156,11 @@ WriteStatus Connection::write_shared(const SharedFrame& frame) {
   if (!has_room(frame->size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
   if (fragmenting_) {
-    if (held_frames_ == nullptr) held_frames_ = std::make_unique<std::vector<SharedFrame>>();
-    held_frames_->push_back(frame);
+    if (held_frames_ == nullptr) held_frames_ = std::make_unique<HeldFrames>();
+    const bool is_full = held_frames_->bytes + frame->size() > context_.options_.max_backpressure_bytes;
+    if (is_full && held_frames_->bytes > 0) return WriteStatus::kQueueFull;
+    held_frames_->frames.push_back(frame);
+    held_frames_->bytes += frame->size();
     return WriteStatus::kAccepted;
   }
   queue_.append_frame(context_.output_pool_, frame);

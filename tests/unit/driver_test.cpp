@@ -157,6 +157,13 @@ TEST_P(DriverTest, KnowsTheOthersAfterARemoval) {
   EXPECT_EQ(reports(), Reports());
 }
 
+TEST_P(DriverTest, IgnoresTheRemovalOfWhatItDoesNotWatch) {
+  const auto watched = added(kWritable);
+  TestPollable other(local_pair());
+  driver_->remove(other);
+  EXPECT_EQ(reports(), (Reports{{watched.get(), kWritable}}));
+}
+
 TEST_P(DriverTest, LetsOthersBeRemovedAndAddedDuringARound) {
   auto first = added(kWritable);
   auto second = added(kWritable);

@@ -38,7 +38,8 @@ void PollDriver::modify(Pollable& pollable, unsigned interest) {
 }
 
 void PollDriver::remove(Pollable& pollable) {
-  std::uint32_t slot = pollable.driver_slot_;
+  const std::uint32_t slot = pollable.driver_slot_;
+  if (slot >= pollables_.size() || pollables_[slot] != &pollable) return;  // adding it had failed
   fds_[slot] = fds_.back();
   pollables_[slot] = pollables_.back();
   pollables_[slot]->driver_slot_ = slot;

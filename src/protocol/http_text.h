@@ -24,15 +24,20 @@ inline bool equals_ignoring_case(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return to_lower(x) == to_lower(y); });
 }
 
-// Takes the next element of a comma-separated list (RFC 9110 5.6.1) off `list`, without the blanks around it; it may
-// be empty. Call it while `list.data()` is not null.
+// Without the blanks around it (RFC 9110 5.6.3: OWS).
+constexpr std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// Takes the next element of a comma-separated list (RFC 9110 5.6.1) off `list`, trimmed; it may be empty. Call it while
+// `list.data()` is not null.
 inline std::string_view take_list_element(std::string_view& list) {
   const std::size_t comma = list.find(',');
-  std::string_view element = list.substr(0, comma);
+  const std::string_view element = list.substr(0, comma);
   list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
-  while (!element.empty() && is_blank(element.front())) element.remove_prefix(1);
-  while (!element.empty() && is_blank(element.back())) element.remove_suffix(1);
-  return element;
+  return trimmed(element);
 }
 
 }  // namespace websockets::http_text

@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+-- What one client can take of the others' time.
+local client = require 'spec.support.client'
+local leaks = require 'spec.support.leaks'
+local loop = require 'spec.support.loop'
+local pair = require 'spec.support.pair'
+local socket = require 'socket'
+
+local megabyte = 2 ^ 20
+
+describe('fairness', function()
+  leaks.check_each(before_each, after_each)
+
+  it('takes no more than a part of what a client has sent, then the others have their turn', function()
+    local taken, others = 0, 0
+    local flooding, _, ctx, port = pair.open(nil, function(ws)
+      ws:on_receive(function(_, data)
+        if #data == 1 then
+          others = others + 1
+        else
+          taken = taken + #data
+        end
+      end)
+    end)
+    local other = client.open(ctx, port, 'p')
+    local frames = client.frame(client.BINARY, ('x'):rep(1000)):rep(4096)
+    local sent = select(3, flooding.sock:send(frames)) or #frames -- as much as the system takes
+    assert.is_true(sent > megabyte)
+    other:text '1'
+    repeat
+      loop.step(ctx)
+    until taken > 0
+    assert.is_true(taken < megabyte / 2, ('%d of %d bytes at once'):format(taken, sent))
+    loop.serve_until(ctx, function() return others == 1 end)
+    assert.is_true(taken < sent - 2000)
+    loop.serve_until(ctx, function() return taken > sent - 2100 - sent / 100 end)
+    flooding:reset()
+  end)
+
+  it('sends no more than a part of what waits for a client at once', function()
+    local c, ws, ctx = pair.open { max_backpressure = 16 * megabyte }
+    local message = ('x'):rep(10000)
+    local count = 800
+    ctx:batch(function()
+      for _ = 1, count do
+        assert.equal(0, ws:write(message))
+      end
+    end)
+    local waiting = ws:buffered_amount()
+    assert.is_true(waiting > count * #message - 2.2 * megabyte, ('%d bytes wait'):format(waiting))
+    for _ = 1, count do
+      c:expect_text(message)
+    end
+  end)
+
+  it('does not ask about a client whose message is being delivered', function()
+    local c, ws, ctx, elapsed_s
+    c, ws, ctx = pair.open(nil, function(ws)
+      ws:on_receive(function(_, data)
+        if data ~= 'first' then return end
+        c:text 'second' -- which has to wait, and may be found once, but not again and again
+        ctx:service(60)
+        local started = socket.gettime()
+        ctx:service(60)
+        elapsed_s = socket.gettime() - started
+      end)
+    end)
+    c:text 'first'
+    loop.serve_until(ctx, function() return elapsed_s end)
+    assert.is_true(elapsed_s > 0.05)
+    ws:close()
+  end)
+end)

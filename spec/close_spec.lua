@@ -3,6 +3,7 @@ local client = require 'spec.support.client'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
+local socket = require 'socket'
 local websockets = require 'websockets'
 
 describe('close', function()
@@ -234,6 +235,25 @@ describe('close', function()
     loop.serve_until(ctx, function() return not leaks.descriptors()[fd] end)
     assert.same({ '1000:' }, events)
     c:read_all()
+  end)
+
+  it('waits for a peer that goes on reading, for longer than close_timeout in all', function()
+    local close_timeout = 2
+    local c, ws, events = open { close_timeout = close_timeout, max_backpressure = 1e9 }
+    local block, count = ('x'):rep(2 ^ 21), 24
+    ws:write(block:rep(count))
+    ws:close(1000)
+    c:read(10) -- the header
+    local started = socket.gettime()
+    for i = 1, count do
+      assert.is_true(c:read(#block) == block)
+      local due = started + i * 1.5 * close_timeout / count
+      loop.serve_until(c.ctx, function() return socket.gettime() > due end)
+    end
+    c:expect_close(1000)
+    c:send_close(1000)
+    c:expect_end()
+    assert.same({ '1000:' }, events)
   end)
 
   it('has closed the descriptor when the peer sees the end', function()

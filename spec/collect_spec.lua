@@ -40,6 +40,27 @@ describe('the collector', function()
     c:expect_end()
   end)
 
+  it('takes what was kept for websockets that are closed', function()
+    local ctx, port = pair.context(nil, function(ws)
+      ws:on_receive(function() end)
+      ws:on_closed(function() end)
+    end)
+    -- Every function and websocket that a context keeps has a place in this table.
+    local kept = (debug.getuservalue or debug.getfenv)(ctx)
+    local function last_place()
+      local c, last = client.open(ctx, port, 'p'), 0
+      for place in pairs(kept) do
+        last = math.max(last, place)
+      end
+      c:finish(1000)
+      return last
+    end
+    local last = last_place()
+    for _ = 1, 20 do
+      assert.equal(last, last_place())
+    end
+  end)
+
   it('takes cycles through callbacks', function()
     local function build()
       local ctx, port

@@ -55,8 +55,8 @@ describe('fairness', function()
 
   it('does not ask about a client whose message is being delivered', function()
     local c, ws, ctx, elapsed_s
-    c, ws, ctx = pair.open(nil, function(ws)
-      ws:on_receive(function(_, data)
+    c, ws, ctx = pair.open(nil, function(opened)
+      opened:on_receive(function(_, data)
         if data ~= 'first' then return end
         c:text 'second' -- which has to wait, and may be found once, but not again and again
         ctx:service(60)

@@ -3,6 +3,7 @@ local client = require 'spec.support.client'
 local http = require 'spec.support.http'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
+local socket = require 'socket'
 
 local is_slow = loop.time_factor > 1
 local megabyte = 1024 * 1024
@@ -402,9 +403,27 @@ describe('serve_http_file', function()
     loop.step(ctx) -- the loop opens what it needs itself
     local before = count_descriptors()
     c:send(http.request '/')
-    loop.serve_until(ctx, function() return count_descriptors() > before end)
-    loop.serve_until(ctx, function() return count_descriptors() < before end) -- the file, and its connection
+    loop.serve_until(ctx, function() return count_descriptors() < before end) -- the server's end is gone
     c:close()
+  end)
+
+  it('waits for a client that goes on reading, for longer than send_timeout in all', function()
+    local send_timeout, count = 2, big_bytes / (2 * megabyte)
+    local path, block = big_file(big_bytes)
+    local ctx, port = loop.context {
+      send_timeout = send_timeout,
+      protocols = { p = function() end },
+      on_http = function(ws) ws:serve_http_file(path, 'text/plain') end,
+    }
+    local c = client.connect(ctx, port)
+    c:send(http.request '/')
+    c:read_head()
+    local started = socket.gettime()
+    for i = 1, count do
+      assert.is_true(c:read(2 * megabyte) == block:rep(2))
+      local due = started + i * 1.5 * send_timeout / count
+      loop.serve_until(ctx, function() return socket.gettime() > due end)
+    end
   end)
 
   it('opens one file at a time of a connection', function()

@@ -341,6 +341,19 @@ describe('write', function()
     c:expect_text 'more'
   end)
 
+  it('counts only what the system does not take', function()
+    local c, ws, ctx = pair.open { max_backpressure = 20000 }
+    local message = ('x'):rep(1000)
+    ctx:batch(function()
+      for _ = 1, 100 do
+        assert.equal(0, ws:write(message))
+      end
+    end)
+    for _ = 1, 100 do
+      c:expect_text(message)
+    end
+  end)
+
   it('takes a message of any size while nothing waits', function()
     local c, ws = pair.open({ max_backpressure = 1000 })
     local data = ('x'):rep(8e6)

@@ -57,7 +57,6 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
 
 void HttpExchange::handle_request(Connection& connection) {
   const Request& request = parser_.request();
-  connection.cancel_timeout();
   if (asks_for_websocket(request.joined("Upgrade"))) return upgrade(connection);
 
   phase_ = Phase::kAwaiting;

@@ -110,6 +110,25 @@ describe('on_receive', function()
     assert.same({ 'first 1', 'second 2', 'third 3' }, got)
   end)
 
+  it('is given nothing behind what it ended the connection at, in one segment', function()
+    for _, ending in ipairs { 'close', 'terminate', 'error' } do
+      local got = {}
+      local c = pair.open({ on_error = function() end }, function(ws)
+        ws:on_receive(function(_, data)
+          got[#got + 1] = data
+          if data == '2' and ending == 'error' then error 'oops' end
+          if data == '2' then ws[ending](ws) end
+        end)
+      end)
+      c:send(client.frame(client.TEXT, '1') .. client.frame(client.TEXT, '2') .. client.frame(client.TEXT, '3'))
+      if ending == 'close' then c:expect_close() end
+      if ending == 'error' then c:expect_close(1011) end
+      if ending == 'terminate' then c:read_all() end
+      c:close()
+      assert.same({ '1', '2' }, got)
+    end
+  end)
+
   it('takes functions only, as all of them do', function()
     local _, ws = pair.open()
     for _, name in ipairs { 'on_receive', 'on_receive_chunk', 'on_closed', 'on_server_writeable' } do
@@ -133,6 +152,14 @@ describe('on_receive', function()
       c:close()
       assert.same({}, got)
     end
+  end)
+
+  it('is given what came before such text in one segment, and nothing behind it', function()
+    local c, got = open()
+    c:send(client.frame(client.TEXT, 'a') .. client.frame(client.BINARY, 'b') .. client.frame(client.TEXT, '\255')
+      .. client.frame(client.TEXT, 'c'))
+    c:expect_close(1007)
+    assert.same({ '0:a', '1:b' }, got)
   end)
 
   it('is not given fragmented text that is not UTF-8', function()

@@ -103,26 +103,24 @@ std::string LuaContext::open() {
 }
 
 void LuaContext::set_slot(lua_State* L, int callbacks, int& slot) {
-  const bool is_nil = lua_isnil(L, -1);
-  if (slot == kNoSlot && is_nil) return lua_pop(L, 1);
+  const bool frees = lua_isnil(L, -1);
+  if (slot == kNoSlot && frees) return lua_pop(L, 1);
   if (slot != kNoSlot) {
-    lua_rawseti(L, callbacks, slot);
-    if (is_nil) free_slots_.push_back(std::exchange(slot, kNoSlot));  // there is room: see below
+    if (frees) {
+      lua_pop(L, 1);
+      lua_pushinteger(L, std::exchange(free_slot_, slot));
+    }
+    return lua_rawseti(L, callbacks, frees ? std::exchange(slot, kNoSlot) : slot);
+  }
+  if (free_slot_ == kNoSlot) {
+    lua_rawseti(L, callbacks, slot_count_ + 1);
+    slot = ++slot_count_;
     return;
   }
-  // Freeing must not fail, so the room for it is made here.
-  guarded(L, [&] {
-    const auto needed = static_cast<std::size_t>(slot_count_) + 1;
-    if (free_slots_.capacity() < needed) free_slots_.reserve(2 * needed);
-  });
-  const int taken = free_slots_.empty() ? slot_count_ + 1 : free_slots_.back();
-  lua_rawseti(L, callbacks, taken);
-  if (free_slots_.empty()) {
-    ++slot_count_;
-  } else {
-    free_slots_.pop_back();
-  }
-  slot = taken;
+  lua_rawgeti(L, callbacks, free_slot_);
+  slot = std::exchange(free_slot_, static_cast<int>(lua_tointeger(L, -1)));
+  lua_pop(L, 1);
+  lua_rawseti(L, callbacks, slot);
 }
 
 // --- Ways out ---
@@ -196,7 +194,6 @@ LuaWebsocket& LuaContext::push_websocket(lua_State* L, int callbacks, Connection
   lua_pushvalue(L, -1);
   set_slot(L, callbacks, ws->self);
   ws->connection = &connection;
-  ws->context = this;
   connection.user = ws;
   return *ws;
 }
@@ -231,14 +228,22 @@ bool LuaContext::on_open(Connection& connection) {
   });
 }
 
-bool LuaContext::on_message(Connection& connection, MessageType type, std::span<const std::uint8_t> payload) {
+// One protected call for all of them.
+bool LuaContext::on_messages(Connection& connection, MessageRun& messages) {
   LuaWebsocket* const ws = websocket_of(connection);
-  if (ws == nullptr || ws->on_receive == kNoSlot) return true;
+  MessageRun::Message message;
+  if (ws == nullptr || ws->on_receive == kNoSlot) {
+    while (messages.next(message)) {
+    }
+    return true;
+  }
   return run(ws, [&](lua_State* L) {
-    push_function(L, *ws, ws->on_receive);
-    push_bytes(L, payload);
-    lua_pushinteger(L, type_number(type));
-    lua_call(L, 3, 0);
+    while (connection.takes_messages() && messages.next(message)) {
+      push_function(L, *ws, ws->on_receive);
+      push_bytes(L, message.payload);
+      lua_pushinteger(L, type_number(message.type));
+      lua_call(L, 3, 0);
+    }
   });
 }
 

@@ -9,7 +9,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "lua/compat.h"
 #include "protocol/bytes.h"
@@ -72,11 +71,11 @@ class LuaContext final : public ContextHandler {
   Context& context() { return *context_; }
 
   // Puts the value on top of the stack, which is taken, into a slot of the callbacks table; `slot` is kNoSlot when it
-  // had none yet. nil frees the slot. May raise, but leaves all as it was then.
+  // had none yet. nil frees the slot, and never raises. May raise, but leaves all as it was then.
   void set_slot(lua_State* L, int callbacks, int& slot);
 
   bool on_open(Connection& connection) override;
-  bool on_message(Connection& connection, MessageType type, std::span<const std::uint8_t> payload) override;
+  bool on_messages(Connection& connection, MessageRun& messages) override;
   bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override;
   bool on_drained(Connection& connection) override;
@@ -97,15 +96,14 @@ class LuaContext final : public ContextHandler {
 
   std::unique_ptr<Context> context_;
   Entry* entry_ = nullptr;
-  std::vector<int> free_slots_;
   int slot_count_ = 0;  // slots ever used
+  int free_slot_ = kNoSlot;  // the first one; each free slot holds the number of the next
 };
 
 // What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers
 // requests.
 struct LuaWebsocket {
   Connection* connection;  // null: closed
-  LuaContext* context;
   int self;  // slots, or kNoSlot
   int on_receive;
   int on_receive_chunk;
@@ -113,6 +111,9 @@ struct LuaWebsocket {
   int on_broadcast;
   int on_server_writeable;
 };
+
+// Of a websocket that is not closed.
+inline LuaContext& context_of(const LuaWebsocket& ws) { return static_cast<LuaContext&>(ws.connection->handler()); }
 
 // Runs `body`, which must not touch Lua, and raises a Lua error if memory was short.
 template <typename Body>

@@ -45,7 +45,7 @@ int push_callbacks(lua_State* L) {
 // Runs `body`, which may lead to callbacks, and must not touch Lua itself.
 template <typename Body>
 void with_entry(lua_State* L, const LuaWebsocket& ws, Body body) {
-  LuaContext& context = *ws.context;
+  LuaContext& context = context_of(ws);
   const int callbacks = push_callbacks(L);
   guarded(L, [&] {
     const LuaContext::Entry entry(context, L, callbacks);
@@ -136,7 +136,7 @@ int broadcast(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::span<const std::uint8_t> data = check_bytes(L, 2);
   if (is_closed(ws) || !ws.connection->is_open()) return push_failure(L, "closed");
-  with_entry(L, ws, [&] { ws.context->context().broadcast(*ws.connection->list(), data); });
+  with_entry(L, ws, [&] { context_of(ws).context().broadcast(*ws.connection->list(), data); });
   return push_status(L, 0);
 }
 
@@ -170,7 +170,7 @@ int defer(lua_State* L) {
 void set_callback(lua_State* L, LuaWebsocket& ws, int& slot) {
   const int callbacks = push_callbacks(L);
   lua_pushvalue(L, 2);
-  ws.context->set_slot(L, callbacks, slot);
+  context_of(ws).set_slot(L, callbacks, slot);
 }
 
 int on_receive(lua_State* L) {
@@ -313,7 +313,7 @@ int service(lua_State* L) {
   check_revents(L, 2);
   if (is_closed(ws)) return push_status(L, 0);
   const int callbacks = push_callbacks(L);
-  return serve_descriptor(L, *ws.context, callbacks, ws.connection->fd());
+  return serve_descriptor(L, context_of(ws), callbacks, ws.connection->fd());
 }
 
 int to_string(lua_State* L) {

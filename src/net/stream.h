@@ -31,7 +31,7 @@ struct IoResult {
 class Stream {
  public:
   // `tls` null: none. Its handshake takes place within the calls of receive().
-  explicit Stream(UniqueFd fd, SslSession tls = nullptr) : fd_(std::move(fd)), tls_(std::move(tls)) {}
+  explicit Stream(UniqueFd fd, SslSession tls = nullptr) : tls_(std::move(tls)), fd_(std::move(fd)) {}
 
   int fd() const { return fd_.get(); }
   IoResult receive(std::span<std::uint8_t> into);
@@ -60,8 +60,8 @@ class Stream {
   IoResult tls_failure(int result);
   IoResult send_block_of_file(int file, off_t offset, std::size_t count);
 
-  UniqueFd fd_;
   SslSession tls_;
+  UniqueFd fd_;
   bool wants_write_ = false;
   bool has_begun_ = false;   // TLS: the peer has sent something
   bool is_starved_ = false;  // TLS: what was taken from the kernel is no whole record

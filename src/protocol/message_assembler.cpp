@@ -21,6 +21,8 @@ constexpr std::uint64_t kMaxShortPayloadBytes = 125;
 // direct_space() is worth a system call of its own only for as much.
 constexpr std::uint64_t kTrustedBytes = std::uint64_t{16} << 10U;
 
+constexpr std::uint64_t kGrowth = 4;
+
 // Some peers send a small first fragment, or an empty last one. Thousands of tiny fragments cost the receiver
 // more work than the sender.
 constexpr std::uint32_t kFreeFragments = 1024;
@@ -41,6 +43,10 @@ std::uint32_t turned_by(std::uint32_t key, std::size_t count) {
 bool is_valid_utf8(std::span<const std::uint8_t> bytes) {
   Utf8Validator validator;
   return validator.accept(bytes) && validator.complete();
+}
+
+bool is_wrong_text(MessageType type, std::span<const std::uint8_t> payload, const AssemblerRules& rules) {
+  return type == MessageType::kText && rules.check_utf8 && !is_valid_utf8(payload);
 }
 
 // RFC 6455 5.5.1 and 7.4.
@@ -132,41 +138,51 @@ ProtocolError MessageAssembler::check_length(const FrameHeader& header, const As
 
 // Most messages are one short frame, and many of them lie in one input. What parse_frame_header() and check_header()
 // say about such a frame is known from its first two bytes. Stops in front of the first frame of another kind.
-MessageAssembler::Step MessageAssembler::take_short_messages(const Feed& feed) {
-  const bool masked = feed.rules.expect_masked;
-  const std::size_t header_bytes = masked ? 6 : 2;
-  const std::uint64_t max_payload_bytes = std::min(kMaxShortPayloadBytes, feed.rules.max_message_bytes);
-  std::span<std::uint8_t> input = feed.input;
-  Step step;
-  while (step.go_on && input.size() >= header_bytes && !chunk_mode_) {
-    const bool text = input[0] == kOnlyTextFrame;
-    if (!text && input[0] != kOnlyBinaryFrame) {
-      break;
-    }
-    // Without the mask bit where it must be, or with it where it must not, this is more than any length.
-    const std::size_t payload_bytes = std::size_t{input[1]} - (masked ? kMaskBit : 0);
-    if (payload_bytes > max_payload_bytes || payload_bytes > input.size() - header_bytes) {
-      break;
-    }
-    std::uint32_t mask_key = 0;
-    if (masked) {
-      std::memcpy(&mask_key, input.data() + 2, sizeof(mask_key));
-    }
-    const std::span<std::uint8_t> payload = input.subspan(header_bytes, payload_bytes);
-    input = input.subspan(header_bytes + payload_bytes);
-    step = deliver_whole_message(text ? MessageType::kText : MessageType::kBinary, payload, mask_key, feed);
+bool MessageRun::find_next() {
+  if (source_ == nullptr || source_->chunk_mode) {
+    return false;
   }
-  feed.input = input;
-  return step;
+  std::span<std::uint8_t>& input = source_->input;
+  const AssemblerRules& rules = source_->rules;
+  const std::size_t header_bytes = rules.expect_masked ? 6 : 2;
+  if (input.size() < header_bytes || (input[0] != kOnlyTextFrame && input[0] != kOnlyBinaryFrame)) {
+    return false;
+  }
+  // Without the mask bit where it must be, or with it where it must not, this is more than any length.
+  const std::size_t payload_bytes = std::size_t{input[1]} - (rules.expect_masked ? kMaskBit : 0);
+  const std::uint64_t max_payload_bytes = std::min(kMaxShortPayloadBytes, rules.max_message_bytes);
+  if (payload_bytes > max_payload_bytes || payload_bytes > input.size() - header_bytes) {
+    return false;
+  }
+  next_.type = input[0] == kOnlyTextFrame ? MessageType::kText : MessageType::kBinary;
+  const std::span<std::uint8_t> payload = input.subspan(header_bytes, payload_bytes);
+  if (rules.expect_masked) {
+    std::uint32_t mask_key;
+    std::memcpy(&mask_key, input.data() + 2, sizeof(mask_key));
+    apply_mask(payload, mask_key, 0);
+  }
+  input = input.subspan(header_bytes + payload_bytes);
+  if (is_wrong_text(next_.type, payload, rules)) {
+    error_ = ProtocolError::kInvalidUtf8;
+    input = {};
+    return false;
+  }
+  next_.payload = payload;
+  has_next_ = true;
+  return true;
 }
 
-MessageAssembler::Step MessageAssembler::deliver_whole_message(MessageType type, std::span<std::uint8_t> payload,
-                                                               std::uint32_t mask_key, const Feed& feed) {
-  apply_mask(payload, mask_key, 0);
-  if (type == MessageType::kText && feed.rules.check_utf8 && !is_valid_utf8(payload)) {
-    return {ProtocolError::kInvalidUtf8, false};
-  }
-  return {ProtocolError::kNone, feed.sink.on_message(type, payload)};
+MessageAssembler::Step MessageAssembler::take_short_messages(const Feed& feed) {
+  const MessageRun::Source source{feed.input, feed.rules, chunk_mode_};
+  MessageRun run(source);
+  const bool go_on = !run.has_next_ || feed.sink.on_messages(run);
+  return {run.error_, go_on && run.error_ == ProtocolError::kNone};
+}
+
+MessageAssembler::Step MessageAssembler::deliver(MessageType type, std::span<const std::uint8_t> payload,
+                                                 MessageSink& sink) {
+  MessageRun run({type, payload});
+  return {ProtocolError::kNone, sink.on_messages(run)};
 }
 
 MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
@@ -201,7 +217,12 @@ MessageAssembler::Step MessageAssembler::begin_data_frame(const FrameHeader& hea
   if (begins_message) {
     const MessageType type = header.opcode == Opcode::kText ? MessageType::kText : MessageType::kBinary;
     if (header.fin && !chunk_mode_ && header.payload_bytes <= feed.input.size()) {
-      return deliver_whole_message(type, take_front(feed.input, header.payload_bytes), header.mask_key, feed);
+      const std::span<std::uint8_t> payload = take_front(feed.input, header.payload_bytes);
+      apply_mask(payload, header.mask_key, 0);
+      if (is_wrong_text(type, payload, feed.rules)) {
+        return {ProtocolError::kInvalidUtf8, false};
+      }
+      return deliver(type, payload, feed.sink);
     }
     type_ = type;
     in_message_ = true;
@@ -304,7 +325,7 @@ MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t>
     return {};
   }
   const ByteBuffer message = std::move(gathered_);
-  return {ProtocolError::kNone, sink.on_message(type_, message.bytes())};
+  return deliver(type_, message.bytes(), sink);
 }
 
 void MessageAssembler::gather(std::span<const std::uint8_t> piece) {
@@ -315,14 +336,15 @@ void MessageAssembler::gather(std::span<const std::uint8_t> piece) {
   gathered_.append(piece);
 }
 
-// Doubles what there is: many small fragments must not cost the square of their number. What was only announced counts
-// up to kTrustedBytes: a thousand clients that announce 16 MiB each and send none of it must not cost 16 GiB.
+// Grows in steps of what there is: many small fragments must not cost the square of their number, and large messages not
+// be moved often. What was only announced counts up to kTrustedBytes: a thousand clients that announce 16 MiB each and
+// send none of it must not cost 16 GiB.
 void MessageAssembler::make_room(std::size_t needed_bytes, std::uint64_t frame_end) {
   if (needed_bytes <= gathered_.capacity()) {
     return;
   }
   std::uint64_t capacity =
-      std::max<std::uint64_t>({needed_bytes, 2 * gathered_.capacity(), std::min(frame_end, kTrustedBytes)});
+      std::max<std::uint64_t>({needed_bytes, kGrowth * gathered_.capacity(), std::min(frame_end, kTrustedBytes)});
   if (last_frame_) {
     capacity = std::min(capacity, frame_end);
   }

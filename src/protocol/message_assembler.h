@@ -15,14 +15,59 @@ namespace websockets {
 
 enum class MessageType : std::uint8_t { kText, kBinary };
 
+// The rules that hold for all connections of a context.
+struct AssemblerRules {
+  std::uint64_t max_message_bytes = 16U << 20U;
+  bool check_utf8 = true;     // of text; a Close frame's reason is always checked
+  bool expect_masked = true;  // a server's input is masked, a client's is not
+};
+
+// Whole messages, one behind the other, for a sink that takes them one at a time. What it does not take stays in the
+// input. It may be left at any time, by an exception or longjmp() as well.
+class MessageRun {
+ public:
+  struct Message {
+    MessageType type = MessageType::kText;
+    std::span<const std::uint8_t> payload;  // valid until the sink returns
+  };
+
+  // False, and nothing else, when there is no further one.
+  bool next(Message& message) {
+    if (!has_next_ && !find_next()) return false;
+    message = next_;
+    has_next_ = false;
+    return true;
+  }
+
+ private:
+  friend class MessageAssembler;
+
+  // Messages that are one short frame each, from the front of `input` on; none once in chunk mode.
+  struct Source {
+    std::span<std::uint8_t>& input;
+    const AssemblerRules& rules;
+    const bool& chunk_mode;
+  };
+
+  explicit MessageRun(const Source& source) : source_(&source) { find_next(); }
+  explicit MessageRun(const Message& only) : next_(only), has_next_(true) {}
+  bool find_next();
+
+  const Source* source_ = nullptr;
+  Message next_;
+  bool has_next_ = false;
+  ProtocolError error_ = ProtocolError::kNone;
+};
+
 // Receives what the assembler found. Spans are valid during the call only. Each call returns whether to
 // go on: false stops the assembler behind the reported event, with the rest of the input untouched
 // (the receiver closed the connection, or switched reading off).
 class MessageSink {
  public:
-  virtual bool on_message(MessageType type, std::span<const std::uint8_t> payload) = 0;
+  // There is at least one, which has to be taken.
+  virtual bool on_messages(MessageRun& messages) = 0;
 
-  // Chunk mode only, instead of on_message: a piece of a message, in order. `is_last` is true exactly once
+  // Chunk mode only, instead of on_messages: a piece of a message, in order. `is_last` is true exactly once
   // per message, at its end; that last piece may be empty. Other pieces are not.
   virtual bool on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) = 0;
 
@@ -34,13 +79,6 @@ class MessageSink {
 
  protected:
   ~MessageSink() = default;
-};
-
-// The rules that hold for all connections of a context.
-struct AssemblerRules {
-  std::uint64_t max_message_bytes = 16U << 20U;
-  bool check_utf8 = true;     // of text; a Close frame's reason is always checked
-  bool expect_masked = true;  // a server's input is masked, a client's is not
 };
 
 // Turns the bytes that arrive on one open connection into messages and control frames (RFC 6455 5 and 8.1).
@@ -61,7 +99,7 @@ class MessageAssembler {
   // While a large payload is only partly there: where the next bytes of the stream may be received directly,
   // never reaching past the end of the frame's payload; then call consume_in_place() with how many were. Empty at all
   // other times, and in chunk mode: receive elsewhere and call consume().
-  // Memory follows what has arrived, not what was announced: at most twice that, and a small first step. Throws
+  // Memory follows what has arrived, not what was announced: at most four times that, and a small first step. Throws
   // std::bad_alloc as consume() does.
   std::span<std::uint8_t> direct_space();
   ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink);
@@ -90,8 +128,7 @@ class MessageAssembler {
   };
 
   Step take_short_messages(const Feed& feed);
-  static Step deliver_whole_message(MessageType type, std::span<std::uint8_t> payload, std::uint32_t mask_key,
-                                    const Feed& feed);
+  static Step deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink);
   Step take_header(const Feed& feed);
   ProtocolError read_header(std::span<const std::uint8_t> bytes, const AssemblerRules& rules, FrameHeader& header,
                             bool& complete) const;

@@ -28,6 +28,8 @@ Connection::Connection(Context& context, Stream stream, const PeerAddress& peer)
 
 Connection::~Connection() { queue_.clear(context_.output_pool_); }
 
+ContextHandler& Connection::handler() const { return context_.handler_; }
+
 void Connection::start() {
   context_.register_descriptor(*this);
   set_timeout(context_.options_.handshake_timeout_ms);

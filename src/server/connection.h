@@ -22,6 +22,7 @@
 namespace websockets {
 
 class Context;
+class ContextHandler;
 class HttpExchange;
 
 // Frames that may not come between the fragments of a message.
@@ -52,8 +53,11 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   // A websocket that can be written to.
   bool is_open() const { return state_ == State::kOpen && failure_ == CloseCode::kNone; }
+  // Off when it was closed here, or its reading was switched off.
+  bool takes_messages() const { return goes_on() && !reported_; }
   // It was closed before it became a websocket.
   bool has_ended_in_http() const { return exchange_ != nullptr && state_ != State::kHttp; }
+  ContextHandler& handler() const;
   ConnectionList* list() const { return list_; }  // the connections of the same subprotocol
   const PeerAddress& peer() const { return peer_; }
   // Answers a request; null when the connection does not speak HTTP, or has ended.
@@ -154,7 +158,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void queue_close_frame(CloseCode code, std::string_view reason);
   void report_closed(CloseCode code, std::string_view reason);
   bool goes_on() const { return is_websocket() && reading_; }
-  bool on_message(MessageType type, std::span<const std::uint8_t> payload) override;
+  bool on_messages(MessageRun& messages) override;
   bool on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
   bool on_ping(std::span<const std::uint8_t> payload) override;
   bool on_pong(std::span<const std::uint8_t> payload) override;

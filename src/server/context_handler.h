@@ -21,8 +21,9 @@ class ContextHandler : public DescriptorObserver {
  public:
   // The opening handshake is done.
   virtual bool on_open(Connection& connection) = 0;
-  virtual bool on_message(Connection& connection, MessageType type, std::span<const std::uint8_t> payload) = 0;
-  // In chunk mode instead of on_message.
+  // To be taken as long as connection.takes_messages(), at least the first one.
+  virtual bool on_messages(Connection& connection, MessageRun& messages) = 0;
+  // In chunk mode instead of on_messages.
   virtual bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece,
                         bool is_last) = 0;
   // For connections in BroadcastMode::kCallback.

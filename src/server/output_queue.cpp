@@ -27,7 +27,7 @@ namespace {
 
 // Without storage (shared frames, files); for the first bytes of a queue; for more of them. A queue that starts small
 // keeps what many slow readers pin small.
-constexpr std::array<std::size_t, 3> kCapacities = {0, 1024 - sizeof(OutputPiece), 16384 - sizeof(OutputPiece)};
+constexpr std::array<std::size_t, 3> kCapacities = {0, 4096 - sizeof(OutputPiece), 16384 - sizeof(OutputPiece)};
 constexpr std::size_t kMaxKeptBytes = 2U << 20U;  // per size
 constexpr std::size_t kPiecesPerCall = 64;
 // A disk that has to be read is waited for: other connections' turn comes after so much.
@@ -103,6 +103,19 @@ void OutputQueue::append(OutputPool& pool, std::span<const std::uint8_t> bytes) 
   bytes_ += bytes.size();
 }
 
+std::uint8_t* OutputQueue::extend(OutputPool& pool, std::size_t count) {
+  if (last_ == nullptr || last_->room() < count) {
+    OutputPiece* const piece = pool.take(count, first_ == nullptr);
+    piece->data = piece->storage();
+    piece->size = 0;
+    link(piece);
+  }
+  std::uint8_t* const at = const_cast<std::uint8_t*>(last_->data) + last_->size;
+  last_->size += count;
+  bytes_ += count;
+  return at;
+}
+
 void OutputQueue::append_frame(OutputPool& pool, SharedFrame frame) {
   OutputPiece* piece = pool.take(0, false);
   piece->data = frame->data();
@@ -119,8 +132,9 @@ void OutputQueue::append_file(OutputPool& pool, UniqueFd file, std::uint64_t byt
   piece->file = std::move(file);
   piece->offset = 0;
   link(piece);
-  ++files_;
 }
+
+bool OutputQueue::has_file() const { return last_ != nullptr && last_->data == nullptr; }
 
 IoResult OutputQueue::send(OutputPool& pool, Stream& stream) {
   if (first_->file) {
@@ -176,7 +190,6 @@ void OutputQueue::consume(OutputPool& pool, std::size_t bytes) {
 void OutputQueue::pop(OutputPool& pool) {
   OutputPiece* piece = std::exchange(first_, first_->next);
   if (first_ == nullptr) last_ = nullptr;
-  if (piece->file) --files_;
   pool.give_back(piece);
 }
 

@@ -53,7 +53,10 @@ class OutputQueue {
 
   // Nothing of `bytes` is queued when memory is short.
   void append(OutputPool& pool, std::span<const std::uint8_t> bytes);
+  // Appends `count` bytes, at least one, that the caller fills in at once. For few: they are in one piece.
+  std::uint8_t* extend(OutputPool& pool, std::size_t count);
   void append_frame(OutputPool& pool, SharedFrame frame);
+  // Nothing may be appended behind it before it was sent.
   void append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes);
 
   // Sends from the front by one system call and removes what was taken. Not while empty().
@@ -63,7 +66,7 @@ class OutputQueue {
   IoResult send_with(OutputPool& pool, Stream& stream, std::span<const std::uint8_t> payload,
                      std::size_t& payload_taken);
 
-  bool has_file() const { return files_ > 0; }
+  bool has_file() const;
   void clear(OutputPool& pool);
 
  private:
@@ -74,7 +77,6 @@ class OutputQueue {
   OutputPiece* first_ = nullptr;
   OutputPiece* last_ = nullptr;
   std::size_t bytes_ = 0;
-  std::size_t files_ = 0;
 };
 
 }  // namespace websockets

@@ -13,6 +13,8 @@
 namespace websockets {
 namespace {
 
+// Up to this size a frame is queued in one piece.
+constexpr std::size_t kShortPayloadBytes = 1024;
 // A payload from this size on is sent from where it is.
 constexpr std::size_t kLargePayloadBytes = 16U << 10U;
 
@@ -57,9 +59,12 @@ void Connection::on_protocol_error(ProtocolError error) {
   fail(info.close_code, info.text);
 }
 
-bool Connection::on_message(MessageType type, std::span<const std::uint8_t> payload) {
+bool Connection::on_messages(MessageRun& messages) {
+  if (!reported_) check_handler(context_.handler_.on_messages(*this, messages));
   // After a local close only the peer's Close frame is waited for.
-  if (!reported_) check_handler(context_.handler_.on_message(*this, type, payload));
+  MessageRun::Message ignored;
+  while (reported_ && messages.next(ignored)) {
+  }
   return goes_on();
 }
 
@@ -139,6 +144,12 @@ void Connection::queue_frame(const FrameHeader& header, std::span<const std::uin
   std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
   const std::size_t header_bytes = encode_frame_header(header, bytes.data());
   try {
+    if (payload.size() <= kShortPayloadBytes) {
+      std::uint8_t* const at = queue_.extend(context_.output_pool_, header_bytes + payload.size());
+      std::copy_n(bytes.data(), header_bytes, at);
+      std::copy_n(payload.data(), payload.size(), at + header_bytes);
+      return;
+    }
     queue_.append(context_.output_pool_, std::span(bytes).first(header_bytes));
     if (payload.size() >= kLargePayloadBytes && !blocked_) {
       send_large(payload);

@@ -18,10 +18,15 @@ class Recorder : public MessageSink {
   bool go_on = true;  // what each call returns
   std::function<void()> during_call = [] {};
 
-  bool on_message(MessageType type, std::span<const std::uint8_t> payload) override {
+  bool on_messages(MessageRun& messages) override {
     EXPECT_TRUE(chunks_.empty());
-    places.push_back(payload.data());
-    return report((type == MessageType::kText ? "text:" : "binary:") + to_text(payload));
+    MessageRun::Message message;
+    bool goes_on = true;
+    while (goes_on && messages.next(message)) {
+      places.push_back(message.payload.data());
+      goes_on = report((message.type == MessageType::kText ? "text:" : "binary:") + to_text(message.payload));
+    }
+    return goes_on;
   }
   bool on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
     EXPECT_TRUE(is_last || !piece.empty());

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua echo.lua PORT [broadcast]
+-- Usage: lua echo.lua PORT [echo | broadcast [CERTIFICATE KEY]]
 --
--- Echoes, or with 'broadcast' sends each message to everyone. Prints its port when it can be connected to.
+-- Echoes, or with 'broadcast' sends each message to everyone; with a certificate over TLS. Prints its port when it can be
+-- connected to.
 
 local websockets = require 'websockets'
 
@@ -26,6 +27,8 @@ local context = websockets.context {
   port = port,
   interf = '127.0.0.1',
   protocols = { bench = serve[arg[2] or 'echo'] },
+  ssl_cert_path = arg[3],
+  ssl_private_key_path = arg[4],
 }
 
 print(port)

@@ -3,12 +3,13 @@
 // Usage: load --port PORT [--mode MODE] [OPTION]...
 //
 // A client that gives a WebSocket server on 127.0.0.1 something to do, on one thread. Once everything is connected and
-// warm it prints 'ready'; a line on its input makes it begin; at the end it prints the result, a JSON object on a line.
-// Everything that comes back is compared byte by byte with what must come. Modes:
+// warm it prints 'ready'; a line on its input makes it begin; at the end it prints the result, a JSON object on a line,
+// and stays connected until a further line, or the end of the input. Everything that comes back is compared byte by
+// byte with what must come. Modes:
 //   echo      each connection has `outstanding` messages under way
 //   fanout    the first connection sends, all of them receive; a message to one receiver counts as one
 //   connect   `messages` times: a connection, the opening handshake and the closing handshake, `connections` at a time
-//   idle      each connection has had one message echoed, and stays open until there is a line on the input
+//   idle      each connection has had one message echoed, and stays open
 //   latency   `rate` messages a second in all, for `seconds`; how long after the time when it was due each came back
 //   storm     all connections connect at once
 // Options, with their defaults:
@@ -157,5 +158,7 @@ int main(int argc, char** argv) {
   load.check_idle();
   result.add("count", count).add("seconds", seconds);
   std::puts(result.text().c_str());
+  std::fflush(stdout);
+  wait_for_line();
   return 0;
 }

@@ -76,5 +76,6 @@ Options read_options(int argc, char** argv) {
   }
   if (options.port == 0) die("--port is missing");
   if (options.flood > 0 && options.mode != "latency") die("--flood is for the mode latency");
+  if (options.idle > 0 && options.mode == "fanout") die("--idle is not for the mode fanout: all receive there");
   return options;
 }

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The figures of docs/performance.md: a table, and plots in docs/plots/."""
+
+import os
+import pathlib
+import platform
+import re
+
+from measure import median
+from plots import Plot, Styles, draw, require_gnuplot
+from table import table
+from workloads import (
+    BY_CONNECTIONS, BY_SIZE, CONNECT_BY_IDLE, FAIRNESS, FIRST, IDLE, TABLE, describe_size, fixed_rate)
+
+BEGIN = '<!-- figures: bench/run --report writes what follows -->'
+END = '<!-- figures: up to here -->'
+RATE_OF_CAPACITY = 0.7
+KEPT_RATE = 0.95
+CURVE_POINTS = 40
+SIZE_TICS = {workload.size: describe_size(workload.size) for workload in BY_SIZE}
+PERCENTILE_TICS = {10**nines: f'{100 * (1 - 10**-nines):.6g} %' for nines in range(1, 7)} | {2: '50 %'}
+
+
+def machine():
+    text = pathlib.Path('/proc/cpuinfo').read_text()
+    model = re.search(r'^model name\s*: (.*)$', text, re.MULTILINE)
+    return f'{model[1] if model else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}'
+
+
+# --- Lines of plots -----------------------------------------------------------------------------------------------
+
+
+def series(workloads, measure, metric, x):
+    """For each server, the points of these workloads."""
+    lines = {}
+    for workload in workloads:
+        for name, results in measure(workload).items():
+            y = median(results, metric)
+            if y is not None and y > 0:
+                lines.setdefault(name, []).append((x(workload), y))
+    return lines
+
+
+def keeps_up(results):
+    return bool(results) and median(results, 'reached_rate') > KEPT_RATE * results[0]['rate']
+
+
+def typical(results):
+    """The round in the middle, by its 99th percentile."""
+    return sorted(results, key=lambda result: result['p99_us'])[(len(results) - 1) // 2]
+
+
+def curve(result):
+    """x is 1/(1-p): each power of ten one nine more. Some of the points, evenly apart."""
+    points, next_x = [], 1
+    for part, us in result['curve']:
+        x = min(1 / (1 - part) if part < 1 else float('inf'), result['count'])
+        if x >= next_x:
+            points.append((x, us))
+            next_x = x * result['count'] ** (1 / CURVE_POINTS)
+    return points
+
+
+def latency_plot(file, title, found):
+    lines = {name: curve(typical(results)) for name, results in found.items() if keeps_up(results)}
+    return Plot(file, title, 'messages that are not slower', 'latency (µs)', lines, PERCENTILE_TICS)
+
+
+def left_out(found):
+    """A sentence, or nothing."""
+    names = [name for name, results in found.items() if not keeps_up(results)]
+    return f'Not shown, because that rate is too much for it: {", ".join(names)}.' if names else ''
+
+
+# --- Sections -----------------------------------------------------------------------------------------------------
+
+
+def connections_section(measure):
+    lines = series(BY_CONNECTIONS, measure, 'cpu_us', lambda workload: workload.connections)
+    yield Plot('cpu-by-connections.svg', 'Echo of 20 B, one message under way on each connection', 'connections',
+               'CPU time (µs/message)', lines)
+    yield 'What a message costs when there are more connections, all of them busy.'
+
+
+def connect_section(measure):
+    lines = series(CONNECT_BY_IDLE, measure, 'cpu_us', lambda workload: workload.idle + workload.connections)
+    yield Plot('connect-by-connections.svg', 'Opening and closing handshake, 10 at a time', 'connections open',
+               'CPU time (µs/connection)', lines)
+    yield 'What a connection that comes and goes costs when there are others that are open and silent.'
+
+
+def size_section(measure):
+    lines = series(BY_SIZE, measure, 'cpu_us', lambda workload: workload.size)
+    yield Plot('cpu-by-size.svg', 'Echo on 100 connections, one message under way on each', 'message size',
+               'CPU time (µs/message)', lines, SIZE_TICS)
+    yield 'What a message costs when it is larger.'
+
+
+def memory_section(measure):
+    lines = series(IDLE, measure, 'memory_bytes', lambda workload: workload.connections)
+    yield Plot('memory-by-connections.svg', 'Private memory of the server process', 'idle connections',
+               'memory (bytes/connection)', lines)
+    yield 'What an idle connection takes after one message. With few of them it is mostly what the process takes once.'
+
+
+def latency_section(measure):
+    found_first = measure(FIRST[0])
+    reference = 'epoll' if found_first.get('epoll') else next(name for name, found in found_first.items() if found)
+    rate = max(int(RATE_OF_CAPACITY * median(found_first[reference], 'per_second')) // 1000 * 1000, 1000)
+    found = measure(fixed_rate(rate))
+    yield latency_plot('latency.svg', f'Echo of 20 B on 100 connections, {rate} messages/s', found)
+    yield (f'Latency at a fixed rate, {RATE_OF_CAPACITY * 100:.0f} % of what {reference} echoed with one message under '
+           f'way on each connection. {left_out(found)}')
+
+
+def fairness_section(measure):
+    found = measure(FAIRNESS)
+    title = f'Echo of 20 B on 100 connections, {FAIRNESS.rate} messages/s, next to {FAIRNESS.flood} with 1 MiB'
+    yield latency_plot('latency-with-flood.svg', title, found)
+    yield (f'Latency of small messages while {FAIRNESS.flood} other connections have messages of 1 MiB echoed without '
+           f'a pause. {left_out(found)}')
+
+
+SECTIONS = {
+    'By the number of connections': connections_section,
+    'Connecting': connect_section,
+    'By size': size_section,
+    'Memory': memory_section,
+    'Latency': latency_section,
+    'Fairness': fairness_section,
+}
+
+
+# --- The document -------------------------------------------------------------------------------------------------
+
+
+def replace_figures(file, figures):
+    """Between the two marks; a file without them gets them at its end."""
+    text = file.read_text() if file.exists() else ''
+    if BEGIN not in text:
+        text += f'{BEGIN}\n{END}\n'
+    before, _, rest = text.partition(BEGIN)
+    file.write_text(f'{before}{BEGIN}\n\n{figures}\n\n{rest[rest.index(END):]}')
+
+
+def write_report(folder, servers, rounds, measure):
+    require_gnuplot()
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [server.name for server in servers]
+    styles = Styles(names)
+    rows = [(workload, measure(workload)) for workload in TABLE]
+    parts = [f'`bench/run --report --servers {",".join(names)} --rounds {rounds}`; medians, in brackets the ratio to raw '
+             f'epoll. The machine: {machine()}.',
+             '\n'.join(table(rows, names))]
+    for title, section in SECTIONS.items():
+        plot, text = section(measure)
+        parts += [f'### {title}', text.strip()]
+        if plot.lines:
+            draw(plot, folder / 'plots', styles)
+            parts.append(f'![{plot.title}: {plot.y_label}](plots/{plot.file})')
+    replace_figures(folder / 'performance.md', '\n\n'.join(parts))

@@ -149,8 +149,8 @@ def write_report(folder, servers, rounds, measure):
     names = [server.name for server in servers]
     styles = Styles(names)
     rows = [(workload, measure(workload)) for workload in TABLE]
-    parts = [f'`bench/run --report --servers {",".join(names)} --rounds {rounds}`; medians, in brackets the ratio to raw '
-             f'epoll. The machine: {machine()}.',
+    parts = [f'`bench/run --report --servers {",".join(names)} --rounds {rounds}`',
+             f'Medians, in brackets the ratio to raw epoll. The machine: {machine()}.',
              '\n'.join(table(rows, names))]
     for title, section in SECTIONS.items():
         plot, text = section(measure)

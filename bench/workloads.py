@@ -6,6 +6,7 @@ import resource
 from dataclasses import dataclass
 
 KIB, MIB = 2**10, 2**20
+LIMIT_S = 10  # of a round: slow servers get fewer messages
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Workload:
     rate: int = 0
     seconds: int = 0
     flood: int = 0
+    limit: int = 0
     tls: bool = False
 
     def scaled(self, factor):
@@ -54,7 +56,7 @@ def most_connections():
 def echo(size=20, connections=100, outstanding=1):
     """As many messages as take some seconds."""
     messages = min(200_000 if outstanding == 1 else 2_000_000, 2000 * MIB // size, 50_000 if size > 4 * KIB else 2**60)
-    return Workload('echo', connections, size, outstanding, max(messages, 10 * connections))
+    return Workload('echo', connections, size, outstanding, max(messages, 10 * connections), limit=LIMIT_S)
 
 
 def describe_size(size):
@@ -84,18 +86,18 @@ TABLE = [
     echo(16 * KIB),
     echo(16 * KIB, outstanding=64),
     echo(MIB),
-    Workload('fanout', 1000, messages=500_000),
-    Workload('connect', messages=10_000),
+    Workload('fanout', 1000, messages=500_000, limit=LIMIT_S),
+    Workload('connect', messages=10_000, limit=LIMIT_S),
     Workload('idle', 1000),
     Workload('storm', min(10_000, most_connections())),
     dataclasses.replace(echo(), tls=True),
-    Workload('connect', messages=2_000, tls=True),
+    Workload('connect', messages=2_000, limit=LIMIT_S, tls=True),
 ]
 
 COUNTS = [count for count in (1, 10, 100, 1000, 10_000, 18_000) if count <= most_connections()]
 BY_CONNECTIONS = [echo(connections=count) for count in COUNTS]
 BY_SIZE = [echo(size) for size in (20, 256, 2 * KIB, 16 * KIB, 128 * KIB, MIB)]
-CONNECT_BY_IDLE = [Workload('connect', 10, idle=count - 10, messages=10_000) for count in COUNTS[1:]]
+CONNECT_BY_IDLE = [Workload('connect', 10, idle=count - 10, messages=10_000, limit=LIMIT_S) for count in COUNTS[1:]]
 IDLE = [Workload('idle', count) for count in COUNTS[1:]]
 FAIRNESS = Workload('latency', rate=1000, seconds=10, flood=4)
 

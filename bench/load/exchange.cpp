@@ -8,13 +8,18 @@
 
 std::size_t Exchange::run(std::size_t messages) {
   left_to_send_ = (messages + receivers() - 1) / receivers();
-  const std::size_t all = left_to_receive_ = left_to_send_ * receivers();
-  Progress progress(options_.mode, options_.timeout_s);
+  std::size_t all = left_to_receive_ = left_to_send_ * receivers();
+  Progress progress(options_.mode, options_.timeout_s, options_.limit_s);
   for (Connection& connection : connections_) {
     send(connection, options_.outstanding);
     if (is_fanout_) break;
   }
   while (left_to_receive_ > 0) {
+    if (progress.is_over()) {
+      all -= left_to_send_ * receivers();
+      left_to_receive_ -= left_to_send_ * receivers();
+      left_to_send_ = 0;
+    }
     loop_.wait(1000, [this](Connection& connection, std::uint32_t events) {
       if ((events & EPOLLOUT) != 0) connection.flush();
       if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) receive(connection);

@@ -14,8 +14,8 @@ class Exchange {
   Exchange(const Options& options, const Loop& loop, std::vector<Connection>& connections)
       : options_(options), loop_(loop), connections_(connections), is_fanout_(options.mode == "fanout") {}
 
-  // Until so many messages have been received; with fanout perhaps some more, for all receive the last one. Returns how
-  // many it were.
+  // Until so many messages have been received; with fanout perhaps some more, for all receive the last one. Fewer if
+  // there is a limit of time. Returns how many it were.
   std::size_t run(std::size_t messages);
 
  private:

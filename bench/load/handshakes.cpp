@@ -4,11 +4,11 @@
 #include "progress.h"
 #include "support.h"
 
-void connect_and_close(const Options& options, const Loop& loop, const Target& target, const Frames& frames,
-                       std::vector<Connection>& connections, std::size_t count) {
+std::size_t connect_and_close(const Options& options, const Loop& loop, const Target& target, const Frames& frames,
+                              std::vector<Connection>& connections, std::size_t count) {
   std::size_t begun = 0;
   std::size_t done = 0;
-  Progress progress(options.mode, options.timeout_s);
+  Progress progress(options.mode, options.timeout_s, options.limit_s);
   const auto open_next = [&](Connection& connection) {
     if (begun == count) return;
     ++begun;
@@ -17,6 +17,7 @@ void connect_and_close(const Options& options, const Loop& loop, const Target& t
   };
   for (Connection& connection : connections) open_next(connection);
   while (done < count) {
+    if (progress.is_over()) count = begun;
     loop.wait(1000, [&](Connection& connection, std::uint32_t) {
       if (connection.state() == Connection::State::kOpen) {
         if (!connection.receive_close()) return;
@@ -29,6 +30,7 @@ void connect_and_close(const Options& options, const Loop& loop, const Target& t
     });
     progress.tell(done, count);
   }
+  return count;
 }
 
 std::size_t Storm::run() {
@@ -39,25 +41,24 @@ std::size_t Storm::run() {
     connection.open(loop_, target_, frames_);
     if (connection.state() == Connection::State::kLost) ++failed_;
   }
-  std::size_t opened = 0;
-  while (opened + failed_ < connections_.size() && now_ns() < end_ns) {
+  while (opened_ + failed_ < connections_.size() && now_ns() < end_ns) {
     loop_.wait(100, [&](Connection& connection, std::uint32_t) {
       // One that is open has nothing to receive: it was closed.
-      if (connection.state() == Connection::State::kOpen) die("a connection was lost after its handshake");
+      if (connection.state() == Connection::State::kOpen) --opened_;
       const Connection::State state = connection.go_on_opening();
       if (state == Connection::State::kLost) ++failed_;
       if (state != Connection::State::kOpen) return;
-      ++opened;
+      ++opened_;
       opened_after_ns_.add(static_cast<std::uint64_t>(now_ns() - begin_ns));
     });
-    progress.tell(opened, connections_.size());
+    progress.tell(opened_, connections_.size());
   }
-  return opened;
+  return opened_;
 }
 
 void Storm::describe(JsonObject& result) const {
   const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e9; };
-  result.add("failed", static_cast<double>(connections_.size() - opened_after_ns_.count()))
+  result.add("failed", static_cast<double>(connections_.size() - opened_))
       .add("median_s", seconds(opened_after_ns_.percentile(0.5)))
       .add("last_s", seconds(opened_after_ns_.max()));
 }

@@ -11,9 +11,9 @@
 #include "options.h"
 
 // Connections come and go: the opening and the closing handshake, for so many in all, as many at a time as there are
-// connections.
-void connect_and_close(const Options& options, const Loop& loop, const Target& target, const Frames& frames,
-                       std::vector<Connection>& connections, std::size_t count);
+// connections. Returns how many it were: fewer if there is a limit of time.
+std::size_t connect_and_close(const Options& options, const Loop& loop, const Target& target, const Frames& frames,
+                              std::vector<Connection>& connections, std::size_t count);
 
 // All connect at once: each has begun before one of them sends a request.
 class Storm {
@@ -34,5 +34,6 @@ class Storm {
   const Frames& frames_;
   std::vector<Connection>& connections_;
   Histogram opened_after_ns_;
+  std::size_t opened_ = 0;
   std::size_t failed_ = 0;
 };

@@ -17,6 +17,7 @@
 //   --size 20           of a message, in bytes
 //   --outstanding 1     echo, fanout: messages under way, on each connection that sends
 //   --messages 100000   echo, fanout, connect: how many in all
+//   --limit 0           echo, fanout, connect: fewer when it takes more than so many seconds; 0: it may take any time
 //   --warmup 0          as many of them before 'ready'
 //   --rate 10000, --seconds 5   latency: see there
 //   --flood 0           latency: so many connections more, each of which has messages of 1 MiB echoed all the time
@@ -71,7 +72,10 @@ class Load {
     open(idle_, frames_);
     for (Connection& connection : idle_) connection.leave_loop();
     if (options_.mode == "storm") return;
-    if (options_.mode == "connect") return connect(options_.warmup);
+    if (options_.mode == "connect") {
+      connect(options_.warmup);
+      return;
+    }
     open(connections_, frames_);
     exchange_.run(options_.mode == "idle" ? connections_.size() : options_.warmup);
     open(flood_, flood_frames_);
@@ -79,10 +83,7 @@ class Load {
 
   // Adds what there is to tell to the result. Returns how many messages, or connections, that were.
   std::size_t run(JsonObject& result) {
-    if (options_.mode == "connect") {
-      connect(options_.messages);
-      return options_.messages;
-    }
+    if (options_.mode == "connect") return connect(options_.messages);
     if (options_.mode == "storm") {
       Storm storm(options_, loop_, target_, frames_, connections_);
       const std::size_t opened = storm.run();
@@ -110,7 +111,9 @@ class Load {
     open_all(loop_, target_, frames, connections, options_.timeout_s);
   }
 
-  void connect(std::size_t count) { connect_and_close(options_, loop_, target_, frames_, connections_, count); }
+  std::size_t connect(std::size_t count) {
+    return connect_and_close(options_, loop_, target_, frames_, connections_, count);
+  }
 
   const Options& options_;
   const Target target_;

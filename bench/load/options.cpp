@@ -20,7 +20,7 @@ struct Number {
   std::size_t least;
 };
 
-constexpr std::array<Number, 10> kNumbers = {{
+constexpr std::array<Number, 11> kNumbers = {{
     {"--connections", &Options::connections, 1},
     {"--size", &Options::size, 0},
     {"--outstanding", &Options::outstanding, 1},
@@ -30,6 +30,7 @@ constexpr std::array<Number, 10> kNumbers = {{
     {"--flood", &Options::flood, 0},
     {"--rate", &Options::rate, 1},
     {"--seconds", &Options::seconds, 1},
+    {"--limit", &Options::limit_s, 0},
     {"--timeout", &Options::timeout_s, 1},
 }};
 

@@ -17,6 +17,7 @@ struct Options {
   std::size_t flood = 0;
   std::size_t rate = 10'000;
   std::size_t seconds = 5;
+  std::size_t limit_s = 0;  // 0: none
   std::size_t timeout_s = 60;
   bool text = false;
   bool tls = false;

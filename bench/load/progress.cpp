@@ -8,10 +8,11 @@
 
 #include "support.h"
 
-Progress::Progress(std::string what, std::size_t timeout_s)
+Progress::Progress(std::string what, std::size_t timeout_s, std::size_t limit_s)
     : what_(std::move(what)),
       timeout_ns_(static_cast<std::int64_t>(timeout_s) * kSecondNs),
       is_terminal_(::isatty(STDERR_FILENO) != 0),
+      end_ns_(limit_s == 0 ? INT64_MAX : now_ns() + static_cast<std::int64_t>(limit_s) * kSecondNs),
       told_ns_(now_ns()),
       moved_ns_(told_ns_) {}
 

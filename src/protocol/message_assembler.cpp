@@ -21,7 +21,7 @@ constexpr std::uint64_t kMaxShortPayloadBytes = 125;
 // direct_space() is worth a system call of its own only for as much.
 constexpr std::uint64_t kTrustedBytes = std::uint64_t{16} << 10U;
 
-constexpr std::uint64_t kGrowth = 4;
+constexpr std::uint64_t kGrowth = 16;
 
 // Some peers send a small first fragment, or an empty last one. Thousands of tiny fragments cost the receiver
 // more work than the sender.
@@ -336,15 +336,17 @@ void MessageAssembler::gather(std::span<const std::uint8_t> piece) {
   gathered_.append(piece);
 }
 
-// Grows in steps of what there is: many small fragments must not cost the square of their number, and large messages not
-// be moved often. What was only announced counts up to kTrustedBytes: a thousand clients that announce 16 MiB each and
-// send none of it must not cost 16 GiB.
+// At least doubles what there is: many small fragments must not cost the square of their number. What was only announced
+// counts up to kGrowth times what there is, so that a large message is not moved often, and up to kTrustedBytes at first:
+// a thousand clients that announce 16 MiB each and send none of it must not cost 16 GiB. (Memory that was taken but not
+// written to is not resident yet, as a rule.)
 void MessageAssembler::make_room(std::size_t needed_bytes, std::uint64_t frame_end) {
-  if (needed_bytes <= gathered_.capacity()) {
+  const std::uint64_t before = gathered_.capacity();
+  if (needed_bytes <= before) {
     return;
   }
-  std::uint64_t capacity =
-      std::max<std::uint64_t>({needed_bytes, kGrowth * gathered_.capacity(), std::min(frame_end, kTrustedBytes)});
+  std::uint64_t capacity = std::max<std::uint64_t>(
+      {needed_bytes, 2 * before, std::min(frame_end, std::max(kTrustedBytes, kGrowth * before))});
   if (last_frame_) {
     capacity = std::min(capacity, frame_end);
   }

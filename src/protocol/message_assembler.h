@@ -99,7 +99,7 @@ class MessageAssembler {
   // While a large payload is only partly there: where the next bytes of the stream may be received directly,
   // never reaching past the end of the frame's payload; then call consume_in_place() with how many were. Empty at all
   // other times, and in chunk mode: receive elsewhere and call consume().
-  // Memory follows what has arrived, not what was announced: at most four times that, and a small first step. Throws
+  // Memory follows what has arrived, not what was announced: at most sixteen times that, and a small first step. Throws
   // std::bad_alloc as consume() does.
   std::span<std::uint8_t> direct_space();
   ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink);

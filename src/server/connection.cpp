@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/context.h"
+#include "server/heap.h"
 #include "server/http_exchange.h"
 
 namespace websockets {
@@ -93,6 +94,7 @@ void Connection::receive() {
 IoResult Connection::receive_once(bool& was_filled) {
   const std::span<std::uint8_t> direct = is_websocket() ? assembler_.direct_space() : std::span<std::uint8_t>();
   if (!direct.empty()) {
+    keep_heap(context_.options_.rules.max_message_bytes);
     const IoResult result = stream_.receive(direct);
     was_filled = result.bytes == direct.size();
     if (result.status == IoStatus::kDone) {

@@ -142,7 +142,7 @@ class Context {
   void work_later(Connection& connection);
   void free_later(Connection& connection);
 
-  static constexpr std::size_t kReceiveBytes = 64U << 10U;
+  static constexpr std::size_t kReceiveBytes = 256U << 10U;
   using ReceiveBuffer = std::array<std::uint8_t, kReceiveBytes>;
   std::unique_ptr<ReceiveBuffer> borrow_receive_buffer();
   void give_back(std::unique_ptr<ReceiveBuffer> buffer);

@@ -214,7 +214,7 @@ def measure_all(workload, servers, rounds):
             try:
                 results[server.name].append(measure(server, workload))
                 told = tell(workload, results[server.name][-1])
-            except Failure as reason:
+            except (Failure, OSError) as reason:
                 failed.add(server.name)
                 told = f'failed: {reason}'
             print(f'{describe(workload)}: {server.name}: {told}', file=sys.stderr, flush=True)

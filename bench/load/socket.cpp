@@ -109,8 +109,9 @@ std::optional<std::size_t> Socket::receive(char* to, std::size_t most) {
     if (received < 0) return errno == EAGAIN ? std::optional<std::size_t>(0) : std::nullopt;
     return received == 0 ? std::nullopt : std::optional(static_cast<std::size_t>(received));
   }
+  // Whole records: no event tells of what is left of one.
   std::size_t received = 0;
-  while (received < most) {
+  while (most - received >= SSL3_RT_MAX_PLAIN_LENGTH) {
     ERR_clear_error();
     std::size_t part = 0;
     const int result = SSL_read_ex(tls_, to + received, most - received, &part);

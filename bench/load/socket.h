@@ -37,7 +37,7 @@ class Socket {
   // How many bytes were taken: fewer than all when no more fit. Nothing: the connection is lost.
   std::optional<std::size_t> send(std::string_view bytes);
 
-  // How many bytes came: 0 when none are there yet. Nothing: the connection has ended.
+  // How many bytes came: 0 when none are there yet. Nothing: the connection has ended. There has to be room for 16 KiB.
   std::optional<std::size_t> receive(char* to, std::size_t most);
 
  private:

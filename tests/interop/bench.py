@@ -7,6 +7,7 @@ The interpreter is in the environment variable LUA, the module is found by LUA_C
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 
@@ -81,6 +82,8 @@ CHECKS += [('the table', try_table), ('wrong answers are noticed', try_wrong_ans
 
 
 def main():
+    # What was started ends in an orderly way also when this process is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     for label, check, *arguments in CHECKS:
         try:

@@ -5,12 +5,13 @@ import os
 import pathlib
 import platform
 import re
+from dataclasses import dataclass
 
 from measure import median
 from plots import Plot, Styles, draw, require_gnuplot
 from table import table
 from workloads import (
-    BY_CONNECTIONS, BY_SIZE, CONNECT_BY_IDLE, FAIRNESS, FIRST, IDLE, TABLE, describe_size, fixed_rate)
+    BY_CONNECTIONS, BY_SIZE, CONNECT_BY_IDLE, FAIRNESS, FIRST, IDLE, TABLE, describe, describe_size, fixed_rate)
 
 BEGIN = '<!-- figures: bench/run --report writes what follows -->'
 END = '<!-- figures: up to here -->'
@@ -61,74 +62,80 @@ def curve(result):
     return points
 
 
-def latency_plot(file, title, found):
-    lines = {name: curve(typical(results)) for name, results in found.items() if keeps_up(results)}
-    return Plot(file, title, 'messages that are not slower', 'latency (µs)', lines, PERCENTILE_TICS)
-
-
-def left_out(found):
-    """A sentence, or nothing."""
-    names = [name for name, results in found.items() if not keeps_up(results)]
-    return f'Not shown, because that rate is too much for it: {", ".join(names)}.' if names else ''
-
-
 # --- Sections -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Section:
+    heading: str
+    text: str
+    plot: Plot
 
 
 def connections_section(measure):
     lines = series(BY_CONNECTIONS, measure, 'cpu_us', lambda workload: workload.connections)
-    yield Plot('cpu-by-connections.svg', 'Echo of 20 B, one message under way on each connection', 'connections',
-               'CPU time (µs/message)', lines)
-    yield 'What a message costs when there are more connections, all of them busy.'
+    return Section(
+        'By the number of connections',
+        'What a message costs when there are more connections, all of them busy.',
+        Plot('cpu-by-connections.svg', 'Echo of 20 B, one message under way on each connection', 'connections',
+             'CPU time (µs/message)', lines))
 
 
 def connect_section(measure):
     lines = series(CONNECT_BY_IDLE, measure, 'cpu_us', lambda workload: workload.idle + workload.connections)
-    yield Plot('connect-by-connections.svg', 'Opening and closing handshake, 10 at a time', 'connections open',
-               'CPU time (µs/connection)', lines)
-    yield 'What a connection that comes and goes costs when there are others that are open and silent.'
+    return Section(
+        'Connecting',
+        'What a connection that comes and goes costs when there are others that are open and silent.',
+        Plot('connect-by-connections.svg', 'Opening and closing handshake, 10 at a time', 'connections open',
+             'CPU time (µs/connection)', lines))
 
 
 def size_section(measure):
     lines = series(BY_SIZE, measure, 'cpu_us', lambda workload: workload.size)
-    yield Plot('cpu-by-size.svg', 'Echo on 100 connections, one message under way on each', 'message size',
-               'CPU time (µs/message)', lines, SIZE_TICS)
-    yield 'What a message costs when it is larger.'
+    return Section(
+        'By size',
+        'What a message costs when it is larger.',
+        Plot('cpu-by-size.svg', 'Echo on 100 connections, one message under way on each', 'message size',
+             'CPU time (µs/message)', lines, SIZE_TICS))
 
 
 def memory_section(measure):
     lines = series(IDLE, measure, 'memory_bytes', lambda workload: workload.connections)
-    yield Plot('memory-by-connections.svg', 'Private memory of the server process', 'idle connections',
-               'memory (bytes/connection)', lines)
-    yield 'What an idle connection takes after one message. With few of them it is mostly what the process takes once.'
+    return Section(
+        'Memory',
+        'What an idle connection takes after one message. With few of them it is mostly what the process takes once.',
+        Plot('memory-by-connections.svg', 'Private memory of the server process', 'idle connections',
+             'memory (bytes/connection)', lines))
 
 
 def latency_section(measure):
-    found_first = measure(FIRST[0])
-    reference = 'epoll' if found_first.get('epoll') else next(name for name, found in found_first.items() if found)
-    rate = max(int(RATE_OF_CAPACITY * median(found_first[reference], 'per_second')) // 1000 * 1000, 1000)
-    found = measure(fixed_rate(rate))
-    yield latency_plot('latency.svg', f'Echo of 20 B on 100 connections, {rate} messages/s', found)
-    yield (f'Latency at a fixed rate, {RATE_OF_CAPACITY * 100:.0f} % of what {reference} echoed with one message under '
-           f'way on each connection. {left_out(found)}')
+    found = measure(FIRST[0])
+    reference = 'epoll' if found.get('epoll') else next(name for name, results in found.items() if results)
+    rate = max(int(RATE_OF_CAPACITY * median(found[reference], 'per_second')) // 1000 * 1000, 1000)
+    text = (f'Latency at a fixed rate, {RATE_OF_CAPACITY * 100:.0f} % of what {reference} echoed with one message '
+            'under way on each connection.')
+    return curves_section('Latency', text, 'latency.svg', fixed_rate(rate), measure)
 
 
 def fairness_section(measure):
-    found = measure(FAIRNESS)
-    title = f'Echo of 20 B on 100 connections, {FAIRNESS.rate} messages/s, next to {FAIRNESS.flood} with 1 MiB'
-    yield latency_plot('latency-with-flood.svg', title, found)
-    yield (f'Latency of small messages while {FAIRNESS.flood} other connections have messages of 1 MiB echoed without '
-           f'a pause. {left_out(found)}')
+    text = f'Latency of small messages while {FAIRNESS.flood} connections more have 1 MiB echoed all the time.'
+    return curves_section('Fairness', text, 'latency-with-flood.svg', FAIRNESS, measure)
 
 
-SECTIONS = {
-    'By the number of connections': connections_section,
-    'Connecting': connect_section,
-    'By size': size_section,
-    'Memory': memory_section,
-    'Latency': latency_section,
-    'Fairness': fairness_section,
-}
+def curves_section(heading, text, file, workload, measure):
+    """The plot of a latency workload, and a table of the same."""
+    found = measure(workload)
+    lines = {name: curve(typical(results)) for name, results in found.items() if keeps_up(results)}
+    missing = [name for name in found if name not in lines]
+    if missing:
+        text += f' Not in the plot, for they did not reach {KEPT_RATE * 100:.0f} % of the rate: {", ".join(missing)}.'
+    rows = '\n'.join(table([(workload, found)], list(found)))
+    title = describe(workload)
+    return Section(heading, f'{text}\n\n{rows}',
+                   Plot(file, title[0].upper() + title[1:], 'percentile', 'latency (µs)', lines, PERCENTILE_TICS))
+
+
+SECTIONS = [connections_section, connect_section, size_section, memory_section, latency_section, fairness_section]
 
 
 # --- The document -------------------------------------------------------------------------------------------------
@@ -152,9 +159,10 @@ def write_report(folder, servers, rounds, measure):
     parts = [f'`bench/run --report --servers {",".join(names)} --rounds {rounds}`',
              f'Medians, in brackets the ratio to raw epoll. The machine: {machine()}.',
              '\n'.join(table(rows, names))]
-    for title, section in SECTIONS.items():
-        plot, text = section(measure)
-        parts += [f'### {title}', text.strip()]
+    for make_section in SECTIONS:
+        section = make_section(measure)
+        plot = section.plot
+        parts += [f'### {section.heading}', section.text]
         if plot.lines:
             draw(plot, folder / 'plots', styles)
             parts.append(f'![{plot.title}: {plot.y_label}](plots/{plot.file})')

@@ -3,38 +3,123 @@
 
 import os
 import pathlib
-import shlex
+import shutil
 import subprocess
+from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILT = ROOT / 'build' / 'bench'
+PEERS = ROOT / 'bench' / 'peers'
 FLAGS = ['-O2', '-Wall', '-Wextra', '-Wconversion']
 
-
-def compile_program(name, source, compiler, *libraries):
-    program = BUILT / name
-    source = ROOT / 'bench' / source
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        BUILT.mkdir(parents=True, exist_ok=True)
-        subprocess.run([*compiler, *FLAGS, '-o', program, source, *libraries], check=True)
-    return str(program)
+os.environ.setdefault('NODE_PATH', '/usr/share/nodejs')  # where Debian's packages are
 
 
-def libwebsockets_flags():
-    found = subprocess.run(['pkg-config', '--cflags', '--libs', 'libwebsockets'], capture_output=True, text=True)
-    if found.returncode != 0:
-        raise SystemExit('libwebsockets-dev is not installed; see --servers')
-    return shlex.split(found.stdout)
+class Missing(SystemExit):
+    """Something that a server needs is not installed: the package is Debian's name of it."""
+
+    def __init__(self, package):
+        super().__init__(f'{package} is not installed; script/setup bench installs it')
+
+
+def succeeds(command, **options):
+    try:
+        return subprocess.run(command, capture_output=True, **options).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def is_built(program, source):
+    return program.exists() and program.stat().st_mtime >= source.stat().st_mtime
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program in C or C++, which needs a header, which is in a package."""
+    source: str
+    header: str
+    package: str
+    options: tuple
+
+    def command(self):
+        source = PEERS / self.source
+        program = BUILT / source.stem
+        if not is_built(program, source):
+            compiler = 'gcc' if source.suffix == '.c' else 'g++'
+            test = f'#if !__has_include(<{self.header}>)\n#error\n#endif'
+            if not succeeds([compiler, '-E', '-'], input=test.encode()):
+                raise Missing(self.package)
+            BUILT.mkdir(parents=True, exist_ok=True)
+            subprocess.run([compiler, *FLAGS, '-o', program, source, *self.options], check=True)
+        return [str(program)]
+
+
+@dataclass(frozen=True)
+class Go:
+    """A program in Go, whose libraries are Debian's packages."""
+    source: str
+    library: str
+    package: str
+
+    def command(self):
+        source = PEERS / self.source
+        program = BUILT / source.stem
+        if not is_built(program, source):
+            environment = {**os.environ, 'GO111MODULE': 'off', 'GOPATH': '/usr/share/gocode'}
+            if not shutil.which('go'):
+                raise Missing('golang-go')
+            if not succeeds(['go', 'list', self.library], env=environment):
+                raise Missing(self.package)
+            BUILT.mkdir(parents=True, exist_ok=True)
+            subprocess.run(['go', 'build', '-o', program, source], check=True, env=environment)
+        return [str(program)]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A file for an interpreter, which finds a library when it runs the test."""
+    source: str
+    interpreter: str
+    test: tuple
+    package: str
+
+    def command(self):
+        if not succeeds([self.interpreter, *self.test]):
+            raise Missing(self.package)
+        return [self.interpreter, str(PEERS / self.source)]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A program that an environment variable names."""
+    variable: str
+
+    def command(self):
+        if self.variable not in os.environ:
+            raise SystemExit(f'{self.variable} is not set')
+        return [os.environ[self.variable]]
+
+
+SERVERS = {
+    'epoll': Compiled('epoll_echo.cpp', 'openssl/evp.h', 'libssl-dev', ('-std=c++20', '-lcrypto')),
+    'libwebsockets': Compiled('libwebsockets_echo.c', 'libwebsockets.h', 'libwebsockets-dev',
+                              ('-std=c11', '-lwebsockets')),
+    'uwebsockets': Named('UWEBSOCKETS_ECHO'),
+    'beast': Compiled('beast_echo.cpp', 'boost/beast.hpp', 'libboost-dev', ('-std=c++20',)),
+    # It does not compile as C++20.
+    'websocketpp': Compiled('websocketpp_echo.cpp', 'websocketpp/server.hpp', 'libwebsocketpp-dev', ('-std=c++17',)),
+    'gorilla': Go('gorilla_echo.go', 'github.com/gorilla/websocket', 'golang-github-gorilla-websocket-dev'),
+    'ws': Script('ws_echo.js', 'node', ('-e', 'require("ws")'), 'node-ws'),
+    'python-websockets': Script('python_websockets_echo.py', '/usr/bin/python3', ('-c', 'import websockets'),
+                                'python3-websockets'),
+    'lua-http': Script('lua_http_echo.lua', 'luajit', ('-e', 'require "http.server"'), 'lua-http'),
+}
 
 
 def server_command(name, lua):
+    """SystemExit says why it cannot be had."""
     if name == 'ours':
         return [lua, str(ROOT / 'bench' / 'servers' / 'echo.lua')]
-    if name == 'epoll':
-        return [compile_program('epoll_echo', 'peers/epoll_echo.cpp', ['g++', '-std=c++20'], '-lcrypto')]
-    if name == 'libwebsockets':
-        flags = libwebsockets_flags()
-        return [compile_program('libwebsockets_echo', 'peers/libwebsockets_echo.c', ['gcc', '-std=c11'], *flags)]
-    if 'UWEBSOCKETS_ECHO' not in os.environ:
-        raise SystemExit('UWEBSOCKETS_ECHO is not set')
-    return [os.environ['UWEBSOCKETS_ECHO']]
+    if name not in SERVERS:
+        raise SystemExit(f'it is none of ours, {", ".join(SERVERS)}')
+    return SERVERS[name].command()

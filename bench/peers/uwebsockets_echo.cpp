@@ -3,8 +3,8 @@
 // Usage: uwebsockets_echo PORT [broadcast]
 //
 // Echoes, or with 'broadcast' sends each message to everyone, by uWebSockets. Prints its port when it can be connected
-// to. Debian does not have the library: build this as its examples are built, without TLS and zlib, and name the program
-// in UWEBSOCKETS_ECHO.
+// to. Debian does not have the library: build this as its examples are built, without TLS and zlib, and name the
+// program in UWEBSOCKETS_ECHO.
 
 #include <App.h>
 

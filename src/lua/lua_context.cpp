@@ -90,6 +90,7 @@ LuaContext::Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
 
 LuaContext::Entry::~Entry() {
   round_.reset();  // may call back
+  if (outer_ == nullptr) context_.drop_released_payloads(L_, callbacks_);
   lua_settop(L_, callbacks_ - 1);
   context_.entry_ = outer_;
 }
@@ -121,6 +122,27 @@ void LuaContext::set_slot(lua_State* L, int callbacks, int& slot) {
   slot = std::exchange(free_slot_, static_cast<int>(lua_tointeger(L, -1)));
   lua_pop(L, 1);
   lua_rawseti(L, callbacks, slot);
+}
+
+int LuaContext::keep_payload(lua_State* L, int callbacks, int index) {
+  drop_released_payloads(L, callbacks);
+  guarded(L, [&] {
+    const std::size_t needed = kept_payloads_ + 1;
+    if (released_payloads_.capacity() < needed) released_payloads_.reserve(2 * needed);
+  });
+  int slot = kNoSlot;
+  lua_pushvalue(L, index);
+  set_slot(L, callbacks, slot);
+  ++kept_payloads_;
+  return slot;
+}
+
+void LuaContext::drop_released_payloads(lua_State* L, int callbacks) {
+  for (; !released_payloads_.empty(); released_payloads_.pop_back()) {
+    lua_pushnil(L);
+    set_slot(L, callbacks, released_payloads_.back());
+    --kept_payloads_;
+  }
 }
 
 // --- Ways out ---

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "lua/compat.h"
 #include "protocol/bytes.h"
@@ -84,6 +85,10 @@ class LuaContext final : public ContextHandler {
   void on_freed(Connection& connection) override;
   void on_add_fd(int fd) override;
   void on_del_fd(int fd) override;
+  void release_payload(int handle) override { released_payloads_.push_back(handle); }
+
+  // Keeps the string at `index` until the payload is released. May raise, but leaves all as it was then.
+  int keep_payload(lua_State* L, int callbacks, int index);
 
  private:
   template <typename Body>
@@ -93,9 +98,12 @@ class LuaContext final : public ContextHandler {
   void call_with_fd(Slot slot, int fd);
   LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
   void detach(LuaWebsocket& ws);
+  void drop_released_payloads(lua_State* L, int callbacks);
 
   std::unique_ptr<Context> context_;
   Entry* entry_ = nullptr;
+  std::size_t kept_payloads_ = 0;
+  std::vector<int> released_payloads_;  // slots that are to be freed; there is room for all that are kept
   int slot_count_ = 0;  // slots ever used
   int free_slot_ = kNoSlot;  // the first one; each free slot holds the number of the next
 };

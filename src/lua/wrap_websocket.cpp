@@ -112,6 +112,9 @@ Opcode check_opcode(lua_State* L, const Connection& connection, int type, std::s
   }
 }
 
+// A string of this size is not copied, but sent from where it is.
+constexpr std::size_t kKeptBytes = 4096;
+
 int write(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::span<const std::uint8_t> data = check_bytes(L, 2);
@@ -127,8 +130,15 @@ int write(lua_State* L) {
   luaL_argcheck(L, connection.http() == nullptr, 3, "only WRITE_HTTP can be written in on_http");
   if (type == kWriteClose) return write_close(L, connection, as_text(data));
   const Opcode opcode = check_opcode(L, connection, type, data.size());
+  if (data.size() < kKeptBytes || lua_type(L, 2) != LUA_TSTRING) {
+    WriteStatus status{};
+    guarded(L, [&] { status = connection.write(opcode, fin, data); });
+    return push_write_status(L, status);
+  }
+  LuaContext& context = context_of(ws);
+  const int handle = context.keep_payload(L, push_callbacks(L), 2);
   WriteStatus status{};
-  guarded(L, [&] { status = connection.write(opcode, fin, data); });
+  guarded(L, [&] { status = connection.write(opcode, fin, data, KeptPayload(context, handle)); });
   return push_write_status(L, status);
 }
 

@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
 constexpr std::size_t kSentBytesPerRound = 1U << 20U;
 constexpr std::size_t kFilesPerRound = 2;
+// What is written meanwhile leaves in one go, unless it is this much.
+constexpr std::size_t kCorkedBytes = 256U << 10U;
 // While more of the answers to pipelined requests waits, no further one is read.
 constexpr std::size_t kAnswerBytes = 64U << 10U;
 
@@ -156,7 +158,7 @@ void Connection::set_reading(bool enabled) {
 
 void Connection::after_output() {
   if (blocked_) return;
-  if (context_.in_round()) {
+  if (context_.in_round() && queue_.bytes() < kCorkedBytes) {
     context_.flush_later(*this);
   } else {
     flush();
@@ -205,23 +207,6 @@ void Connection::on_output_empty() {
   if (!lingering_ || ended_) return close_descriptor();
   if (!was_shut_down_) stream_.shutdown_send();
   was_shut_down_ = true;
-}
-
-// Sends a large payload from where it is, behind what is queued; only what the kernel does not take is copied.
-void Connection::send_large(std::span<const std::uint8_t> payload) {
-  std::size_t taken = 0;
-  while (!payload.empty() && !blocked_) {
-    const IoResult result = queue_.send_with(context_.output_pool_, stream_, payload, taken);
-    payload = payload.subspan(taken);
-    blocked_ = result.status == IoStatus::kWouldBlock;
-    if (result.status == IoStatus::kFailed) {
-      queue_.clear(context_.output_pool_);
-      return fail_later(CloseCode::kAbnormal);
-    }
-  }
-  queue_.append(context_.output_pool_, payload);
-  if (queue_.empty()) on_output_empty();
-  update_output_interest();
 }
 
 void Connection::update_interest() {

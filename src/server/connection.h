@@ -66,7 +66,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Sends a frame, or queues it behind what waits. Never blocks. kQueueFull: nothing of it was taken; while nothing
   // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
   // another one: see is_fragmenting(). Throws std::bad_alloc, after which the connection is lost.
-  WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload);
+  // `kept`: the payload is sent from where it is; else what cannot be sent at once is copied.
+  WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept = {});
   // A frame made by make_frame(), shared with other connections. Waits for the end of a message sent in fragments.
   WriteStatus write_shared(const SharedFrame& frame);
   // Whether a fragment without FIN was sent last.
@@ -135,7 +136,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void on_output_empty();
   void on_output_progress();
   void after_output();
-  void send_large(std::span<const std::uint8_t> payload);
   void update_interest();
   // Only what is watched for writing: tells no outer loop, so that write() calls nobody.
   void update_output_interest();
@@ -154,7 +154,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void check_handler(bool succeeded);
   void finish_handshake(CloseCode code, std::string_view reason);
   bool has_room(std::size_t bytes);
-  void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload);
+  void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept = {});
   void queue_close_frame(CloseCode code, std::string_view reason);
   void report_closed(CloseCode code, std::string_view reason);
   bool goes_on() const { return is_websocket() && reading_; }

@@ -8,6 +8,7 @@
 #include "http/request.h"
 #include "protocol/close_code.h"
 #include "protocol/message_assembler.h"
+#include "server/kept_payload.h"
 #include "server/watcher.h"
 
 namespace websockets {
@@ -17,7 +18,7 @@ class Connection;
 // What a context tells its owner. Each call may do anything with any connection or the context itself, destroy()
 // included; connections and the context stay in memory until the call has returned. Where bool is returned, false means
 // that the owner's code failed: the connection is closed with 1011, or answered with 500. No call throws.
-class ContextHandler : public DescriptorObserver {
+class ContextHandler : public DescriptorObserver, public PayloadKeeper {
  public:
   // The opening handshake is done.
   virtual bool on_open(Connection& connection) = 0;

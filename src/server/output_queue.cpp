@@ -16,6 +16,7 @@ struct OutputPiece {
   std::uint64_t size = 0;              // still to send
   std::size_t capacity = 0;            // of the storage
   SharedFrame frame;
+  KeptPayload kept;
   UniqueFd file;
   off_t offset = 0;
 
@@ -25,7 +26,7 @@ struct OutputPiece {
 
 namespace {
 
-// Without storage (shared frames, files); for the first bytes of a queue; for more of them. A queue that starts small
+// Without storage (frames and payloads that are elsewhere, files); for the first bytes of a queue; for more of them. A queue that starts small
 // keeps what many slow readers pin small.
 constexpr std::array<std::size_t, 3> kCapacities = {0, 4096 - sizeof(OutputPiece), 16384 - sizeof(OutputPiece)};
 constexpr std::size_t kMaxKeptBytes = 2U << 20U;  // per size
@@ -66,6 +67,7 @@ OutputPiece* OutputPool::take(std::size_t wanted_bytes, bool is_first) {
 
 void OutputPool::give_back(OutputPiece* piece) {
   piece->frame.reset();
+  piece->kept.reset();
   piece->file.reset();
   for (std::size_t index = 0; index < free_.size(); ++index) {
     FreeList& list = free_[index];
@@ -125,6 +127,15 @@ void OutputQueue::append_frame(OutputPool& pool, SharedFrame frame) {
   link(piece);
 }
 
+void OutputQueue::append_kept(OutputPool& pool, std::span<const std::uint8_t> bytes, KeptPayload kept) {
+  OutputPiece* piece = pool.take(0, false);
+  piece->data = bytes.data();
+  piece->size = bytes.size();
+  bytes_ += bytes.size();
+  piece->kept = std::move(kept);
+  link(piece);
+}
+
 void OutputQueue::append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes) {
   OutputPiece* piece = pool.take(0, false);
   piece->data = nullptr;
@@ -149,29 +160,14 @@ IoResult OutputQueue::send(OutputPool& pool, Stream& stream) {
     }
     return result;
   }
-  std::size_t taken;
-  return send_with(pool, stream, {}, taken);
-}
-
-IoResult OutputQueue::send_with(OutputPool& pool, Stream& stream, std::span<const std::uint8_t> payload,
-                                std::size_t& payload_taken) {
   std::array<iovec, kPiecesPerCall> parts;
   std::size_t count = 0;
-  std::size_t queued = 0;
-  OutputPiece* piece = first_;
-  for (; piece != nullptr && piece->data != nullptr && count < parts.size(); piece = piece->next) {
+  for (OutputPiece* piece = first_; piece != nullptr && piece->data != nullptr && count < parts.size();
+       piece = piece->next) {
     parts[count++] = {const_cast<std::uint8_t*>(piece->data), static_cast<std::size_t>(piece->size)};
-    queued += static_cast<std::size_t>(piece->size);
-  }
-  if (piece == nullptr && !payload.empty() && count < parts.size()) {
-    parts[count++] = {const_cast<std::uint8_t*>(payload.data()), payload.size()};
   }
   const IoResult result = stream.send({parts.data(), count});
-  payload_taken = 0;
-  if (result.status == IoStatus::kDone) {
-    payload_taken = result.bytes - std::min(result.bytes, queued);
-    consume(pool, result.bytes - payload_taken);
-  }
+  if (result.status == IoStatus::kDone) consume(pool, result.bytes);
   return result;
 }
 

@@ -12,6 +12,7 @@
 
 #include "net/stream.h"
 #include "net/unique_fd.h"
+#include "server/kept_payload.h"
 
 namespace websockets {
 
@@ -56,15 +57,12 @@ class OutputQueue {
   // Appends `count` bytes, at least one, that the caller fills in at once. For few: they are in one piece.
   std::uint8_t* extend(OutputPool& pool, std::size_t count);
   void append_frame(OutputPool& pool, SharedFrame frame);
+  void append_kept(OutputPool& pool, std::span<const std::uint8_t> bytes, KeptPayload kept);
   // Nothing may be appended behind it before it was sent.
   void append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes);
 
   // Sends from the front by one system call and removes what was taken. Not while empty().
   IoResult send(OutputPool& pool, Stream& stream);
-  // The same for a payload that is to follow the queue's contents but is not part of it: sends both, and returns how
-  // much of the payload was taken in `payload_taken`. Not when a file is queued.
-  IoResult send_with(OutputPool& pool, Stream& stream, std::span<const std::uint8_t> payload,
-                     std::size_t& payload_taken);
 
   bool has_file() const;
   void clear(OutputPool& pool);

@@ -15,8 +15,6 @@ namespace {
 
 // Up to this size a frame is queued in one piece.
 constexpr std::size_t kShortPayloadBytes = 1024;
-// A payload from this size on is sent from where it is.
-constexpr std::size_t kLargePayloadBytes = 16U << 10U;
 
 FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
   FrameHeader header;
@@ -126,12 +124,12 @@ bool Connection::has_room(std::size_t bytes) {
   return !is_full();
 }
 
-WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload) {
+WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept) {
   if (!is_open()) return WriteStatus::kClosed;
   if (!has_room(payload.size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
   if (!is_control(opcode)) fragmenting_ = !fin;
-  queue_frame(make_header(opcode, fin, payload.size()), payload);
+  queue_frame(make_header(opcode, fin, payload.size()), payload, std::move(kept));
   if (!is_control(opcode) && fin && held_frames_ != nullptr) {
     const std::unique_ptr<HeldFrames> held = std::move(held_frames_);
     for (const SharedFrame& frame : held->frames) queue_.append_frame(context_.output_pool_, frame);
@@ -140,7 +138,7 @@ WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint
   return WriteStatus::kAccepted;
 }
 
-void Connection::queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload) {
+void Connection::queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept) {
   std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
   const std::size_t header_bytes = encode_frame_header(header, bytes.data());
   try {
@@ -151,8 +149,8 @@ void Connection::queue_frame(const FrameHeader& header, std::span<const std::uin
       return;
     }
     queue_.append(context_.output_pool_, std::span(bytes).first(header_bytes));
-    if (payload.size() >= kLargePayloadBytes && !blocked_) {
-      send_large(payload);
+    if (kept) {
+      queue_.append_kept(context_.output_pool_, payload, std::move(kept));
     } else {
       queue_.append(context_.output_pool_, payload);
     }

@@ -11,8 +11,10 @@ local function sanitizers()
   if not file then return nil end
   local preloaded = ('\0' .. file:read '*a'):match '%zLD_PRELOAD=(%Z+)'
   file:close()
-  return preloaded and preloaded:find('libasan', 1, true) and preloaded
+  return preloaded and preloaded:find('libasan', 1, true) and preloaded or nil
 end
+
+function script.is_sanitized() return sanitizers() ~= nil end
 
 -- The command of the shell that is this Lua.
 function script.interpreter()

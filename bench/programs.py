@@ -19,7 +19,7 @@ class Missing(SystemExit):
     """Something that a server needs is not installed: the package is Debian's name of it."""
 
     def __init__(self, package):
-        super().__init__(f'{package} is not installed; script/setup bench installs it')
+        super().__init__(f'{package} is not installed; script/setup build bench installs it')
 
 
 def succeeds(command, **options):

@@ -18,9 +18,12 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-const queueLength = 256
+const (
+	queueLength     = 256
+	readBufferBytes = 16 << 10 // the default of 4 KiB makes large messages slow
+)
 
-var upgrader = websocket.Upgrader{}
+var upgrader = websocket.Upgrader{ReadBufferSize: readBufferBytes}
 
 func echo(connection *websocket.Conn) {
 	for {

@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "net/stream.h"
+
 namespace websockets {
 
 // What a descriptor can be watched for, and what happened to it. kHangup (the peer is gone, or an error is
@@ -17,6 +19,9 @@ enum : unsigned { kReadable = 1, kWritable = 2, kHangup = 4 };
 class Pollable {
  public:
   virtual void on_ready(unsigned events) = 0;
+  // Asked when it is readable: whether the next call is on_received() with what was received for it, not on_ready().
+  virtual bool begin_receive() { return false; }
+  virtual void on_received(IoResult /*result*/, std::span<std::uint8_t> /*input*/) {}
   int fd() const { return fd_; }
 
  protected:

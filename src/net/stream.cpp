@@ -20,11 +20,6 @@
 namespace websockets {
 namespace {
 
-IoResult failure() {
-  bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM;
-  return {later ? IoStatus::kWouldBlock : IoStatus::kFailed, 0};
-}
-
 template <typename Call>
 ssize_t retry_interrupted(Call call) {
   ssize_t result;
@@ -79,12 +74,17 @@ ssize_t sendfile_without_signal(int socket, int file, off_t offset, std::size_t 
 
 }  // namespace
 
+IoResult io_failure(int error) {
+  const bool later = error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOBUFS || error == ENOMEM;
+  return {later ? IoStatus::kWouldBlock : IoStatus::kFailed, 0};
+}
+
 IoResult Stream::receive(std::span<std::uint8_t> into) {
   if (tls_ != nullptr) return receive_tls(into);
   ssize_t count = retry_interrupted([&] { return ::recv(fd_.get(), into.data(), into.size(), 0); });
   if (count > 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
   if (count == 0) return {IoStatus::kEnd, 0};
-  return failure();
+  return io_failure(errno);
 }
 
 IoResult Stream::send(std::span<const iovec> parts) {
@@ -97,7 +97,7 @@ IoResult Stream::send(std::span<const iovec> parts) {
     return ::sendmsg(fd_.get(), &message, kNoSignal);
   });
   if (count >= 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
-  return failure();
+  return io_failure(errno);
 }
 
 // For TLS, and where the system cannot send from a file itself.
@@ -117,7 +117,7 @@ IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
     const ssize_t sent = sendfile_without_signal(fd_.get(), file, offset, count);
     if (sent > 0) return {IoStatus::kDone, static_cast<std::size_t>(sent)};
     if (sent == 0) return {IoStatus::kEnd, 0};
-    return failure();
+    return io_failure(errno);
   }
 #endif
   return send_block_of_file(file, offset, count);

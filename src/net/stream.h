@@ -26,6 +26,9 @@ struct IoResult {
   std::size_t bytes;
 };
 
+// What a call has come to that has failed with this errno.
+IoResult io_failure(int error);
+
 // A connected, non-blocking byte stream, over TLS or not. No call blocks, raises SIGPIPE, or fails for EINTR. Owns the
 // descriptor.
 class Stream {
@@ -34,6 +37,7 @@ class Stream {
   explicit Stream(UniqueFd fd, SslSession tls = nullptr) : tls_(std::move(tls)), fd_(std::move(fd)) {}
 
   int fd() const { return fd_.get(); }
+  bool is_tls() const { return tls_ != nullptr; }
   IoResult receive(std::span<std::uint8_t> into);
   IoResult send(std::span<const iovec> parts);
   // Sends from a regular file; `offset` is not moved. kEnd: the file is shorter than that.

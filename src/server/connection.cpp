@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "net/io_batch.h"
 #include "server/context.h"
 #include "server/heap.h"
 #include "server/http_exchange.h"
@@ -57,7 +58,9 @@ bool Connection::takes_input() const {
   return false;
 }
 
-bool Connection::wants_input() const { return takes_input() && !ended_ && !paused_ && held_input_ == nullptr; }
+bool Connection::wants_input() const {
+  return takes_input() && !ended_ && !paused_ && !is_receiving_ && held_input_ == nullptr;
+}
 
 void Connection::on_ready(unsigned events) {
   if (state_ == State::kClosed) return;
@@ -74,21 +77,50 @@ void Connection::on_ready(unsigned events) {
   }
 }
 
+bool Connection::begin_receive() {
+  is_receiving_ = !busy_ && !receives_much_ && !stream_.is_tls() && wants_input() && remaining_frame_bytes() == 0;
+  return is_receiving_;
+}
+
+void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
+  is_receiving_ = false;
+  if (state_ == State::kClosed) return;
+  try {
+    receives_much_ = input.size() == IoBatch::kReceiveBytes;
+    if (!input.empty()) consume(input);
+    end_receive(result.status);
+    if (receives_much_) {
+      receive();
+    } else {
+      update_interest();
+    }
+  } catch (const std::bad_alloc&) {
+    busy_ = false;
+    terminate();
+  }
+}
+
+void Connection::end_receive(IoStatus status) {
+  if (status == IoStatus::kEnd) on_end_of_input();
+  if (status == IoStatus::kFailed) terminate();
+}
+
 void Connection::receive() {
   if (busy_) paused_ = true;  // a callback of this connection serves the others
   if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
   bool goes_on = true;
-  for (std::size_t received = 0; goes_on && wants_input() && received < kReceivedBytesPerRound;) {
+  std::size_t received = 0;
+  while (goes_on && wants_input() && received < kReceivedBytesPerRound) {
     bool was_filled = false;
     const IoResult result = receive_once(was_filled);
     received += result.bytes;
     goes_on = was_filled || stream_.has_buffered_input();
     if (result.status == IoStatus::kWouldBlock) break;
-    if (result.status == IoStatus::kEnd) on_end_of_input();
-    if (result.status == IoStatus::kFailed) terminate();
+    end_receive(result.status);
   }
+  receives_much_ = received > IoBatch::kReceiveBytes;
   if (state_ == State::kClosed) return;
-  if (!queue_.empty() && !blocked_) flush();
+  if (has_output()) flush();
   if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
   update_interest();
 }
@@ -141,7 +173,7 @@ void Connection::resume_input() {
 void Connection::on_end_of_input() {
   ended_ = true;
   // The peer may be reading still.
-  if (!queue_.empty() && !blocked_) flush();
+  if (has_output()) flush();
   if (state_ == State::kClosed) return;
   if (queue_.empty()) return terminate();
   drain(false);
@@ -170,7 +202,7 @@ void Connection::flush() {
   blocked_ = false;
   std::size_t sent = 0;
   std::size_t files = 0;
-  while (!queue_.empty() && !blocked_) {
+  while (has_output()) {
     // More than that is not taken from the others' time: to be writable is reported again at once.
     if (sent >= kSentBytesPerRound || (queue_.has_file() && files++ >= kFilesPerRound)) {
       blocked_ = true;
@@ -178,13 +210,35 @@ void Connection::flush() {
     }
     const IoResult result = queue_.send(context_.output_pool_, stream_);
     sent += result.bytes;
-    blocked_ = result.status == IoStatus::kWouldBlock;
-    if (result.status == IoStatus::kFailed) {
-      queue_.clear(context_.output_pool_);
-      return fail_later(CloseCode::kAbnormal);
-    }
+    if (!note_send(result)) return;
   }
-  if (sent > 0) on_output_progress();
+  end_flush(sent > 0);
+}
+
+std::size_t Connection::begin_send(std::span<iovec> parts) const {
+  const bool is_simple = has_output() && state_ != State::kClosed && !stream_.is_tls();
+  return is_simple && queue_.bytes() <= kSentBytesPerRound ? queue_.parts(parts) : 0;
+}
+
+void Connection::on_sent(IoResult result) {
+  if (state_ == State::kClosed) return;
+  queue_.consume(context_.output_pool_, result.bytes);
+  if (!note_send(result)) return;
+  end_flush(result.bytes > 0);
+  if (state_ != State::kClosed && has_output()) flush();
+}
+
+// False: the connection is lost.
+bool Connection::note_send(IoResult result) {
+  blocked_ = result.status == IoStatus::kWouldBlock;
+  if (result.status != IoStatus::kFailed) return true;
+  queue_.clear(context_.output_pool_);
+  fail_later(CloseCode::kAbnormal);
+  return false;
+}
+
+void Connection::end_flush(bool has_sent) {
+  if (has_sent) on_output_progress();
   if (queue_.empty()) on_output_empty();
   update_output_interest();
 }
@@ -274,7 +328,7 @@ void Connection::terminate(CloseCode code, std::string_view reason) {
 
 void Connection::destroy(CloseCode code) {
   if (state_ == State::kOpen) queue_close_frame(code, {});
-  if (!queue_.empty() && !blocked_) flush();
+  if (has_output()) flush();
   terminate(code);
 }
 
@@ -301,7 +355,7 @@ void Connection::do_deferred_work() {
     resume_input();
     if (state_ != State::kClosed && stream_.has_buffered_input()) receive();
     if (state_ == State::kClosed) return;
-    if (!queue_.empty() && !blocked_) flush();
+    if (has_output()) flush();
     update_interest();
   } catch (const std::bad_alloc&) {
     busy_ = false;

@@ -96,10 +96,16 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Watches again in an own loop that was made later.
   bool restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
   void on_ready(unsigned events) override;
+  bool begin_receive() override;
+  void on_received(IoResult result, std::span<std::uint8_t> input) override;
   void on_timeout() override;
   // Sends what is queued, as far as the kernel takes it. Calls nobody, unless that was the last of a connection that
   // ends; update_interest() has to follow where the handler may be called.
   void flush();
+  bool has_output() const { return !queue_.empty() && !blocked_; }
+  // What flush() would send, for somebody else to send it and then to call on_sent(). 0: flush() has to do it.
+  std::size_t begin_send(std::span<iovec> parts) const;
+  void on_sent(IoResult result);
   // What could not be done when it was found: failures, the drained event, input that was held back.
   void do_deferred_work();
   // Lets do_deferred_work() close the connection: 1006 when it is lost, else with this code.
@@ -132,10 +138,13 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   IoResult receive_once(bool& was_filled);
   void consume(std::span<std::uint8_t> input);
   void resume_input();
+  void end_receive(IoStatus status);
   void on_end_of_input();
   void on_output_empty();
   void on_output_progress();
   void after_output();
+  bool note_send(IoResult result);
+  void end_flush(bool has_sent);
   void update_interest();
   // Only what is watched for writing: tells no outer loop, so that write() calls nobody.
   void update_output_interest();
@@ -194,6 +203,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool to_flush_ : 1 = false;  // in the context's list
   bool has_work_ : 1 = false;  // in the context's list
   bool is_abandoned_ : 1 = false;
+  bool is_receiving_ : 1 = false;  // between begin_receive() and on_received()
+  bool receives_much_ : 1 = false;  // more than begin_receive() is good for
 };
 
 // A frame for write_shared().

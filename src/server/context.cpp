@@ -21,7 +21,8 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
       handler_(handler),
       owner_(::getpid()),
-      watcher_(options.announces_descriptors ? &handler : nullptr, options.announces_one, options.driver),
+      watcher_(*this, options.announces_descriptors ? &handler : nullptr, options.announces_one,
+               options.driver == "io_uring" ? "epoll" : options.driver),
       now_ms_(monotonic_ms()),
       timers_(now_ms_),
       protocols_(options.protocols.size()) {
@@ -38,6 +39,7 @@ Error Context::open() {
   if (options_.tls.enabled()) {
     if (Error error = reload_certificates()) return error;
   }
+  if (Error error = find_batch()) return error;
   if (Error error = watcher_.open()) return error;
   if (Error error = listen()) return error;
   return drop_privileges(options_.uid, options_.gid);
@@ -133,6 +135,7 @@ Context::DescriptorStatus Context::service_descriptor(int fd) {
   Pollable* const pollable = fd >= 0 && index < descriptors_.size() ? descriptors_[index] : nullptr;
   if (!is_internal && pollable == nullptr) return DescriptorStatus::kServed;
 
+  deliver_received();
   if (is_own_loop) {
     watcher_.serve(0);
   } else if (is_internal) {
@@ -167,8 +170,9 @@ int Context::wait_ms(std::uint64_t deadline_ms) {
 // Returns whether something was done, or the wait was interrupted.
 bool Context::serve_once(int timeout_ms) {
   const Round round(*this);
-  const bool served = watcher_.serve(timeout_ms);
-  return serve_timers_and_work() || served;
+  const bool delivered = deliver_received();
+  const bool served = watcher_.serve(delivered ? 0 : timeout_ms);
+  return serve_timers_and_work() || served || delivered;
 }
 
 bool Context::serve_timers_and_work() {
@@ -209,18 +213,6 @@ void Context::end_round() {
   free_closed();
   if (destroyed_) return watcher_.release();
   set_wake_time();
-}
-
-void Context::flush_connections() {
-  // The place is a member, so that a nested call goes on from here, and what is added meanwhile is not passed over.
-  while (flushed_ < to_flush_.size()) {
-    Connection& connection = *to_flush_[flushed_++];
-    connection.to_flush_ = false;
-    if (!connection.queue_.empty() && !connection.blocked_) connection.flush();
-    connection.update_interest();
-  }
-  to_flush_.clear();
-  flushed_ = 0;
 }
 
 bool Context::do_deferred_work() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "net/driver.h"
+#include "net/io_batch.h"
 #include "net/result.h"
 #include "net/timer_wheel.h"
 #include "net/tls.h"
@@ -33,7 +34,7 @@ struct Protocol : ConnectionList {
 };
 
 // One server: its listeners, its connections, and the loop that serves them. Contexts know nothing of each other.
-class Context {
+class Context final : private ReadyHandler {
  public:
   // `handler` must outlive the context.
   static Result<std::unique_ptr<Context>> create(const ContextOptions& options, ContextHandler& handler);
@@ -130,7 +131,14 @@ class Context {
     for (const Protocol& protocol : protocols_) each(protocol);
   }
   void end_round();
+
+  // batch.cpp
+  Error find_batch();
+  void on_ready(std::span<const Ready> group) override;
+  bool deliver_received();
   void flush_connections();
+  void flush_batch(std::unique_ptr<IoBatch> batch);
+
   bool do_deferred_work();
   void free_closed();
 
@@ -158,6 +166,14 @@ class Context {
   std::uint64_t now_ms_;
   TimerWheel timers_;
   OutputPool output_pool_;
+  struct Received {
+    Pollable* pollable;
+    IoResult result;
+    std::span<std::uint8_t> input;
+  };
+  std::vector<Received> received_;  // by the batch that is in use
+  std::size_t delivered_ = 0;       // of received_
+  std::size_t batch_from_;          // so many connections have to be ready to make a batch worth while
   std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::vector<Protocol> protocols_;

@@ -40,6 +40,20 @@ OutputPiece* allocate(std::size_t capacity) {
   return piece;
 }
 
+struct Gathered {
+  std::size_t count;
+  bool is_all;
+};
+
+// Up to a file.
+Gathered gather(OutputPiece* piece, std::span<iovec> parts) {
+  std::size_t count = 0;
+  for (; piece != nullptr && piece->data != nullptr && count < parts.size(); piece = piece->next) {
+    parts[count++] = {const_cast<std::uint8_t*>(piece->data), static_cast<std::size_t>(piece->size)};
+  }
+  return {count, piece == nullptr};
+}
+
 void destroy(OutputPiece* piece) {
   piece->~OutputPiece();
   ::operator delete(piece);
@@ -145,6 +159,11 @@ void OutputQueue::append_file(OutputPool& pool, UniqueFd file, std::uint64_t byt
   link(piece);
 }
 
+std::size_t OutputQueue::parts(std::span<iovec> parts) const {
+  const auto [count, is_all] = gather(first_, parts);
+  return is_all ? count : 0;
+}
+
 bool OutputQueue::has_file() const { return last_ != nullptr && last_->data == nullptr; }
 
 IoResult OutputQueue::send(OutputPool& pool, Stream& stream) {
@@ -161,11 +180,7 @@ IoResult OutputQueue::send(OutputPool& pool, Stream& stream) {
     return result;
   }
   std::array<iovec, kPiecesPerCall> parts;
-  std::size_t count = 0;
-  for (OutputPiece* piece = first_; piece != nullptr && piece->data != nullptr && count < parts.size();
-       piece = piece->next) {
-    parts[count++] = {const_cast<std::uint8_t*>(piece->data), static_cast<std::size_t>(piece->size)};
-  }
+  const auto [count, is_all] = gather(first_, parts);
   const IoResult result = stream.send({parts.data(), count});
   if (result.status == IoStatus::kDone) consume(pool, result.bytes);
   return result;

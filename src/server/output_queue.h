@@ -61,6 +61,10 @@ class OutputQueue {
   // Nothing may be appended behind it before it was sent.
   void append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes);
 
+  // What send() would send, if that is all there is, no file, and fits into `parts`; else 0.
+  std::size_t parts(std::span<iovec> parts) const;
+  // Removes from the front what was sent otherwise.
+  void consume(OutputPool& pool, std::size_t bytes);
   // Sends from the front by one system call and removes what was taken. Not while empty().
   IoResult send(OutputPool& pool, Stream& stream);
 
@@ -70,7 +74,6 @@ class OutputQueue {
  private:
   void link(OutputPiece* piece);
   void pop(OutputPool& pool);
-  void consume(OutputPool& pool, std::size_t bytes);
 
   OutputPiece* first_ = nullptr;
   OutputPiece* last_ = nullptr;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/watcher.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -116,9 +117,11 @@ bool Watcher::dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms) {
   for (std::size_t turns = watched_ + kOwnDescriptors;;) {
     const int count = driver->wait(ready, timeout_ms);
     served = served || count != 0;
-    for (int i = 0; i < count && !closed_; ++i) {
-      const Ready& event = ready[static_cast<std::size_t>(i)];
-      event.pollable->on_ready(event.events);
+    std::span<const Ready> left = std::span(ready).first(static_cast<std::size_t>(std::max(count, 0)));
+    while (!left.empty() && !closed_) {
+      const std::span<const Ready> group = left.first(std::min(left.size(), ReadyHandler::kMostReady));
+      left = left.subspan(group.size());
+      handler_.on_ready(group);
     }
     // Once more only if there may be others that had no room.
     if (count < static_cast<int>(ready.size()) || turns <= ready.size() || closed_) return served;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "net/driver.h"
@@ -21,6 +22,16 @@ class DescriptorObserver {
   ~DescriptorObserver() = default;
 };
 
+// Serves what is ready: calls on_ready() of each, or does the like.
+class ReadyHandler {
+ public:
+  static constexpr std::size_t kMostReady = 16;
+  virtual void on_ready(std::span<const Ready> group) = 0;
+
+ protected:
+  ~ReadyHandler() = default;
+};
+
 // Who watches the descriptors of a context:
 // - its own loop, whose driver may itself be one descriptor for somebody else's loop (pollfd); and/or
 // - an outer loop, to which each descriptor is announced. It watches for reading only: what waits to be written, and
@@ -29,8 +40,8 @@ class DescriptorObserver {
 class Watcher {
  public:
   // `observer` null: nothing is announced. `driver` as for make_driver(), for the own loop.
-  Watcher(DescriptorObserver* observer, bool announces_one, std::string driver)
-      : observer_(observer), announces_one_(announces_one), driver_name_(std::move(driver)) {}
+  Watcher(ReadyHandler& handler, DescriptorObserver* observer, bool announces_one, std::string driver)
+      : handler_(handler), observer_(observer), announces_one_(announces_one), driver_name_(std::move(driver)) {}
 
   // Makes what is needed from the beginning, and announces the library's own descriptor. Error: why not.
   Error open();
@@ -47,9 +58,9 @@ class Watcher {
   // last.
   bool change(Pollable& pollable, unsigned from, unsigned to);
 
-  // Waits in the own loop, and calls on_ready() of everything that is ready. False: nothing was, and no signal came.
+  // Waits in the own loop, and has everything served that is ready, in groups. False: nothing was, and no signal came.
   bool serve(int timeout_ms);
-  // Calls on_ready() of what makes the internal descriptor readable. Never waits.
+  // The same for what makes the internal descriptor readable. Never waits.
   void serve_internal();
   int internal_fd() const { return internal_ == nullptr ? -1 : internal_->fd(); }
 
@@ -84,6 +95,7 @@ class Watcher {
   Error open_internal();
   bool announces_each() const { return internal_ != nullptr; }
 
+  ReadyHandler& handler_;
   DescriptorObserver* observer_;
   bool announces_one_;
   std::string driver_name_;

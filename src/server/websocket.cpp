@@ -89,7 +89,7 @@ void Connection::on_close_frame(CloseCode code, std::span<const std::uint8_t> re
 // Both Close frames are there or on their way: the server ends the connection first (RFC 6455 7.1.1).
 void Connection::finish_handshake(CloseCode code, std::string_view reason) {
   state_ = State::kDraining;
-  if (!queue_.empty() && !blocked_) flush();
+  if (has_output()) flush();
   if (state_ != State::kClosed) drain(false);
   report_closed(code, reason);
 }

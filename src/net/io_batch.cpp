@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "net/io_batch.h"
+
+#include <cerrno>
+
+#if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
+
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <utility>
+
+#include "net/socket_flags.h"
+#include "net/unique_fd.h"
+
+namespace websockets {
+namespace {
+
+// What io_uring(7) calls a ring: the kernel reads entries from the submission queue, and writes their results to the
+// completion queue. Each sits in memory that both share; each end of a queue is a counter that only one side moves on.
+
+class Mapping {
+ public:
+  Mapping() = default;
+  ~Mapping() {
+    if (address_ != MAP_FAILED) ::munmap(address_, bytes_);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  bool map(std::size_t bytes, int flags, int fd, off_t offset) {
+    bytes_ = bytes;
+    address_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, fd, offset);
+    return address_ != MAP_FAILED;
+  }
+  template <typename Type>
+  Type* at(std::size_t offset) const {
+    return reinterpret_cast<Type*>(static_cast<std::uint8_t*>(address_) + offset);
+  }
+
+ private:
+  void* address_ = MAP_FAILED;
+  std::size_t bytes_ = 0;
+};
+
+IoResult to_io_result(int result) {
+  if (result > 0) return {IoStatus::kDone, static_cast<std::size_t>(result)};
+  return result == 0 ? IoResult{IoStatus::kEnd, 0} : io_failure(-result);
+}
+
+class Ring final : public IoBatch {
+ public:
+  bool open() {
+    io_uring_params params{};
+    fd_ = UniqueFd(static_cast<int>(::syscall(SYS_io_uring_setup, kMost, &params)));
+    if (!fd_) return false;
+    if ((params.features & IORING_FEAT_SINGLE_MMAP) == 0) {
+      errno = ENOSYS;
+      return false;
+    }
+    const std::size_t submission_bytes = params.sq_off.array + (params.sq_entries * sizeof(std::uint32_t));
+    const std::size_t completion_bytes = params.cq_off.cqes + (params.cq_entries * sizeof(io_uring_cqe));
+    constexpr int kShared = MAP_SHARED | MAP_POPULATE;
+    if (!queues_.map(std::max(submission_bytes, completion_bytes), kShared, fd_.get(), IORING_OFF_SQ_RING) ||
+        !entries_.map(params.sq_entries * sizeof(io_uring_sqe), kShared, fd_.get(), IORING_OFF_SQES) ||
+        !input_.map(kMost * kStride, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+      return false;
+    }
+    submission_tail_ = queues_.at<std::uint32_t>(params.sq_off.tail);
+    submission_mask_ = *queues_.at<std::uint32_t>(params.sq_off.ring_mask);
+    completion_head_ = queues_.at<std::uint32_t>(params.cq_off.head);
+    completion_tail_ = queues_.at<std::uint32_t>(params.cq_off.tail);
+    completion_mask_ = *queues_.at<std::uint32_t>(params.cq_off.ring_mask);
+    completions_ = queues_.at<io_uring_cqe>(params.cq_off.cqes);
+    auto* const order = queues_.at<std::uint32_t>(params.sq_off.array);
+    for (std::uint32_t i = 0; i < params.sq_entries; ++i) order[i] = i;
+    return true;
+  }
+
+  void add_receive(int fd) override {
+    io_uring_sqe& entry = add(IORING_OP_RECV, fd);
+    entry.addr = reinterpret_cast<std::uintptr_t>(input(size_ - 1));
+    entry.len = kReceiveBytes;
+    entry.msg_flags = MSG_DONTWAIT;
+  }
+
+  void add_send(int fd, std::span<const iovec> parts) override {
+    io_uring_sqe& entry = add(parts.size() == 1 ? IORING_OP_SEND : IORING_OP_SENDMSG, fd);
+    entry.msg_flags = MSG_DONTWAIT | kNoSignal;
+    if (parts.size() == 1) {
+      entry.addr = reinterpret_cast<std::uintptr_t>(parts[0].iov_base);
+      entry.len = static_cast<std::uint32_t>(parts[0].iov_len);
+      return;
+    }
+    std::array<iovec, kMostParts>& copy = parts_[size_ - 1];
+    std::copy(parts.begin(), parts.end(), copy.begin());
+    msghdr& message = messages_[size_ - 1];
+    message = {};
+    message.msg_iov = copy.data();
+    message.msg_iovlen = parts.size();
+    entry.addr = reinterpret_cast<std::uintptr_t>(&message);
+    entry.len = 1;
+  }
+
+  std::size_t size() const override { return size_; }
+
+  std::span<const IoResult> run() override {
+    // What the kernel is too short of memory for is to be tried again later.
+    std::fill_n(results_.begin(), size_, IoResult{IoStatus::kWouldBlock, 0});
+    std::atomic_ref(*submission_tail_).store(tail_, std::memory_order_release);
+    std::uint32_t to_submit = size_;
+    std::uint32_t to_complete = size_;
+    while (to_complete > 0) {
+      const long submitted = ::syscall(SYS_io_uring_enter, fd_.get(), to_submit, to_complete, IORING_ENTER_GETEVENTS,
+                                       nullptr, std::size_t{0});
+      if (submitted >= 0) {
+        to_submit -= static_cast<std::uint32_t>(submitted);
+      } else if (errno != EINTR) {
+        tail_ -= to_submit;
+        std::atomic_ref(*submission_tail_).store(tail_, std::memory_order_release);
+        to_complete -= std::exchange(to_submit, 0U);
+      }
+      to_complete -= take_completions();
+    }
+    return std::span(results_).first(std::exchange(size_, 0U));
+  }
+
+  std::span<std::uint8_t> received(std::size_t number) override { return {input(number), results_[number].bytes}; }
+
+ private:
+  // Where one ends the next one does not begin, or all of them would fall into the same lines of the cache.
+  static constexpr std::size_t kStride = kReceiveBytes + 64;
+
+  std::uint8_t* input(std::size_t number) { return input_.at<std::uint8_t>(number * kStride); }
+
+  io_uring_sqe& add(std::uint8_t operation, int fd) {
+    io_uring_sqe& entry = entries_.at<io_uring_sqe>(0)[tail_++ & submission_mask_];
+    entry = {};
+    entry.opcode = operation;
+    entry.fd = fd;
+    entry.user_data = size_++;
+    return entry;
+  }
+
+  std::uint32_t take_completions() {
+    const std::uint32_t head = *completion_head_;
+    const std::uint32_t tail = std::atomic_ref(*completion_tail_).load(std::memory_order_acquire);
+    for (std::uint32_t i = head; i != tail; ++i) {
+      const io_uring_cqe& completion = completions_[i & completion_mask_];
+      results_[completion.user_data] = to_io_result(completion.res);
+    }
+    std::atomic_ref(*completion_head_).store(tail, std::memory_order_release);
+    return tail - head;
+  }
+
+  UniqueFd fd_;
+  Mapping queues_;
+  Mapping entries_;
+  Mapping input_;
+  std::uint32_t* submission_tail_ = nullptr;
+  std::uint32_t submission_mask_ = 0;
+  std::uint32_t* completion_head_ = nullptr;
+  std::uint32_t* completion_tail_ = nullptr;
+  std::uint32_t completion_mask_ = 0;
+  io_uring_cqe* completions_ = nullptr;
+  std::uint32_t tail_ = 0;
+  std::uint32_t size_ = 0;
+  std::array<IoResult, kMost> results_{};
+  std::array<msghdr, kMost> messages_{};
+  std::array<std::array<iovec, kMostParts>, kMost> parts_{};
+};
+
+// A child shares the memory of its parent's, and must make one of its own.
+std::atomic<unsigned> fork_count{0};
+
+struct OfThread {
+  std::unique_ptr<IoBatch> batch;
+  bool is_made = false;
+  unsigned fork_count = 0;
+};
+
+thread_local OfThread of_thread;
+
+}  // namespace
+
+std::unique_ptr<IoBatch> IoBatch::take() {
+  if (of_thread.is_made && of_thread.fork_count == fork_count) {
+    errno = EBUSY;
+    return std::move(of_thread.batch);
+  }
+  static const int is_told_of_forks = ::pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
+  auto ring = std::make_unique<Ring>();
+  if (is_told_of_forks != 0 || !ring->open()) return nullptr;
+  of_thread = {nullptr, true, fork_count};
+  return ring;
+}
+
+void IoBatch::give_back(std::unique_ptr<IoBatch> batch) { of_thread.batch = std::move(batch); }
+
+}  // namespace websockets
+
+#else
+
+namespace websockets {
+
+std::unique_ptr<IoBatch> IoBatch::take() {
+  errno = ENOSYS;
+  return nullptr;
+}
+
+void IoBatch::give_back(std::unique_ptr<IoBatch> /*batch*/) {}
+
+}  // namespace websockets
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// The part of a context that serves several connections by one system call. When few are ready it is not worth while.
+#include <array>
+#include <cerrno>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "net/io_batch.h"
+#include "server/context.h"
+
+namespace websockets {
+namespace {
+
+constexpr std::size_t kWorthwhile = 4;
+
+}  // namespace
+
+// The driver "io_uring" is the best one, but serves even one connection so.
+Error Context::find_batch() {
+  const bool is_asked_for = options_.driver == "io_uring";
+  batch_from_ = std::numeric_limits<std::size_t>::max();
+  if (!is_asked_for && !options_.driver.empty()) return {};
+  received_.reserve(kMostReady);
+  std::unique_ptr<IoBatch> batch = IoBatch::take();
+  if (batch == nullptr && errno != EBUSY) return is_asked_for ? system_error("no io_uring") : Error{};
+  if (batch != nullptr) IoBatch::give_back(std::move(batch));
+  batch_from_ = is_asked_for ? 1 : kWorthwhile;
+  return {};
+}
+
+void Context::on_ready(std::span<const Ready> group) {
+  static_assert(kMostReady <= IoBatch::kMost);
+  // It is in use while the callbacks are called, which may serve, too.
+  std::unique_ptr<IoBatch> batch = group.size() >= batch_from_ ? IoBatch::take() : nullptr;
+  if (batch == nullptr) {
+    for (const Ready& ready : group) ready.pollable->on_ready(ready.events);
+    return;
+  }
+  std::array<bool, kMostReady> is_received{};
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    is_received[i] = group[i].events == kReadable && group[i].pollable->begin_receive();
+    if (is_received[i]) batch->add_receive(group[i].pollable->fd());
+  }
+  const std::span<const IoResult> results = batch->run();
+  received_.clear();
+  delivered_ = 0;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (is_received[i]) {
+      const std::size_t number = received_.size();
+      received_.push_back({group[i].pollable, results[number], batch->received(number)});
+    }
+  }
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (!is_received[i]) group[i].pollable->on_ready(group[i].events);
+  }
+  deliver_received();
+  IoBatch::give_back(std::move(batch));
+  flush_connections();
+}
+
+// The place is a member, so that a nested call goes on from here: a callback may wait for what another one was sent.
+bool Context::deliver_received() {
+  const bool has_some = delivered_ < received_.size();
+  while (delivered_ < received_.size()) {
+    const Received& received = received_[delivered_++];
+    received.pollable->on_received(received.result, received.input);
+  }
+  return has_some;
+}
+
+void Context::flush_connections() {
+  // The place is a member, so that a nested call goes on from here, and what is added meanwhile is not passed over.
+  while (flushed_ < to_flush_.size()) {
+    if (to_flush_.size() - flushed_ >= batch_from_) {
+      if (std::unique_ptr<IoBatch> batch = IoBatch::take()) {
+        flush_batch(std::move(batch));
+        continue;
+      }
+    }
+    Connection& connection = *to_flush_[flushed_++];
+    connection.to_flush_ = false;
+    if (connection.has_output()) connection.flush();
+    connection.update_interest();
+  }
+  to_flush_.clear();
+  flushed_ = 0;
+}
+
+void Context::flush_batch(std::unique_ptr<IoBatch> batch) {
+  std::array<Connection*, IoBatch::kMost> connections;
+  std::array<bool, IoBatch::kMost> is_sent{};
+  std::size_t count = 0;
+  for (; count < connections.size() && flushed_ < to_flush_.size(); ++count) {
+    Connection& connection = *to_flush_[flushed_++];
+    connection.to_flush_ = false;
+    std::array<iovec, IoBatch::kMostParts> parts;
+    const std::size_t part_count = connection.begin_send(parts);
+    is_sent[count] = part_count > 0;
+    if (is_sent[count]) batch->add_send(connection.fd(), std::span(parts).first(part_count));
+    connections[count] = &connection;
+  }
+  const std::span<const IoResult> results = batch->run();
+  std::size_t number = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    Connection& connection = *connections[i];
+    if (is_sent[i]) {
+      connection.on_sent(results[number++]);
+    } else if (connection.has_output()) {
+      connection.flush();
+    }
+    connection.update_interest();
+  }
+  IoBatch::give_back(std::move(batch));
+}
+
+}  // namespace websockets

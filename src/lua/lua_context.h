@@ -104,15 +104,15 @@ class LuaContext final : public ContextHandler {
   Entry* entry_ = nullptr;
   std::size_t kept_payloads_ = 0;
   std::vector<int> released_payloads_;  // slots that are to be freed; there is room for all that are kept
-  int slot_count_ = 0;  // slots ever used
-  int free_slot_ = kNoSlot;  // the first one; each free slot holds the number of the next
+  int slot_count_ = 0;                  // slots ever used
+  int free_slot_ = kNoSlot;             // the first one; each free slot holds the number of the next
 };
 
 // What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers
 // requests.
 struct LuaWebsocket {
   Connection* connection;  // null: closed
-  int self;  // slots, or kNoSlot
+  int self;                // slots, or kNoSlot
   int on_receive;
   int on_receive_chunk;
   int on_closed;

@@ -23,9 +23,7 @@
 namespace websockets {
 namespace {
 
-// What io_uring(7) calls a ring: the kernel reads entries from the submission queue, and writes their results to the
-// completion queue. Each sits in memory that both share; each end of a queue is a counter that only one side moves on.
-
+// Memory that is shared with the kernel.
 class Mapping {
  public:
   Mapping() = default;
@@ -35,9 +33,9 @@ class Mapping {
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
-  bool map(std::size_t bytes, int flags, int fd, off_t offset) {
+  bool map(std::size_t bytes, int fd, off_t offset) {
     bytes_ = bytes;
-    address_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, fd, offset);
+    address_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, offset);
     return address_ != MAP_FAILED;
   }
   template <typename Type>
@@ -55,6 +53,8 @@ IoResult to_io_result(int result) {
   return result == 0 ? IoResult{IoStatus::kEnd, 0} : io_failure(-result);
 }
 
+// See io_uring(7): the kernel takes entries from the submission queue, and puts their results into the completion
+// queue. Each end of a queue is a counter that only one side moves on.
 class Ring final : public IoBatch {
  public:
   bool open() {
@@ -67,10 +67,8 @@ class Ring final : public IoBatch {
     }
     const std::size_t submission_bytes = params.sq_off.array + (params.sq_entries * sizeof(std::uint32_t));
     const std::size_t completion_bytes = params.cq_off.cqes + (params.cq_entries * sizeof(io_uring_cqe));
-    constexpr int kShared = MAP_SHARED | MAP_POPULATE;
-    if (!queues_.map(std::max(submission_bytes, completion_bytes), kShared, fd_.get(), IORING_OFF_SQ_RING) ||
-        !entries_.map(params.sq_entries * sizeof(io_uring_sqe), kShared, fd_.get(), IORING_OFF_SQES) ||
-        !input_.map(kMost * kStride, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    if (!queues_.map(std::max(submission_bytes, completion_bytes), fd_.get(), IORING_OFF_SQ_RING) ||
+        !entries_.map(params.sq_entries * sizeof(io_uring_sqe), fd_.get(), IORING_OFF_SQES)) {
       return false;
     }
     submission_tail_ = queues_.at<std::uint32_t>(params.sq_off.tail);
@@ -86,7 +84,7 @@ class Ring final : public IoBatch {
 
   void add_receive(int fd) override {
     io_uring_sqe& entry = add(IORING_OP_RECV, fd);
-    entry.addr = reinterpret_cast<std::uintptr_t>(input(size_ - 1));
+    entry.addr = reinterpret_cast<std::uintptr_t>(input_[size_ - 1].data());
     entry.len = kReceiveBytes;
     entry.msg_flags = MSG_DONTWAIT;
   }
@@ -132,14 +130,11 @@ class Ring final : public IoBatch {
     return std::span(results_).first(std::exchange(size_, 0U));
   }
 
-  std::span<std::uint8_t> received(std::size_t number) override { return {input(number), results_[number].bytes}; }
+  std::span<std::uint8_t> received(std::size_t number) override {
+    return std::span(input_[number]).first(results_[number].bytes);
+  }
 
  private:
-  // Where one ends the next one does not begin, or all of them would fall into the same lines of the cache.
-  static constexpr std::size_t kStride = kReceiveBytes + 64;
-
-  std::uint8_t* input(std::size_t number) { return input_.at<std::uint8_t>(number * kStride); }
-
   io_uring_sqe& add(std::uint8_t operation, int fd) {
     io_uring_sqe& entry = entries_.at<io_uring_sqe>(0)[tail_++ & submission_mask_];
     entry = {};
@@ -163,7 +158,6 @@ class Ring final : public IoBatch {
   UniqueFd fd_;
   Mapping queues_;
   Mapping entries_;
-  Mapping input_;
   std::uint32_t* submission_tail_ = nullptr;
   std::uint32_t submission_mask_ = 0;
   std::uint32_t* completion_head_ = nullptr;
@@ -173,6 +167,8 @@ class Ring final : public IoBatch {
   std::uint32_t tail_ = 0;
   std::uint32_t size_ = 0;
   std::array<IoResult, kMost> results_{};
+  // Each somewhat longer, or all of them would fall into the same sets of the cache.
+  std::array<std::array<std::uint8_t, kReceiveBytes + 64>, kMost> input_{};
   std::array<msghdr, kMost> messages_{};
   std::array<std::array<iovec, kMostParts>, kMost> parts_{};
 };

@@ -17,7 +17,7 @@ class IoBatch {
  public:
   // How many calls are gathered at most, how many bytes each of them receives, and how many parts each sends.
   static constexpr std::size_t kMost = 16;
-  static constexpr std::size_t kReceiveBytes = 17U << 10U;
+  static constexpr std::size_t kReceiveBytes = 2U << 10U;
   static constexpr std::size_t kMostParts = 8;
 
   // Each thread has one, which stays until the thread ends: when one is closed, the kernel interrupts a later wait of

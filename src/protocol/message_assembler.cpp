@@ -336,10 +336,10 @@ void MessageAssembler::gather(std::span<const std::uint8_t> piece) {
   gathered_.append(piece);
 }
 
-// At least doubles what there is: many small fragments must not cost the square of their number. What was only announced
-// counts up to kGrowth times what there is, so that a large message is not moved often, and up to kTrustedBytes at first:
-// a thousand clients that announce 16 MiB each and send none of it must not cost 16 GiB. (Memory that was taken but not
-// written to is not resident yet, as a rule.)
+// At least doubles what there is: many small fragments must not cost the square of their number. What was only
+// announced counts up to kGrowth times what there is, so that a large message is not moved often, and up to
+// kTrustedBytes at first: a thousand clients that announce 16 MiB each and send none of it must not cost 16 GiB.
+// (Memory that was taken but not written to is not resident yet, as a rule.)
 void MessageAssembler::make_room(std::size_t needed_bytes, std::uint64_t frame_end) {
   const std::uint64_t before = gathered_.capacity();
   if (needed_bytes <= before) {

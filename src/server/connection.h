@@ -203,7 +203,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool to_flush_ : 1 = false;  // in the context's list
   bool has_work_ : 1 = false;  // in the context's list
   bool is_abandoned_ : 1 = false;
-  bool is_receiving_ : 1 = false;  // between begin_receive() and on_received()
+  bool is_receiving_ : 1 = false;   // between begin_receive() and on_received()
   bool receives_much_ : 1 = false;  // more than begin_receive() is good for
 };
 

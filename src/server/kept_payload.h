@@ -21,8 +21,7 @@ class KeptPayload {
   KeptPayload() = default;
   KeptPayload(PayloadKeeper& keeper, int handle) : keeper_(&keeper), handle_(handle) {}
   ~KeptPayload() { reset(); }
-  KeptPayload(KeptPayload&& other) noexcept
-      : keeper_(std::exchange(other.keeper_, nullptr)), handle_(other.handle_) {}
+  KeptPayload(KeptPayload&& other) noexcept : keeper_(std::exchange(other.keeper_, nullptr)), handle_(other.handle_) {}
   KeptPayload& operator=(KeptPayload&& other) noexcept {
     reset();
     keeper_ = std::exchange(other.keeper_, nullptr);

@@ -26,8 +26,8 @@ struct OutputPiece {
 
 namespace {
 
-// Without storage (frames and payloads that are elsewhere, files); for the first bytes of a queue; for more of them. A queue that starts small
-// keeps what many slow readers pin small.
+// Without storage (frames and payloads that are elsewhere, files); for the first bytes of a queue; for more of them. A
+// queue that starts small keeps what many slow readers pin small.
 constexpr std::array<std::size_t, 3> kCapacities = {0, 4096 - sizeof(OutputPiece), 16384 - sizeof(OutputPiece)};
 constexpr std::size_t kMaxKeptBytes = 2U << 20U;  // per size
 constexpr std::size_t kPiecesPerCall = 64;

@@ -88,9 +88,7 @@ void Connection::on_close_frame(CloseCode code, std::span<const std::uint8_t> re
 
 // Both Close frames are there or on their way: the server ends the connection first (RFC 6455 7.1.1).
 void Connection::finish_handshake(CloseCode code, std::string_view reason) {
-  state_ = State::kDraining;
-  if (has_output()) flush();
-  if (state_ != State::kClosed) drain(false);
+  drain(false);
   report_closed(code, reason);
 }
 

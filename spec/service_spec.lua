@@ -166,6 +166,32 @@ describe('service', function()
     assert.same({ 'begin 1', 'end 1', 'begin 2', 'end 2', 'begin 3', 'end 3' }, log)
   end)
 
+  it('in a callback delivers what others have sent at the same time', function()
+    local got, clients, depth = {}, {}, 0
+    local ctx, port
+    ctx, port = pair.context(nil, function(ws)
+      ws:on_receive(function(_, data)
+        got[#got + 1] = data
+        depth = depth + 1
+        if depth == 1 then
+          loop.serve_until(ctx, function() return #got == #clients end)
+        end
+        depth = depth - 1
+      end)
+    end)
+    for i = 1, 40 do
+      clients[i] = client.open(ctx, port, 'p')
+    end
+    for i, c in ipairs(clients) do
+      c:send_some(client.frame(client.TEXT, tostring(i)))
+    end
+    loop.serve_until(ctx, function() return #got == #clients and depth == 0 end)
+    table.sort(got, function(a, b) return tonumber(a) < tonumber(b) end)
+    for i = 1, #clients do
+      assert.equal(tostring(i), got[i])
+    end
+  end)
+
   it('in a callback delivers what was held back for others', function()
     local got, sockets, clients = {}, {}, {}
     local ctx, port

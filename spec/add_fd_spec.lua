@@ -174,6 +174,56 @@ describe('on_add_fd and on_del_fd #pollfd', function()
     end
   end)
 
+  -- A file that was sent makes its connection readable again.
+  for _, what in ipairs { 'nothing', 'write', 'destroy', 'service_fd', 'terminate' } do
+    it('may come while several connections are sent something, and then: ' .. what, function()
+      local opened, clients, answering, watched_fd, action = {}, {}, nil, nil, nil
+      local ctx, port = loop.context {
+        protocols = { p = function(ws) opened[#opened + 1] = ws end },
+        on_http = function(ws)
+          answering = ws
+          ws:defer()
+        end,
+        on_add_fd = function(fd)
+          if fd ~= watched_fd or not action then return end
+          local act = action
+          action = nil
+          act()
+        end,
+        on_del_fd = function() end,
+      }
+      for i = 1, 6 do
+        clients[i] = client.open(ctx, port, 'p')
+      end
+      client.connect(ctx, port):send 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+      loop.serve_until(ctx, function() return answering end)
+      watched_fd = answering:get_socket_fd()
+      local large = ('x'):rep(300000)
+      local actions = {
+        nothing = function() end,
+        write = function() opened[3]:write(large) end,
+        destroy = function() ctx:destroy() end,
+        service_fd = function() ctx:service_fd(opened[3]:get_socket_fd(), 1) end,
+        terminate = function() opened[3]:terminate() end,
+      }
+      action = actions[what]
+      if what == 'service_fd' then clients[3]:send_some(client.frame(client.TEXT, 'x')) end
+      ctx:batch(function()
+        answering:serve_http_file('README.md', 'text/plain')
+        for i, ws in ipairs(opened) do
+          ws:write('hello ' .. i)
+        end
+      end)
+      assert.is_nil(action)
+      for i, c in ipairs(clients) do
+        local was_ended = what == 'terminate' and i == 3
+        if not was_ended then c:expect_text('hello ' .. i) end
+        if what == 'write' and i == 3 then c:expect_text(large) end
+        if what == 'destroy' then c:expect_close(1001) end
+      end
+    end)
+  end
+
   it('may close connections and write to them', function()
     local sockets = {}
     local active = false

@@ -171,6 +171,28 @@ describe('the collector', function()
     assert.same({ 'xtrue' }, events)
   end)
 
+  it('takes long strings once they were sent, also in a loop within a callback', function()
+    for _, is_nested in ipairs { false, true } do
+      local c, ws, ctx = pair.open()
+      local function send_and_collect()
+        leaks.collect()
+        local before = collectgarbage 'count'
+        for i = 1, 10 do
+          ws:write(('x'):rep(1e6) .. i)
+          assert.equal(1e6 + #tostring(i), #c:expect_frame(client.TEXT))
+        end
+        loop.step(ctx)
+        leaks.collect()
+        assert.is_true(collectgarbage 'count' - before < 1500)
+      end
+      if is_nested then
+        ctx:batch(send_and_collect)
+      else
+        send_and_collect()
+      end
+    end
+  end)
+
   it('can run in every callback', function()
     local log = {}
     local ctx, port = pair.context(nil, function(ws)

@@ -270,6 +270,26 @@ describe('an error in a callback', function()
     assert.matches('end', output)
   end)
 
+  it('may come after the websocket is gone for good', function()
+    local config, errors = collecting()
+    local ctx, port
+    ctx, port = pair.context(config, function(opened)
+      local ws = opened
+      opened = nil
+      ws:on_receive(function(self)
+        self:terminate()
+        self, ws = nil, nil
+        leaks.collect()
+        error 'oops'
+      end)
+    end)
+    local c = client.open(ctx, port, 'p')
+    c:text 'x'
+    loop.serve_until(ctx, function() return #errors == 1 end)
+    assert.is_truthy(errors[1].message:find('oops', 1, true))
+    assert.is_nil(errors[1].ws)
+  end)
+
   it('in on_error is written to stderr together with the first', function()
     local output = script.run [[
       local pair = require 'spec.support.pair'

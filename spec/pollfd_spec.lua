@@ -40,6 +40,33 @@ describe('pollfd #pollfd', function()
     end
   end)
 
+  it('is readable in a callback while there is something to serve besides', function()
+    local got, clients, waited = 0, {}, nil
+    local ctx, port
+    ctx, port = pair.context(nil, function(ws)
+      ws:on_receive(function()
+        got = got + 1
+        if got > 1 then return end
+        local fd = ctx:pollfd()
+        for _ = 1, 1000 do
+          if got == #clients then break end
+          assert.is_true(watching.is_readable(fd))
+          ctx:service(0)
+        end
+        waited = true
+      end)
+    end)
+    ctx:pollfd()
+    for i = 1, 8 do
+      clients[i] = client.open(ctx, port, 'p')
+    end
+    for _, c in ipairs(clients) do
+      c:send_some(client.frame(client.TEXT, 'x'))
+    end
+    loop.serve_until(ctx, function() return waited end)
+    assert.equal(8, got)
+  end)
+
   it('can be served by service_fd, too', function()
     local got
     local c, _, ctx = pair.open(nil, function(ws)

@@ -148,26 +148,28 @@ void LuaContext::drop_released_payloads(lua_State* L, int callbacks) {
 // --- Ways out ---
 
 template <typename Body>
-bool LuaContext::run(LuaWebsocket* ws, Body body) {
+bool LuaContext::run(Connection* connection, Body body) {
   return call_protected(
-      ws, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
+      connection, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
 }
 
-bool LuaContext::call_protected(LuaWebsocket* ws, void (*function)(lua_State*, void*), void* argument) {
+bool LuaContext::call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument) {
   lua_State* const L = entry_->L_;
   ProtectedCall call{function, argument};
   lua_rawgeti(L, entry_->callbacks_, kTrampoline);
   lua_pushlightuserdata(L, &call);
   lua_pushvalue(L, entry_->callbacks_);
   if (lua_pcall(L, 2, 0, entry_->message_handler_) == 0) return true;
-  report_error(ws);
+  report_error(connection);
   return false;
 }
 
 // Takes the error on top of the stack to on_error, or to stderr.
-void LuaContext::report_error(LuaWebsocket* ws) {
+void LuaContext::report_error(Connection* connection) {
   lua_State* const L = entry_->L_;
   const int error = lua_gettop(L);
+  // It may have lost its websocket meanwhile, and that its memory.
+  const LuaWebsocket* const ws = connection == nullptr ? nullptr : websocket_of(*connection);
   struct Report {
     int self;
     bool was_taken;
@@ -243,7 +245,7 @@ bool LuaContext::on_open(Connection& connection) {
   const int slot = kFirstProtocol + static_cast<int>(context_->index_of(*protocol));
   const bool succeeded = run(nullptr, [&](lua_State* L) { push_websocket(L, kCallbacks, connection); });
   if (!succeeded) return false;
-  return run(websocket_of(connection), [&](lua_State* L) {
+  return run(&connection, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, slot);
     push_websocket(L, kCallbacks, connection);
     lua_call(L, 1, 0);
@@ -259,7 +261,7 @@ bool LuaContext::on_messages(Connection& connection, MessageRun& messages) {
     }
     return true;
   }
-  return run(ws, [&](lua_State* L) {
+  return run(&connection, [&](lua_State* L) {
     while (connection.takes_messages() && messages.next(message)) {
       push_function(L, *ws, ws->on_receive);
       push_bytes(L, message.payload);
@@ -272,7 +274,7 @@ bool LuaContext::on_messages(Connection& connection, MessageRun& messages) {
 bool LuaContext::on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
   LuaWebsocket* const ws = websocket_of(connection);
   if (ws == nullptr || ws->on_receive_chunk == kNoSlot) return true;
-  return run(ws, [&](lua_State* L) {
+  return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, ws->on_receive_chunk);
     push_bytes(L, piece);
     lua_pushboolean(L, is_last ? 1 : 0);
@@ -284,7 +286,7 @@ bool LuaContext::on_chunk(Connection& connection, MessageType type, std::span<co
 bool LuaContext::on_broadcast(Connection& connection, std::span<const std::uint8_t> data) {
   LuaWebsocket* const ws = websocket_of(connection);
   if (ws == nullptr || ws->on_broadcast == kNoSlot) return true;
-  return run(ws, [&](lua_State* L) {
+  return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, ws->on_broadcast);
     push_bytes(L, data);
     lua_call(L, 2, 0);
@@ -294,7 +296,7 @@ bool LuaContext::on_broadcast(Connection& connection, std::span<const std::uint8
 bool LuaContext::on_drained(Connection& connection) {
   LuaWebsocket* const ws = websocket_of(connection);
   if (ws == nullptr || ws->on_server_writeable == kNoSlot) return true;
-  return run(ws, [&](lua_State* L) {
+  return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, ws->on_server_writeable);
     lua_call(L, 1, 0);
   });
@@ -304,7 +306,7 @@ void LuaContext::on_closed(Connection& connection, CloseCode code, std::string_v
   LuaWebsocket* const ws = websocket_of(connection);
   if (ws == nullptr) return;
   if (ws->on_closed != kNoSlot) {
-    run(ws, [&](lua_State* L) {
+    run(&connection, [&](lua_State* L) {
       push_function(L, *ws, ws->on_closed);
       lua_pushinteger(L, static_cast<lua_Integer>(code));
       lua_pushlstring(L, reason.data(), reason.size());
@@ -317,7 +319,7 @@ void LuaContext::on_closed(Connection& connection, CloseCode code, std::string_v
 bool LuaContext::on_http(Connection& connection, const Request& request) {
   const bool succeeded = run(nullptr, [&](lua_State* L) { push_websocket(L, kCallbacks, connection); });
   if (!succeeded) return false;
-  return run(websocket_of(connection), [&](lua_State* L) {
+  return run(&connection, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, kOnHttp);
     if (!lua_isfunction(L, -1)) return;
     push_websocket(L, kCallbacks, connection);
@@ -338,6 +340,8 @@ void LuaContext::call_with_fd(Slot slot, int fd) {
     lua_call(L, 1, 0);
   });
 }
+
+void LuaContext::on_served() { drop_released_payloads(entry_->L_, entry_->callbacks_); }
 
 void LuaContext::on_freed(Connection& connection) { detach(*websocket_of(connection)); }
 

@@ -82,6 +82,7 @@ class LuaContext final : public ContextHandler {
   bool on_drained(Connection& connection) override;
   void on_closed(Connection& connection, CloseCode code, std::string_view reason) override;
   bool on_http(Connection& connection, const Request& request) override;
+  void on_served() override;
   void on_freed(Connection& connection) override;
   void on_add_fd(int fd) override;
   void on_del_fd(int fd) override;
@@ -91,10 +92,11 @@ class LuaContext final : public ContextHandler {
   int keep_payload(lua_State* L, int callbacks, int index);
 
  private:
+  // `connection`: whose callback it is, if any.
   template <typename Body>
-  bool run(LuaWebsocket* ws, Body body);
-  bool call_protected(LuaWebsocket* ws, void (*function)(lua_State*, void*), void* argument);
-  void report_error(LuaWebsocket* ws);
+  bool run(Connection* connection, Body body);
+  bool call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument);
+  void report_error(Connection* connection);
   void call_with_fd(Slot slot, int fd);
   LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
   void detach(LuaWebsocket& ws);

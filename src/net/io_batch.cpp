@@ -3,9 +3,12 @@
 
 #include <cerrno>
 
-#if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
-
+#if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE) && __has_include(<linux/io_uring.h>)
 #include <linux/io_uring.h>
+#endif
+
+#ifdef IORING_FEAT_FAST_POLL  // Linux 5.7; receiving and sending came shortly before it
+
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -15,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <new>
 #include <utility>
 
 #include "net/socket_flags.h"
@@ -61,7 +65,8 @@ class Ring final : public IoBatch {
     io_uring_params params{};
     fd_ = UniqueFd(static_cast<int>(::syscall(SYS_io_uring_setup, kMost, &params)));
     if (!fd_) return false;
-    if ((params.features & IORING_FEAT_SINGLE_MMAP) == 0) {
+    constexpr unsigned kNeeded = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_FAST_POLL;
+    if ((params.features & kNeeded) != kNeeded) {
       errno = ENOSYS;
       return false;
     }
@@ -108,9 +113,9 @@ class Ring final : public IoBatch {
   }
 
   std::size_t size() const override { return size_; }
+  bool works() const { return works_; }
 
   std::span<const IoResult> run() override {
-    // What the kernel is too short of memory for is to be tried again later.
     std::fill_n(results_.begin(), size_, IoResult{IoStatus::kWouldBlock, 0});
     std::atomic_ref(*submission_tail_).store(tail_, std::memory_order_release);
     std::uint32_t to_submit = size_;
@@ -121,6 +126,7 @@ class Ring final : public IoBatch {
       if (submitted >= 0) {
         to_submit -= static_cast<std::uint32_t>(submitted);
       } else if (errno != EINTR) {
+        works_ = errno == EAGAIN || errno == EBUSY || errno == ENOMEM;
         tail_ -= to_submit;
         std::atomic_ref(*submission_tail_).store(tail_, std::memory_order_release);
         to_complete -= std::exchange(to_submit, 0U);
@@ -164,6 +170,7 @@ class Ring final : public IoBatch {
   std::uint32_t* completion_tail_ = nullptr;
   std::uint32_t completion_mask_ = 0;
   io_uring_cqe* completions_ = nullptr;
+  bool works_ = true;  // else the process was forbidden to use it
   std::uint32_t tail_ = 0;
   std::uint32_t size_ = 0;
   std::array<IoResult, kMost> results_{};
@@ -177,28 +184,40 @@ class Ring final : public IoBatch {
 std::atomic<unsigned> fork_count{0};
 
 struct OfThread {
-  std::unique_ptr<IoBatch> batch;
-  bool is_made = false;
-  unsigned fork_count = 0;
+  std::unique_ptr<Ring> ring;  // null: borrowed, or there is none
+  const Ring* made = nullptr;
+  int error = 0;  // why there is none
+  unsigned fork_count = ~0U;
 };
 
 thread_local OfThread of_thread;
 
-}  // namespace
-
-std::unique_ptr<IoBatch> IoBatch::take() {
-  if (of_thread.is_made && of_thread.fork_count == fork_count) {
-    errno = EBUSY;
-    return std::move(of_thread.batch);
-  }
+std::unique_ptr<Ring> make_ring() {
   static const int is_told_of_forks = ::pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
-  auto ring = std::make_unique<Ring>();
-  if (is_told_of_forks != 0 || !ring->open()) return nullptr;
-  of_thread = {nullptr, true, fork_count};
-  return ring;
+  std::unique_ptr<Ring> ring(new (std::nothrow) Ring);
+  errno = is_told_of_forks != 0 || ring == nullptr ? ENOMEM : 0;
+  return errno == 0 && ring->open() ? std::move(ring) : nullptr;
 }
 
-void IoBatch::give_back(std::unique_ptr<IoBatch> batch) { of_thread.batch = std::move(batch); }
+}  // namespace
+
+BorrowedBatch IoBatch::take() {
+  if (of_thread.fork_count != fork_count) {
+    std::unique_ptr<Ring> ring = make_ring();
+    const bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    if (ring == nullptr && is_short) return nullptr;  // may be better another time
+    const Ring* const made = ring.get();
+    of_thread = {std::move(ring), made, made == nullptr ? errno : EBUSY, fork_count};
+  }
+  errno = of_thread.error;
+  return BorrowedBatch(of_thread.ring.release());
+}
+
+void BatchReturner::operator()(IoBatch* batch) const {
+  std::unique_ptr<Ring> ring(static_cast<Ring*>(batch));
+  // Not what was borrowed before the process was forked.
+  if (ring->works() && ring.get() == of_thread.made) of_thread.ring = std::move(ring);
+}
 
 }  // namespace websockets
 
@@ -206,12 +225,12 @@ void IoBatch::give_back(std::unique_ptr<IoBatch> batch) { of_thread.batch = std:
 
 namespace websockets {
 
-std::unique_ptr<IoBatch> IoBatch::take() {
+BorrowedBatch IoBatch::take() {
   errno = ENOSYS;
   return nullptr;
 }
 
-void IoBatch::give_back(std::unique_ptr<IoBatch> /*batch*/) {}
+void BatchReturner::operator()(IoBatch* batch) const { delete batch; }
 
 }  // namespace websockets
 

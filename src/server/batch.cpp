@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <limits>
-#include <memory>
 #include <utility>
 
 #include "net/io_batch.h"
@@ -22,9 +21,7 @@ Error Context::find_batch() {
   batch_from_ = std::numeric_limits<std::size_t>::max();
   if (!is_asked_for && !options_.driver.empty()) return {};
   received_.reserve(kMostReady);
-  std::unique_ptr<IoBatch> batch = IoBatch::take();
-  if (batch == nullptr && errno != EBUSY) return is_asked_for ? system_error("no io_uring") : Error{};
-  if (batch != nullptr) IoBatch::give_back(std::move(batch));
+  if (IoBatch::take() == nullptr && errno != EBUSY) return is_asked_for ? system_error("no io_uring") : Error{};
   batch_from_ = is_asked_for ? 1 : kWorthwhile;
   return {};
 }
@@ -32,7 +29,7 @@ Error Context::find_batch() {
 void Context::on_ready(std::span<const Ready> group) {
   static_assert(kMostReady <= IoBatch::kMost);
   // It is in use while the callbacks are called, which may serve, too.
-  std::unique_ptr<IoBatch> batch = group.size() >= batch_from_ ? IoBatch::take() : nullptr;
+  BorrowedBatch batch = group.size() >= batch_from_ ? IoBatch::take() : nullptr;
   if (batch == nullptr) {
     for (const Ready& ready : group) ready.pollable->on_ready(ready.events);
     return;
@@ -51,18 +48,20 @@ void Context::on_ready(std::span<const Ready> group) {
       received_.push_back({group[i].pollable, results[number], batch->received(number)});
     }
   }
+  // A loop of others that a callback runs has to know of what is not delivered yet.
+  if (received_.size() > 1 && watcher_.is_woken()) watcher_.wake_at(0);
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (!is_received[i]) group[i].pollable->on_ready(group[i].events);
   }
   deliver_received();
-  IoBatch::give_back(std::move(batch));
+  batch.reset();
   flush_connections();
 }
 
 // The place is a member, so that a nested call goes on from here: a callback may wait for what another one was sent.
 bool Context::deliver_received() {
-  const bool has_some = delivered_ < received_.size();
-  while (delivered_ < received_.size()) {
+  const bool has_some = has_undelivered();
+  while (has_undelivered()) {
     const Received& received = received_[delivered_++];
     received.pollable->on_received(received.result, received.input);
   }
@@ -73,7 +72,7 @@ void Context::flush_connections() {
   // The place is a member, so that a nested call goes on from here, and what is added meanwhile is not passed over.
   while (flushed_ < to_flush_.size()) {
     if (to_flush_.size() - flushed_ >= batch_from_) {
-      if (std::unique_ptr<IoBatch> batch = IoBatch::take()) {
+      if (BorrowedBatch batch = IoBatch::take()) {
         flush_batch(std::move(batch));
         continue;
       }
@@ -87,7 +86,7 @@ void Context::flush_connections() {
   flushed_ = 0;
 }
 
-void Context::flush_batch(std::unique_ptr<IoBatch> batch) {
+void Context::flush_batch(BorrowedBatch batch) {
   std::array<Connection*, IoBatch::kMost> connections;
   std::array<bool, IoBatch::kMost> is_sent{};
   std::size_t count = 0;
@@ -103,15 +102,14 @@ void Context::flush_batch(std::unique_ptr<IoBatch> batch) {
   const std::span<const IoResult> results = batch->run();
   std::size_t number = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    Connection& connection = *connections[i];
-    if (is_sent[i]) {
-      connection.on_sent(results[number++]);
-    } else if (connection.has_output()) {
-      connection.flush();
-    }
-    connection.update_interest();
+    if (is_sent[i]) connections[i]->on_sent(results[number++]);
   }
-  IoBatch::give_back(std::move(batch));
+  batch.reset();
+  // Only now: an outer loop that is told of a change may do anything with any of them.
+  for (std::size_t i = 0; i < count; ++i) {
+    if (connections[i]->has_output()) connections[i]->flush();
+    connections[i]->update_interest();
+  }
 }
 
 }  // namespace websockets

@@ -14,7 +14,7 @@ namespace {
 
 // Then the other connections have their turn.
 constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
-constexpr std::size_t kSentBytesPerRound = 1U << 20U;
+constexpr std::size_t kSentBytesPerRound = 256U << 10U;
 constexpr std::size_t kFilesPerRound = 2;
 // What is written meanwhile leaves in one go, unless it is this much.
 constexpr std::size_t kCorkedBytes = 256U << 10U;
@@ -208,7 +208,7 @@ void Connection::flush() {
       blocked_ = true;
       break;
     }
-    const IoResult result = queue_.send(context_.output_pool_, stream_);
+    const IoResult result = queue_.send(context_.output_pool_, stream_, kSentBytesPerRound - sent);
     sent += result.bytes;
     if (!note_send(result)) return;
   }
@@ -217,15 +217,12 @@ void Connection::flush() {
 
 std::size_t Connection::begin_send(std::span<iovec> parts) const {
   const bool is_simple = has_output() && state_ != State::kClosed && !stream_.is_tls();
-  return is_simple && queue_.bytes() <= kSentBytesPerRound ? queue_.parts(parts) : 0;
+  return is_simple ? queue_.parts(parts, kSentBytesPerRound) : 0;
 }
 
 void Connection::on_sent(IoResult result) {
-  if (state_ == State::kClosed) return;
   queue_.consume(context_.output_pool_, result.bytes);
-  if (!note_send(result)) return;
-  end_flush(result.bytes > 0);
-  if (state_ != State::kClosed && has_output()) flush();
+  if (note_send(result)) end_flush(result.bytes > 0);
 }
 
 // False: the connection is lost.

@@ -103,7 +103,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // ends; update_interest() has to follow where the handler may be called.
   void flush();
   bool has_output() const { return !queue_.empty() && !blocked_; }
-  // What flush() would send, for somebody else to send it and then to call on_sent(). 0: flush() has to do it.
+  // What flush() would send, for somebody else to send it and then to call on_sent(), which calls nobody. 0: flush()
+  // has to do it.
   std::size_t begin_send(std::span<iovec> parts) const;
   void on_sent(IoResult result);
   // What could not be done when it was found: failures, the drained event, input that was held back.

@@ -154,7 +154,7 @@ Context::DescriptorStatus Context::service_descriptor(int fd) {
 
 // How long to wait at most: until the deadline, the next timer, or not at all when there is something to do.
 int Context::wait_ms(std::uint64_t deadline_ms) {
-  if (!with_work_.empty() || !to_flush_.empty()) return 0;
+  if (!with_work_.empty() || !to_flush_.empty() || has_undelivered()) return 0;
   std::uint64_t wait = deadline_ms == std::numeric_limits<std::uint64_t>::max() ? deadline_ms
                        : deadline_ms > now_ms_                                  ? deadline_ms - now_ms_
                                                                                 : 0;
@@ -172,7 +172,9 @@ bool Context::serve_once(int timeout_ms) {
   const Round round(*this);
   const bool delivered = deliver_received();
   const bool served = watcher_.serve(delivered ? 0 : timeout_ms);
-  return serve_timers_and_work() || served || delivered;
+  const bool worked = serve_timers_and_work();
+  handler_.on_served();
+  return worked || served || delivered;
 }
 
 bool Context::serve_timers_and_work() {
@@ -186,7 +188,7 @@ bool Context::serve_timers_and_work() {
 // Another loop has to know when the context has something to do of its own accord.
 void Context::set_wake_time() {
   if (!watcher_.is_woken() || destroyed_) return;
-  if (!with_work_.empty() || !to_flush_.empty()) return watcher_.wake_at(0);
+  if (!with_work_.empty() || !to_flush_.empty() || has_undelivered()) return watcher_.wake_at(0);
   const std::int64_t idle_ms = timers_.idle_ms();
   if (idle_ms >= 0) watcher_.wake_at(timers_.now_ms() + static_cast<std::uint64_t>(idle_ms));
 }

@@ -136,8 +136,9 @@ class Context final : private ReadyHandler {
   Error find_batch();
   void on_ready(std::span<const Ready> group) override;
   bool deliver_received();
+  bool has_undelivered() const { return delivered_ < received_.size(); }
   void flush_connections();
-  void flush_batch(std::unique_ptr<IoBatch> batch);
+  void flush_batch(BorrowedBatch batch);
 
   bool do_deferred_work();
   void free_closed();

@@ -45,11 +45,14 @@ struct Gathered {
   bool is_all;
 };
 
-// Up to a file.
-Gathered gather(OutputPiece* piece, std::span<iovec> parts) {
+// Up to a file, and `most` bytes.
+Gathered gather(OutputPiece* piece, std::size_t most, std::span<iovec> parts) {
   std::size_t count = 0;
-  for (; piece != nullptr && piece->data != nullptr && count < parts.size(); piece = piece->next) {
-    parts[count++] = {const_cast<std::uint8_t*>(piece->data), static_cast<std::size_t>(piece->size)};
+  for (; piece != nullptr && piece->data != nullptr && count < parts.size() && most > 0; piece = piece->next) {
+    const std::size_t size = std::min(most, static_cast<std::size_t>(piece->size));
+    parts[count++] = {const_cast<std::uint8_t*>(piece->data), size};
+    most -= size;
+    if (size < piece->size) break;
   }
   return {count, piece == nullptr};
 }
@@ -159,14 +162,14 @@ void OutputQueue::append_file(OutputPool& pool, UniqueFd file, std::uint64_t byt
   link(piece);
 }
 
-std::size_t OutputQueue::parts(std::span<iovec> parts) const {
-  const auto [count, is_all] = gather(first_, parts);
+std::size_t OutputQueue::parts(std::span<iovec> parts, std::size_t most) const {
+  const auto [count, is_all] = gather(first_, most, parts);
   return is_all ? count : 0;
 }
 
 bool OutputQueue::has_file() const { return last_ != nullptr && last_->data == nullptr; }
 
-IoResult OutputQueue::send(OutputPool& pool, Stream& stream) {
+IoResult OutputQueue::send(OutputPool& pool, Stream& stream, std::size_t most) {
   if (first_->file) {
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(first_->size, kFileBytesPerCall));
     const IoResult result = stream.send_file(first_->file.get(), first_->offset, count);
@@ -180,7 +183,7 @@ IoResult OutputQueue::send(OutputPool& pool, Stream& stream) {
     return result;
   }
   std::array<iovec, kPiecesPerCall> parts;
-  const auto [count, is_all] = gather(first_, parts);
+  const auto [count, is_all] = gather(first_, most, parts);
   const IoResult result = stream.send({parts.data(), count});
   if (result.status == IoStatus::kDone) consume(pool, result.bytes);
   return result;

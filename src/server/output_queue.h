@@ -62,11 +62,12 @@ class OutputQueue {
   void append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes);
 
   // What send() would send, if that is all there is, no file, and fits into `parts`; else 0.
-  std::size_t parts(std::span<iovec> parts) const;
+  std::size_t parts(std::span<iovec> parts, std::size_t most) const;
   // Removes from the front what was sent otherwise.
   void consume(OutputPool& pool, std::size_t bytes);
-  // Sends from the front by one system call and removes what was taken. Not while empty().
-  IoResult send(OutputPool& pool, Stream& stream);
+  // Sends from the front, at most so many bytes (a file has a limit of its own), by one system call, and removes what
+  // was taken. Not while empty().
+  IoResult send(OutputPool& pool, Stream& stream, std::size_t most);
 
   bool has_file() const;
   void clear(OutputPool& pool);

@@ -28,11 +28,8 @@ class IoBatchTest : public testing::Test {
     if (batch_ == nullptr) GTEST_SKIP() << "no io_uring here";
     for (std::size_t i = 0; i < IoBatch::kMost; ++i) pairs_.push_back(tcp_pair());
   }
-  void TearDown() override {  // NOLINT(readability-identifier-naming): GoogleTest's
-    if (batch_ != nullptr) IoBatch::give_back(std::move(batch_));
-  }
 
-  std::unique_ptr<IoBatch> batch_;
+  BorrowedBatch batch_;
   std::vector<SocketPair> pairs_;
 };
 
@@ -112,7 +109,7 @@ TEST_F(IoBatchTest, IsOnePerThread) {
   EXPECT_EQ(IoBatch::take(), nullptr);
   EXPECT_EQ(errno, EBUSY);
   IoBatch* const before = batch_.get();
-  IoBatch::give_back(std::move(batch_));
+  batch_.reset();
   batch_ = IoBatch::take();
   EXPECT_EQ(batch_.get(), before);
 }
@@ -121,7 +118,7 @@ TEST_F(IoBatchTest, IsAnotherOneInAChild) {
   write_all(pairs_[0].far.get(), "child");
   const pid_t child = ::fork();
   if (child == 0) {
-    const std::unique_ptr<IoBatch> own = IoBatch::take();
+    const BorrowedBatch own = IoBatch::take();
     if (own == nullptr || own.get() == batch_.get()) ::_exit(1);
     own->add_receive(pairs_[0].near.get());
     ::_exit(own->run()[0].bytes == 5 ? 0 : 2);
@@ -131,6 +128,22 @@ TEST_F(IoBatchTest, IsAnotherOneInAChild) {
   }
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// What the parent shares is not used again, even when a child gives it back.
+TEST_F(IoBatchTest, IsNotTheParentsWhenAChildGivesThatBack) {
+  const IoBatch* const of_parent = batch_.get();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (IoBatch::take() == nullptr) ::_exit(1);
+    batch_.reset();
+    const BorrowedBatch own = IoBatch::take();
+    ::_exit(own != nullptr && own.get() != of_parent ? 0 : 2);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  EXPECT_EQ(status, 0);
 }
 
 }  // namespace

@@ -195,8 +195,12 @@ thread_local OfThread of_thread;
 std::unique_ptr<Ring> make_ring() {
   static const int is_told_of_forks = ::pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
   std::unique_ptr<Ring> ring(new (std::nothrow) Ring);
-  errno = is_told_of_forks != 0 || ring == nullptr ? ENOMEM : 0;
-  return errno == 0 && ring->open() ? std::move(ring) : nullptr;
+  if (is_told_of_forks != 0 || ring == nullptr) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  if (!ring->open()) ring.reset();
+  return ring;
 }
 
 }  // namespace

@@ -29,9 +29,10 @@ local _ = ('x'):rep(1e5)
 local function descriptor_flags(fd)
   local file = io.open('/proc/self/fdinfo/' .. fd)
   if not file then return nil end
-  local flags = file:read('*a'):match 'flags:%s*([0-7]+)'
+  -- A thread may have closed it meanwhile.
+  local flags = (file:read('*a') or ''):match 'flags:%s*([0-7]+)'
   file:close()
-  return tonumber(flags, 8)
+  return flags and tonumber(flags, 8)
 end
 
 -- The open descriptors: number -> flags.

@@ -190,7 +190,23 @@ struct OfThread {
   unsigned fork_count = ~0U;
 };
 
-thread_local OfThread of_thread;
+// Null when memory is short. Not thread_local: LeakSanitizer cannot look into that of a module while a thread ends.
+OfThread* of_this_thread() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made{};
+    ::pthread_key_create(&made, [](void* of_thread) { delete static_cast<OfThread*>(of_thread); });
+    return made;
+  }();
+  auto* of_thread = static_cast<OfThread*>(::pthread_getspecific(key));
+  if (of_thread == nullptr) {
+    of_thread = new (std::nothrow) OfThread;
+    if (::pthread_setspecific(key, of_thread) != 0) {
+      delete of_thread;
+      return nullptr;
+    }
+  }
+  return of_thread;
+}
 
 std::unique_ptr<Ring> make_ring() {
   static const int is_told_of_forks = ::pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
@@ -206,21 +222,25 @@ std::unique_ptr<Ring> make_ring() {
 }  // namespace
 
 BorrowedBatch IoBatch::take() {
-  if (of_thread.fork_count != fork_count) {
+  OfThread* const mine = of_this_thread();
+  errno = ENOMEM;
+  if (mine == nullptr) return nullptr;
+  if (mine->fork_count != fork_count) {
     std::unique_ptr<Ring> ring = make_ring();
     const bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
     if (ring == nullptr && is_short) return nullptr;  // may be better another time
     const Ring* const made = ring.get();
-    of_thread = {std::move(ring), made, made == nullptr ? errno : EBUSY, fork_count};
+    *mine = {std::move(ring), made, made == nullptr ? errno : EBUSY, fork_count};
   }
-  errno = of_thread.error;
-  return BorrowedBatch(of_thread.ring.release());
+  errno = mine->error;
+  return BorrowedBatch(mine->ring.release());
 }
 
 void BatchReturner::operator()(IoBatch* batch) const {
   std::unique_ptr<Ring> ring(static_cast<Ring*>(batch));
+  OfThread* const mine = of_this_thread();
   // Not what was borrowed before the process was forked.
-  if (ring->works() && ring.get() == of_thread.made) of_thread.ring = std::move(ring);
+  if (mine != nullptr && ring->works() && ring.get() == mine->made) mine->ring = std::move(ring);
 }
 
 }  // namespace websockets

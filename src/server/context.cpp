@@ -144,6 +144,7 @@ Context::DescriptorStatus Context::service_descriptor(int fd) {
     pollable->on_ready(kReadable | kWritable);
   }
   serve_timers_and_work();
+  handler_.on_served();
   if (is_internal) return DescriptorStatus::kServed;
   for (const auto& acceptor : acceptors_) {
     if (acceptor.get() != pollable) continue;

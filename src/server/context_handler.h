@@ -36,7 +36,7 @@ class ContextHandler : public DescriptorObserver, public PayloadKeeper {
 
   // An HTTP request that is not for a websocket, with its body.
   virtual bool on_http(Connection& connection, const Request& request) = 0;
-  // At the end of each turn of the own loop.
+  // At the end of each turn of the own loop, or of another one.
   virtual void on_served() = 0;
   // A connection whose `user` is set is about to be freed. Comes at the end of a round.
   virtual void on_freed(Connection& connection) = 0;

@@ -31,6 +31,16 @@ describe('destroy', function()
     end
   end)
 
+  it('sends what is queued although it takes several turns', function()
+    local c, ws, ctx = pair.open()
+    local data = ('x'):rep(600000)
+    assert.equal(0, ws:write(data))
+    ctx:destroy()
+    c:expect_text(data)
+    c:expect_close(1001)
+    c:expect_end()
+  end)
+
   it('closes all descriptors', function()
     local before = leaks.descriptors()
     local ctx, port = pair.context()

@@ -354,6 +354,17 @@ describe('write', function()
     end
   end)
 
+  it('counts only that, although more is sent by turns', function()
+    local c, ws = pair.open { max_backpressure = 1000000 }
+    local data = ('x'):rep(600000)
+    for _ = 1, 2 do
+      assert.equal(0, ws:write(data))
+    end
+    for _ = 1, 2 do
+      c:expect_text(data)
+    end
+  end)
+
   it('takes a message of any size while nothing waits', function()
     local c, ws = pair.open({ max_backpressure = 1000 })
     local data = ('x'):rep(8e6)

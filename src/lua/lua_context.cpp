@@ -104,24 +104,27 @@ std::string LuaContext::open() {
 }
 
 void LuaContext::set_slot(lua_State* L, int callbacks, int& slot) {
-  const bool frees = lua_isnil(L, -1);
-  if (slot == kNoSlot && frees) return lua_pop(L, 1);
-  if (slot != kNoSlot) {
-    if (frees) {
-      lua_pop(L, 1);
-      lua_pushinteger(L, std::exchange(free_slot_, slot));
-    }
-    return lua_rawseti(L, callbacks, frees ? std::exchange(slot, kNoSlot) : slot);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return free_slot(L, callbacks, slot);
   }
-  if (free_slot_ == kNoSlot) {
+  if (slot != kNoSlot) return lua_rawseti(L, callbacks, slot);
+  if (first_free_slot_ == kNoSlot) {
     lua_rawseti(L, callbacks, slot_count_ + 1);
     slot = ++slot_count_;
     return;
   }
-  lua_rawgeti(L, callbacks, free_slot_);
-  slot = std::exchange(free_slot_, static_cast<int>(lua_tointeger(L, -1)));
+  lua_rawgeti(L, callbacks, first_free_slot_);
+  slot = std::exchange(first_free_slot_, static_cast<int>(lua_tointeger(L, -1)));
   lua_pop(L, 1);
   lua_rawseti(L, callbacks, slot);
+}
+
+void LuaContext::free_slot(lua_State* L, int callbacks, int& slot) {
+  if (slot == kNoSlot) return;
+  lua_pushinteger(L, first_free_slot_);
+  lua_rawseti(L, callbacks, slot);
+  first_free_slot_ = std::exchange(slot, kNoSlot);
 }
 
 int LuaContext::keep_payload(lua_State* L, int callbacks, int index) {
@@ -139,8 +142,7 @@ int LuaContext::keep_payload(lua_State* L, int callbacks, int index) {
 
 void LuaContext::drop_released_payloads(lua_State* L, int callbacks) {
   for (; !released_payloads_.empty(); released_payloads_.pop_back()) {
-    lua_pushnil(L);
-    set_slot(L, callbacks, released_payloads_.back());
+    free_slot(L, callbacks, released_payloads_.back());
     --kept_payloads_;
   }
 }
@@ -232,8 +234,7 @@ void LuaContext::detach(LuaWebsocket& ws) {
   clear_user_table(L, -1);
   for (int* slot :
        {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable, &ws.self}) {
-    lua_pushnil(L);
-    set_slot(L, callbacks, *slot);
+    free_slot(L, callbacks, *slot);
   }
   lua_pop(L, 1);
 }

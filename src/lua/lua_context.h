@@ -72,8 +72,10 @@ class LuaContext final : public ContextHandler {
   Context& context() { return *context_; }
 
   // Puts the value on top of the stack, which is taken, into a slot of the callbacks table; `slot` is kNoSlot when it
-  // had none yet. nil frees the slot, and never raises. May raise, but leaves all as it was then.
+  // had none yet. nil frees the slot. May raise, but leaves all as it was then.
   void set_slot(lua_State* L, int callbacks, int& slot);
+  // Never raises.
+  void free_slot(lua_State* L, int callbacks, int& slot);
 
   bool on_open(Connection& connection) override;
   bool on_messages(Connection& connection, MessageRun& messages) override;
@@ -107,7 +109,7 @@ class LuaContext final : public ContextHandler {
   std::size_t kept_payloads_ = 0;
   std::vector<int> released_payloads_;  // slots that are to be freed; there is room for all that are kept
   int slot_count_ = 0;                  // slots ever used
-  int free_slot_ = kNoSlot;             // the first one; each free slot holds the number of the next
+  int first_free_slot_ = kNoSlot;       // each free slot holds the number of the next
 };
 
 // What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "lua/constants.h"
 #include "lua/lua_context.h"
@@ -130,15 +131,14 @@ int write(lua_State* L) {
   luaL_argcheck(L, connection.http() == nullptr, 3, "only WRITE_HTTP can be written in on_http");
   if (type == kWriteClose) return write_close(L, connection, as_text(data));
   const Opcode opcode = check_opcode(L, connection, type, data.size());
-  if (data.size() < kKeptBytes || lua_type(L, 2) != LUA_TSTRING) {
-    WriteStatus status{};
-    guarded(L, [&] { status = connection.write(opcode, fin, data); });
-    return push_write_status(L, status);
-  }
   LuaContext& context = context_of(ws);
-  const int handle = context.keep_payload(L, push_callbacks(L), 2);
+  const bool is_kept = data.size() >= kKeptBytes;
+  const int handle = is_kept ? context.keep_payload(L, push_callbacks(L), 2) : 0;
   WriteStatus status{};
-  guarded(L, [&] { status = connection.write(opcode, fin, data, KeptPayload(context, handle)); });
+  guarded(L, [&] {
+    KeptPayload kept = is_kept ? KeptPayload(context, handle) : KeptPayload();
+    status = connection.write(opcode, fin, data, std::move(kept));
+  });
   return push_write_status(L, status);
 }
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "net/stream.h"
+#include "net/io_result.h"
 
 namespace websockets {
 

@@ -186,7 +186,7 @@ std::atomic<unsigned> fork_count{0};
 struct OfThread {
   std::unique_ptr<Ring> ring;  // null: borrowed, or there is none
   const Ring* made = nullptr;
-  int error = 0;  // why there is none
+  int error = 0;  // why that is so
   unsigned fork_count = ~0U;
 };
 

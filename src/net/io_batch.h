@@ -8,7 +8,7 @@
 #include <memory>
 #include <span>
 
-#include "net/stream.h"
+#include "net/io_result.h"
 
 namespace websockets {
 

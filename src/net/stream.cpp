@@ -74,11 +74,6 @@ ssize_t sendfile_without_signal(int socket, int file, off_t offset, std::size_t 
 
 }  // namespace
 
-IoResult io_failure(int error) {
-  const bool later = error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOBUFS || error == ENOMEM;
-  return {later ? IoStatus::kWouldBlock : IoStatus::kFailed, 0};
-}
-
 IoResult Stream::receive(std::span<std::uint8_t> into) {
   if (tls_ != nullptr) return receive_tls(into);
   ssize_t count = retry_interrupted([&] { return ::recv(fd_.get(), into.data(), into.size(), 0); });

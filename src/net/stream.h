@@ -9,25 +9,11 @@
 #include <span>
 #include <utility>
 
+#include "net/io_result.h"
 #include "net/tls.h"
 #include "net/unique_fd.h"
 
 namespace websockets {
-
-enum class IoStatus : std::uint8_t {
-  kDone,        // `bytes` were moved: at least one
-  kWouldBlock,  // nothing moved; wait for the descriptor
-  kEnd,         // the peer will send no more
-  kFailed,      // the connection is lost
-};
-
-struct IoResult {
-  IoStatus status;
-  std::size_t bytes;
-};
-
-// What a call has come to that has failed with this errno.
-IoResult io_failure(int error);
 
 // A connected, non-blocking byte stream, over TLS or not. No call blocks, raises SIGPIPE, or fails for EINTR. Owns the
 // descriptor.

@@ -236,8 +236,8 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create(const TlsOptions& options
   SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
   SSL_CTX_set_tlsext_servername_arg(context, names.get());
   if (SSL_CTX_set_ex_data(context, names_index(), names.get()) != 1) throw std::bad_alloc();
-  static_cast<void>(
-      names.release());  // freed with the context, which lives as long as the last connection made from it
+  // Freed with the context, which lives as long as the last connection made from it.
+  static_cast<void>(names.release());
   return std::unique_ptr<TlsContext>(new TlsContext(std::move(*made)));
 }
 

@@ -86,14 +86,15 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   is_receiving_ = false;
   if (state_ == State::kClosed) return;
   try {
-    receives_much_ = input.size() == IoBatch::kReceiveBytes;
+    const bool was_filled = input.size() == IoBatch::kReceiveBytes;
     if (!input.empty()) consume(input);
     end_receive(result.status);
-    if (receives_much_) {
+    if (was_filled) {
       receive();
     } else {
       update_interest();
     }
+    receives_much_ = was_filled;
   } catch (const std::bad_alloc&) {
     busy_ = false;
     terminate();
@@ -189,7 +190,7 @@ void Connection::set_reading(bool enabled) {
 // --- Output ---
 
 void Connection::after_output() {
-  if (blocked_) return;
+  if (!has_output()) return;
   if (context_.in_round() && queue_.bytes() < kCorkedBytes) {
     context_.flush_later(*this);
   } else {
@@ -199,13 +200,13 @@ void Connection::after_output() {
 
 void Connection::flush() {
   if (state_ == State::kClosed) return;
-  blocked_ = false;
+  blocked_ = turn_is_over_ = false;
   std::size_t sent = 0;
   std::size_t files = 0;
   while (has_output()) {
     // More than that is not taken from the others' time: to be writable is reported again at once.
     if (sent >= kSentBytesPerRound || (queue_.has_file() && files++ >= kFilesPerRound)) {
-      blocked_ = true;
+      turn_is_over_ = true;
       break;
     }
     const IoResult result = queue_.send(context_.output_pool_, stream_, kSentBytesPerRound - sent);
@@ -272,7 +273,7 @@ void Connection::update_output_interest() {
 }
 
 unsigned Connection::output_interest() const {
-  return blocked_ || (stream_.wants_write() && wants_input()) ? kWritable : 0U;
+  return blocked_ || turn_is_over_ || (stream_.wants_write() && wants_input()) ? kWritable : 0U;
 }
 
 bool Connection::change_interest(unsigned wanted) {
@@ -325,7 +326,7 @@ void Connection::terminate(CloseCode code, std::string_view reason) {
 
 void Connection::destroy(CloseCode code) {
   if (state_ == State::kOpen) queue_close_frame(code, {});
-  if (has_output()) flush();
+  while (!queue_.empty() && !blocked_) flush();  // whatever the turns of others
   terminate(code);
 }
 

@@ -66,7 +66,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Sends a frame, or queues it behind what waits. Never blocks. kQueueFull: nothing of it was taken; while nothing
   // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
   // another one: see is_fragmenting(). Throws std::bad_alloc, after which the connection is lost.
-  // `kept`: the payload is sent from where it is; else what cannot be sent at once is copied.
+  // `kept`: the payload is sent from where it is, else from a copy.
   WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept = {});
   // A frame made by make_frame(), shared with other connections. Waits for the end of a message sent in fragments.
   WriteStatus write_shared(const SharedFrame& frame);
@@ -102,7 +102,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Sends what is queued, as far as the kernel takes it. Calls nobody, unless that was the last of a connection that
   // ends; update_interest() has to follow where the handler may be called.
   void flush();
-  bool has_output() const { return !queue_.empty() && !blocked_; }
+  // To be flushed now.
+  bool has_output() const { return !queue_.empty() && !blocked_ && !turn_is_over_; }
   // What flush() would send, for somebody else to send it and then to call on_sent(), which calls nobody. 0: flush()
   // has to do it.
   std::size_t begin_send(std::span<iovec> parts) const;
@@ -189,12 +190,13 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
   State state_ = State::kHttp;
   BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
-  std::uint8_t interest_ = 0;  // what the driver watches for
-  bool reading_ : 1 = true;    // flow control
-  bool busy_ : 1 = false;      // input is being delivered
-  bool paused_ : 1 = false;    // became readable while busy
-  bool ended_ : 1 = false;     // the peer will send no more
-  bool blocked_ : 1 = false;   // the kernel takes no more
+  std::uint8_t interest_ = 0;      // what the driver watches for
+  bool reading_ : 1 = true;        // flow control
+  bool busy_ : 1 = false;          // input is being delivered
+  bool paused_ : 1 = false;        // became readable while busy
+  bool ended_ : 1 = false;         // the peer will send no more
+  bool blocked_ : 1 = false;       // the kernel takes no more
+  bool turn_is_over_ : 1 = false;  // so much was sent that the others are first
   bool lingering_ : 1 = false;
   bool was_shut_down_ : 1 = false;
   bool reported_ : 1 = false;  // on_closed was called, or on_open never

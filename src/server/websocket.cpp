@@ -118,11 +118,8 @@ bool Connection::has_room(std::size_t bytes) {
   const auto is_full = [&] {
     return !queue_.empty() && queue_.bytes() + bytes > context_.options_.max_backpressure_bytes;
   };
-  // By turns, each of which sends a part only.
-  for (std::size_t before = queue_.bytes() + 1; is_full() && queue_.bytes() < before;) {
-    before = queue_.bytes();
-    flush();
-  }
+  // Whatever the turns of others.
+  while (is_full() && !blocked_) flush();
   return !is_full();
 }
 

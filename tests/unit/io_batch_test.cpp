@@ -130,6 +130,28 @@ TEST_F(IoBatchTest, IsAnotherOneInAChild) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
+// As when the process is forbidden to use it later on: nothing is lost, and there is none any more.
+TEST_F(IoBatchTest, IsGivenUpWhenTheSystemRefuses) {
+  write_all(pairs_[0].far.get(), "left");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int ring_fd = ::dup(0);  // the ring gets the same
+    ::close(ring_fd);
+    BorrowedBatch own = IoBatch::take();
+    ::close(ring_fd);
+    own->add_receive(pairs_[0].near.get());
+    if (own->run()[0].status != IoStatus::kWouldBlock) ::_exit(1);
+    own.reset();
+    if (IoBatch::take() != nullptr) ::_exit(2);
+    std::array<char, 5> rest{};
+    ::_exit(::recv(pairs_[0].near.get(), rest.data(), rest.size(), 0) == 4 ? 0 : 3);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  EXPECT_EQ(status, 0);
+}
+
 // What the parent shares is not used again, even when a child gives it back.
 TEST_F(IoBatchTest, IsNotTheParentsWhenAChildGivesThatBack) {
   const IoBatch* const of_parent = batch_.get();

@@ -356,11 +356,25 @@ describe('write', function()
 
   it('counts only that, although more is sent by turns', function()
     local c, ws = pair.open { max_backpressure = 1000000 }
-    local data = ('x'):rep(600000)
+    local data = ('x'):rep(900000)
     for _ = 1, 2 do
       assert.equal(0, ws:write(data))
     end
     for _ = 1, 2 do
+      c:expect_text(data)
+    end
+  end)
+
+  it('sends what is much before a callback has ended', function()
+    local c, ws, ctx = pair.open()
+    local data = ('x'):rep(200000)
+    ctx:batch(function()
+      for _ = 1, 5 do
+        assert.equal(0, ws:write(data))
+      end
+      assert.is_true(ws:buffered_amount() < 5 * #data)
+    end)
+    for _ = 1, 5 do
       c:expect_text(data)
     end
   end)

@@ -19,8 +19,8 @@ enum : unsigned { kReadable = 1, kWritable = 2, kHangup = 4 };
 class Pollable {
  public:
   virtual void on_ready(unsigned events) = 0;
-  // Asked when it is readable: whether the next call is on_received() with what was received for it, not on_ready().
-  virtual bool begin_receive() { return false; }
+  // When it is readable: whether it takes what was received for it, by on_received(), in place of on_ready().
+  virtual bool takes_received() const { return false; }
   virtual void on_received(IoResult /*result*/, std::span<std::uint8_t> /*input*/) {}
   int fd() const { return fd_; }
 

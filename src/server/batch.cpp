@@ -36,7 +36,7 @@ void Context::on_ready(std::span<const Ready> group) {
   }
   std::array<bool, kMostReady> is_received{};
   for (std::size_t i = 0; i < group.size(); ++i) {
-    is_received[i] = group[i].events == kReadable && group[i].pollable->begin_receive();
+    is_received[i] = group[i].events == kReadable && group[i].pollable->takes_received();
     if (is_received[i]) batch->add_receive(group[i].pollable->fd());
   }
   const std::span<const IoResult> results = batch->run();
@@ -50,11 +50,12 @@ void Context::on_ready(std::span<const Ready> group) {
   }
   // A loop of others that a callback runs has to know of what is not delivered yet.
   if (received_.size() > 1 && watcher_.is_woken()) watcher_.wake_at(0);
+  // First, as nothing more may be received for any of them before.
+  deliver_received();
+  batch.reset();
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (!is_received[i]) group[i].pollable->on_ready(group[i].events);
   }
-  deliver_received();
-  batch.reset();
   flush_connections();
 }
 

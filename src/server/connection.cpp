@@ -58,9 +58,7 @@ bool Connection::takes_input() const {
   return false;
 }
 
-bool Connection::wants_input() const {
-  return takes_input() && !ended_ && !paused_ && !is_receiving_ && held_input_ == nullptr;
-}
+bool Connection::wants_input() const { return takes_input() && !ended_ && !paused_ && held_input_ == nullptr; }
 
 void Connection::on_ready(unsigned events) {
   if (state_ == State::kClosed) return;
@@ -77,24 +75,15 @@ void Connection::on_ready(unsigned events) {
   }
 }
 
-bool Connection::begin_receive() {
-  is_receiving_ = !busy_ && !receives_much_ && !stream_.is_tls() && wants_input() && remaining_frame_bytes() == 0;
-  return is_receiving_;
-}
+bool Connection::takes_received() const { return !busy_ && !receives_much_ && !stream_.is_tls() && wants_input(); }
 
 void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
-  is_receiving_ = false;
-  if (state_ == State::kClosed) return;
+  if (state_ == State::kClosed) return;  // by a callback of another one
+  receives_much_ = input.size() == IoBatch::kReceiveBytes;
   try {
-    const bool was_filled = input.size() == IoBatch::kReceiveBytes;
     if (!input.empty()) consume(input);
     end_receive(result.status);
-    if (was_filled) {
-      receive();
-    } else {
-      update_interest();
-    }
-    receives_much_ = was_filled;
+    update_interest();
   } catch (const std::bad_alloc&) {
     busy_ = false;
     terminate();

@@ -96,7 +96,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Watches again in an own loop that was made later.
   bool restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
   void on_ready(unsigned events) override;
-  bool begin_receive() override;
+  bool takes_received() const override;
   void on_received(IoResult result, std::span<std::uint8_t> input) override;
   void on_timeout() override;
   // Sends what is queued, as far as the kernel takes it. Calls nobody, unless that was the last of a connection that
@@ -206,8 +206,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool to_flush_ : 1 = false;  // in the context's list
   bool has_work_ : 1 = false;  // in the context's list
   bool is_abandoned_ : 1 = false;
-  bool is_receiving_ : 1 = false;   // between begin_receive() and on_received()
-  bool receives_much_ : 1 = false;  // more than begin_receive() is good for
+  bool receives_much_ : 1 = false;  // more than an IoBatch is good for
 };
 
 // A frame for write_shared().

@@ -24,6 +24,7 @@ namespace websockets {
 class Context;
 class ContextHandler;
 class HttpExchange;
+class SharedMessage;
 
 // Frames that may not come between the fragments of a message.
 struct HeldFrames {
@@ -68,8 +69,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // another one: see is_fragmenting(). Throws std::bad_alloc, after which the connection is lost.
   // `kept`: the payload is sent from where it is, else from a copy.
   WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept = {});
-  // A frame made by make_frame(), shared with other connections. Waits for the end of a message sent in fragments.
-  WriteStatus write_shared(const SharedFrame& frame);
+  // What goes to other connections, too. Waits for the end of a message sent in fragments.
+  WriteStatus write_shared(SharedMessage& message);
   // Whether a fragment without FIN was sent last.
   bool is_fragmenting() const { return fragmenting_; }
   // Starts the closing handshake; on_closed follows when the peer has answered. `code` kNone: without a code.
@@ -208,9 +209,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool is_abandoned_ : 1 = false;
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for
 };
-
-// A frame for write_shared().
-SharedFrame make_frame(Opcode opcode, std::span<const std::uint8_t> payload);
 
 // Connections in the order in which they came to it.
 struct ConnectionList {

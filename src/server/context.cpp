@@ -14,6 +14,7 @@
 #include "protocol/handshake.h"
 #include "server/http_exchange.h"
 #include "server/privileges.h"
+#include "server/shared_message.h"
 
 namespace websockets {
 
@@ -294,8 +295,8 @@ Protocol* Context::choose_protocol(const std::string* offered, std::string_view&
 void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data) {
   const Round round(*this);
   const std::uint64_t last_serial = last_serial_;
-  SharedFrame text;
-  SharedFrame binary;
+  SharedMessage text(Opcode::kText, data);
+  SharedMessage binary(Opcode::kBinary, data);
   for (Connection* connection = list.first; connection != nullptr && connection->serial() <= last_serial;
        connection = ConnectionList::next(*connection)) {
     if (!connection->is_open()) continue;
@@ -304,9 +305,7 @@ void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data
       continue;
     }
     const bool is_text = connection->broadcast_mode() == BroadcastMode::kForwardText;
-    SharedFrame& frame = is_text ? text : binary;
-    if (frame == nullptr) frame = make_frame(is_text ? Opcode::kText : Opcode::kBinary, data);
-    if (connection->write_shared(frame) == WriteStatus::kQueueFull && !options_.drops_when_full) {
+    if (connection->write_shared(is_text ? text : binary) == WriteStatus::kQueueFull && !options_.drops_when_full) {
       connection->fail_later(CloseCode::kTryAgainLater);
     }
   }

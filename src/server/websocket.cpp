@@ -9,6 +9,7 @@
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
+#include "server/shared_message.h"
 
 namespace websockets {
 namespace {
@@ -25,16 +26,6 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
 }
 
 }  // namespace
-
-SharedFrame make_frame(Opcode opcode, std::span<const std::uint8_t> payload) {
-  std::array<std::uint8_t, kMaxFrameHeaderBytes> header;
-  const std::size_t header_bytes = encode_frame_header(make_header(opcode, true, payload.size()), header.data());
-  auto frame = std::make_shared<std::vector<std::uint8_t>>();
-  frame->reserve(header_bytes + payload.size());
-  frame->insert(frame->end(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(header_bytes));
-  frame->insert(frame->end(), payload.begin(), payload.end());
-  return frame;
-}
 
 // --- From the HTTP exchange, and what arrives ---
 
@@ -159,8 +150,9 @@ void Connection::queue_frame(const FrameHeader& header, std::span<const std::uin
   }
 }
 
-WriteStatus Connection::write_shared(const SharedFrame& frame) {
+WriteStatus Connection::write_shared(SharedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
+  const SharedFrame& frame = message.frame();
   if (!has_room(frame->size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
   if (fragmenting_) {

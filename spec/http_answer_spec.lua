@@ -334,7 +334,44 @@ describe('on_http', function()
     c:expect_end()
   end)
 
-  it('answers later to a client that has ended its side', function()
+  it('notices that the client has gone before the answer', function()
+    local path = http.file 'contents'
+    for _, ending in ipairs { 'close', 'reset', 'shutdown' } do
+      for _, early in ipairs { '', http.request '/', ('x'):rep(4000) } do
+        local waiting
+        local c = http.open(function(ws)
+          ws:defer()
+          waiting = ws
+        end)
+        c:send(http.request '/' .. early)
+        loop.serve_until(c.ctx, function() return waiting end)
+        c:send(early)
+        c[ending](c)
+        loop.serve_until(c.ctx, function() return tostring(waiting):find 'closed' end, ending)
+        assert.same({ -1, 'closed' }, { waiting:serve_http_file(path, 'text/plain') })
+        assert.same({ -1, 'closed' }, { waiting:write(http.response 'x', HTTP) })
+        if ending == 'shutdown' then c:expect_loss() end
+      end
+    end
+  end)
+
+  it('sends what was answered before to a client that has gone before the next answer', function()
+    local path = http.file 'contents'
+    local waiting
+    local c = http.open(function(ws)
+      if waiting then return ws:defer() end
+      waiting = ws
+      ws:serve_http_file(path, 'text/plain')
+    end)
+    c:send(http.request '/' .. http.request '/')
+    c:shutdown()
+    http.expect_word(c, 'contents')
+    c:expect_end()
+    assert.is_truthy(tostring(waiting):find 'closed')
+    waiting = nil
+  end)
+
+  it('takes no more than a little from a client that sends on before the answer', function()
     local path = http.file 'contents'
     local waiting
     local c = http.open(function(ws)
@@ -342,11 +379,37 @@ describe('on_http', function()
       waiting = ws
     end)
     c:send(http.request '/')
-    c:shutdown()
     loop.serve_until(c.ctx, function() return waiting end)
+    local block, sent = ('x'):rep(65536), 0
+    local idle = 0
+    while idle < 20 do -- the system takes some more each time that something was read
+      local count = c:send_some(block)
+      sent, idle = sent + count, count > 0 and 0 or idle + 1
+      assert.is_true(sent < 64 * 1024 * 1024)
+      loop.step(c.ctx, 1)
+    end
     waiting:serve_http_file(path, 'text/plain')
     http.expect_word(c, 'contents')
-    c:expect_end()
+    waiting = nil
+  end)
+
+  it('takes up the requests that came while an answer was awaited, in their order', function()
+    local paths = { http.file 'one', http.file 'two', http.file 'three' }
+    local waiting
+    local count = 0
+    local c = http.open(function(ws)
+      ws:defer()
+      waiting, count = ws, count + 1
+    end)
+    c:send(http.request '/')
+    loop.serve_until(c.ctx, function() return waiting end)
+    c:send_split(http.request '/', 7)
+    c:send_split(http.request '/', 7)
+    for i = 1, 3 do
+      loop.serve_until(c.ctx, function() return count == i end)
+      waiting:serve_http_file(paths[i], 'text/plain')
+      http.expect_word(c, ({ 'one', 'two', 'three' })[i])
+    end
     waiting = nil
   end)
 

@@ -7,52 +7,13 @@
 
 #include "lua/constants.h"
 #include "lua/lua_context.h"
+#include "lua/wrap_websocket.h"
 #include "net/reverse_resolver.h"
 #include "protocol/utf8.h"
 #include "server/http_exchange.h"
 
 namespace websockets::lua {
 namespace {
-
-LuaWebsocket& check_websocket(lua_State* L) {
-  // As luaL_checkudata does it, but without a look into the registry.
-  void* userdata = lua_touserdata(L, 1);
-  const bool has_metatable = userdata != nullptr && lua_getmetatable(L, 1) != 0;
-  if (!has_metatable || lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) userdata = luaL_checkudata(L, 1, kWebsocketType);
-  lua_pop(L, 1);
-  return *static_cast<LuaWebsocket*>(userdata);
-}
-
-bool is_closed(const LuaWebsocket& ws) { return ws.connection == nullptr || ws.connection->has_ended_in_http(); }
-
-int push_status(lua_State* L, int status) {
-  lua_pushinteger(L, status);
-  return 1;
-}
-
-int push_failure(lua_State* L, const char* why) {
-  lua_pushinteger(L, -1);
-  lua_pushstring(L, why);
-  return 2;
-}
-
-// Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry.
-int push_callbacks(lua_State* L) {
-  luaL_checkstack(L, 12, "websocket");
-  get_user_table(L, 1);
-  return lua_gettop(L);
-}
-
-// Runs `body`, which may lead to callbacks, and must not touch Lua itself.
-template <typename Body>
-void with_entry(lua_State* L, const LuaWebsocket& ws, Body body) {
-  LuaContext& context = context_of(ws);
-  const int callbacks = push_callbacks(L);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    body();
-  });
-}
 
 // --- Sending ---
 

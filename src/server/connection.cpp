@@ -20,6 +20,8 @@ constexpr std::size_t kFilesPerRound = 2;
 constexpr std::size_t kCorkedBytes = 256U << 10U;
 // While more of the answers to pipelined requests waits, no further one is read.
 constexpr std::size_t kAnswerBytes = 64U << 10U;
+// What is read while an answer is awaited, only to notice the end.
+constexpr std::size_t kEarlyBytes = 16U << 10U;
 
 }  // namespace
 
@@ -58,7 +60,15 @@ bool Connection::takes_input() const {
   return false;
 }
 
-bool Connection::wants_input() const { return takes_input() && !ended_ && !paused_ && held_input_ == nullptr; }
+// What arrives is kept until the answer is there.
+bool Connection::takes_early_input() const {
+  const std::size_t held_bytes = held_input_ == nullptr ? 0 : held_input_->size();
+  return state_ == State::kHttp && reading_ && exchange_->awaits_answer() && held_bytes < kEarlyBytes;
+}
+
+bool Connection::wants_input() const {
+  return !ended_ && !paused_ && (takes_early_input() || (takes_input() && held_input_ == nullptr));
+}
 
 void Connection::on_ready(unsigned events) {
   if (state_ == State::kClosed) return;
@@ -129,14 +139,16 @@ IoResult Connection::receive_once(bool& was_filled) {
     return result;
   }
   std::unique_ptr<Context::ReceiveBuffer> buffer = context_.borrow_receive_buffer();
-  const IoResult result = stream_.receive(*buffer);
-  was_filled = result.bytes == buffer->size();
+  const std::span<std::uint8_t> space = std::span(*buffer).first(takes_early_input() ? kEarlyBytes : buffer->size());
+  const IoResult result = stream_.receive(space);
+  was_filled = result.bytes == space.size();
   if (result.status == IoStatus::kDone) consume(std::span(*buffer).first(result.bytes));
   context_.give_back(std::move(buffer));
   return result;
 }
 
 void Connection::consume(std::span<std::uint8_t> input) {
+  if (held_input_ != nullptr) return held_input_->append(input);  // its turn is first
   busy_ = true;
   while (!input.empty() && takes_input()) {
     if (state_ == State::kHttp) {

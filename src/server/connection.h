@@ -134,6 +134,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // connection.cpp
   bool is_websocket() const { return state_ == State::kOpen || state_ == State::kClosing; }
   bool takes_input() const;
+  bool takes_early_input() const;
   bool wants_input() const;
   // Taken from the kernel already.
   bool has_unread_input() const { return held_input_ != nullptr || stream_.has_buffered_input(); }

@@ -23,7 +23,8 @@ class HttpExchange {
 
   // --- For the owner, while awaits_answer() ---
 
-  // A request is there and has no answer yet. The calls below do nothing otherwise.
+  // A request is there and has no answer yet. The calls below do nothing otherwise. Meanwhile a client that sends no
+  // more is taken for gone: the connection ends.
   bool awaits_answer() const { return phase_ == Phase::kAwaiting; }
   // The answer will come after on_http has returned.
   void defer() { deferred_ = true; }

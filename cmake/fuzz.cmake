@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# With -DWEBSOCKETS_FUZZ=ON and Clang: fuzz_NAME from each tests/fuzz/NAME.cpp, by libFuzzer.
+
+if(NOT WEBSOCKETS_FUZZ)
+  return()
+endif()
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  message(FATAL_ERROR "WEBSOCKETS_FUZZ needs Clang: set CMAKE_CXX_COMPILER to clang++")
+endif()
+find_package(GTest REQUIRED)
+target_compile_options(websockets_engine PRIVATE -fsanitize=fuzzer-no-link)
+file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/*.cpp)
+add_custom_target(fuzz)
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(fuzz_${name} ${source})
+  target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(fuzz_${name} PRIVATE websockets_engine GTest::gtest)
+  target_include_directories(fuzz_${name} PRIVATE tests/unit)
+  add_dependencies(fuzz fuzz_${name})
+endforeach()

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What the opening handshake looks at. Each line of the input is one header's value.
+#include "protocol/handshake.h"
+
+#include "fuzz_support.h"
+
+using namespace websockets;
+
+namespace {
+
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(text.size(), line.size() + 1));
+  return line;
+}
+
+void check_offers(std::string_view list) {
+  SubprotocolOffers offers(list);
+  std::vector<std::string_view> seen;
+  for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
+    EXPECT_TRUE(is_token(name));
+    EXPECT_TRUE(list_has_token(list, name));
+    const bool is_repeated = std::find(seen.begin(), seen.end(), name) != seen.end();
+    if (is_repeated) EXPECT_TRUE(offers.malformed());
+    seen.push_back(name);
+    ASSERT_LE(seen.size(), SubprotocolOffers::kMaxOffers);
+  }
+  EXPECT_TRUE(offers.next().empty());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const unsigned flags = input.byte();
+  std::string_view text = input.text();
+  HandshakeRequest request;
+  request.method = take_line(text);
+  request.http_minor_version = static_cast<int>(flags & 1U);
+  request.has_host = (flags & 2U) == 0;
+  request.has_key = (flags & 4U) == 0;
+  request.has_version = (flags & 8U) == 0;
+  request.has_extensions = (flags & 16U) == 0;
+  request.repeated_header = (flags & 32U) != 0;
+  request.host = take_line(text);
+  request.upgrade = take_line(text);
+  request.connection = take_line(text);
+  request.key = take_line(text);
+  request.version = take_line(text);
+  request.extensions = take_line(text);
+  const HandshakeVerdict verdict = check_handshake(request);
+  EXPECT_TRUE(verdict.status == 101 || verdict.status == 400 || verdict.status == 405 || verdict.status == 426);
+  EXPECT_EQ(verdict.text.empty(), verdict.status == 101);
+  if (verdict.status == 101) {
+    EXPECT_EQ(request.method, "GET");
+    EXPECT_EQ(request.version, "13");
+    EXPECT_EQ(request.key.size(), 24U);
+    EXPECT_TRUE(list_has_token(request.connection, "upgrade"));
+    EXPECT_FALSE(request.repeated_header);
+    EXPECT_EQ(accept_key(request.key).size(), 28U);
+  }
+  check_offers(text);
+  return 0;
+}

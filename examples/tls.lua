@@ -32,8 +32,7 @@ const socket = new WebSocket(location.href.replace('http', 'ws'), 'echo')
 socket.onopen = () => socket.send('over TLS')
 socket.onmessage = (event) => document.body.append(event.data)
 </script>]]
-    ws:write(('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s'):format(#page, page),
-      websockets.WRITE_HTTP)
+    ws:respond(200, { ['Content-Type'] = 'text/html' }, page)
   end,
 }
 

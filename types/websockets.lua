@@ -97,6 +97,8 @@ local websockets = {}
 ---@field backpressure_policy? "close"|"drop"
 ---431 beyond. Default: 8192.
 ---@field max_header_size? integer
+---The content of an HTTP request: 413 beyond. Default: 1048576.
+---@field max_body_size? integer
 ---For a request to arrive, and for the next one to begin. Default: 10.
 ---@field handshake_timeout? number
 ---For an HTTP client to take more of its answer. Default: 60.
@@ -268,6 +270,14 @@ function Websocket:service(revents, ...) end
 ---@return 0|-1
 ---@return nil|"not found"|"already answered"|"closed" why
 function Websocket:serve_http_file(filename, content_type) end
+
+---Answers a request, in on_http or after defer().
+---@param status integer 200 to 599
+---@param headers? table<string, string|number|(string|number)[]> a list: the header is repeated
+---@param body? string|number text/plain unless a Content-Type says what it is
+---@return 0|-1
+---@return nil|"already answered"|"closed" why
+function Websocket:respond(status, headers, body) end
 
 ---In on_http: the answer will come later.
 function Websocket:defer() end

@@ -84,8 +84,6 @@ constexpr Reason kReasons[] = {
 static_assert(std::is_sorted(std::begin(kReasons), std::end(kReasons),
                              [](const Reason& a, const Reason& b) { return a.status < b.status; }));
 
-bool has_content(int status) { return status >= 200 && status != 204 && status != 304; }
-
 void append_number(std::string& out, std::uint64_t number) {
   std::array<char, 20> digits;
   out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
@@ -145,7 +143,7 @@ std::string http_date(std::time_t time) {
 }
 
 std::string serialize_head(const ResponseHead& head, std::time_t now) {
-  std::size_t further_bytes = 0;
+  std::size_t further_bytes = head.header_lines.size();
   for (const auto& [name, value] : head.headers) further_bytes += name.size() + value.size() + 4;
   std::string out;
   out.reserve(192 + head.content_type.size() + further_bytes);
@@ -171,7 +169,7 @@ std::string serialize_head(const ResponseHead& head, std::time_t now) {
     append_header(out, "Connection", "keep-alive");
   }
   for (const auto& [name, value] : head.headers) append_header(out, name, value);
-  return out.append("\r\n");
+  return out.append(head.header_lines).append("\r\n");
 }
 
 bool is_valid_header(std::string_view name, std::string_view value) {

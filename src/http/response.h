@@ -24,7 +24,11 @@ struct ResponseHead {
   bool keep_alive = true;              // false: "Connection: close"
   bool http_1_0 = false;               // the request was HTTP/1.0: a kept connection says "Connection: keep-alive"
   std::vector<std::pair<std::string_view, std::string_view>> headers = {};  // further ones, checked by the caller
+  std::string_view header_lines = {};  // the same, as they are sent, each with its CR LF
 };
+
+// Whether answers with this status have content, be it empty (RFC 9110 6.4.1, 15.3.5, 15.4.5).
+constexpr bool has_content(int status) { return status >= 200 && status != 204 && status != 304; }
 
 std::string serialize_head(const ResponseHead& head, std::time_t now);
 

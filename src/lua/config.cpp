@@ -235,6 +235,7 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_bytes(L, config, "max_backpressure", options.max_backpressure_bytes);
   options.drops_when_full = read_choice(L, config, "backpressure_policy", "close", "drop") == 1;
   read_bytes(L, config, "max_header_size", options.request_limits.max_header_bytes);
+  read_bytes(L, config, "max_body_size", options.request_limits.max_body_bytes);
   read_seconds(L, config, "handshake_timeout", options.handshake_timeout_ms);
   read_seconds(L, config, "send_timeout", options.send_timeout_ms);
   read_seconds(L, config, "close_timeout", options.close_timeout_ms);

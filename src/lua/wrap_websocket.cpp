@@ -74,9 +74,6 @@ Opcode check_opcode(lua_State* L, const Connection& connection, int type, std::s
   }
 }
 
-// A string of this size is not copied, but sent from where it is.
-constexpr std::size_t kKeptBytes = 4096;
-
 int write(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::span<const std::uint8_t> data = check_bytes(L, 2);
@@ -302,6 +299,7 @@ constexpr luaL_Reg kMethods[] = {
     {"broadcast", broadcast},
     {"serve_http_file", serve_http_file},
     {"defer", defer},
+    {"respond", respond},
     {"on_receive", on_receive},
     {"on_receive_chunk", on_receive_chunk},
     {"on_closed", on_closed},

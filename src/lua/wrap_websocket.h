@@ -7,6 +7,9 @@
 
 namespace websockets::lua {
 
+// A string of this size is not copied, but sent from where it is.
+constexpr std::size_t kKeptBytes = 4096;
+
 // The websocket that is the first argument.
 inline LuaWebsocket& check_websocket(lua_State* L) {
   // As luaL_checkudata does it, but without a look into the registry.
@@ -47,5 +50,8 @@ void with_entry(lua_State* L, const LuaWebsocket& ws, Body body) {
     body();
   });
 }
+
+// wrap_respond.cpp
+int respond(lua_State* L);
 
 }  // namespace websockets::lua

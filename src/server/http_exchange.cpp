@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <ctime>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -124,12 +125,33 @@ void HttpExchange::upgrade(Connection& connection) {
   connection.open(*protocol);
 }
 
-void HttpExchange::send_head(Connection& connection, ResponseHead& head) {
+template <typename QueueBody>
+void HttpExchange::send_answer(Connection& connection, ResponseHead& head, QueueBody queue_body) {
   const Request& request = parser_.request();
   phase_ = Phase::kAnswered;
   keep_alive_ = head.keep_alive;
   head.http_1_0 = request.minor_version() == 0;
-  connection.queue_.append(connection.context_.output_pool_, as_bytes(serialize_head(head, std::time(nullptr))));
+  try {
+    connection.queue_.append(connection.context_.output_pool_, as_bytes(serialize_head(head, std::time(nullptr))));
+    if (head.content_length > 0 && request.method() != "HEAD") queue_body();
+  } catch (const std::bad_alloc&) {
+    connection.fail_later(CloseCode::kAbnormal);  // what is queued may be half an answer
+    throw;
+  }
+  settle(connection);
+}
+
+void HttpExchange::respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body,
+                           KeptPayload kept) {
+  head.content_length = body.size();
+  head.keep_alive = head.keep_alive && parser_.request().keep_alive();
+  send_answer(connection, head, [&] {
+    if (kept) {
+      connection.queue_.append_kept(connection.context_.output_pool_, body, std::move(kept));
+    } else {
+      connection.queue_.append(connection.context_.output_pool_, body);
+    }
+  });
 }
 
 void HttpExchange::answer(Connection& connection, const Answer& answer, bool keep_alive) {
@@ -137,12 +159,9 @@ void HttpExchange::answer(Connection& connection, const Answer& answer, bool kee
   ResponseHead head;
   head.status = answer.status;
   head.content_type = kTextType;
-  head.content_length = body.size();
   head.keep_alive = keep_alive;
   head.headers = answer.headers;
-  send_head(connection, head);
-  if (wants_body()) connection.queue_.append(connection.context_.output_pool_, as_bytes(body));
-  settle(connection);
+  respond(connection, head, as_bytes(body));
 }
 
 bool HttpExchange::serve_file(Connection& connection, const char* path, std::string_view content_type) {
@@ -164,11 +183,8 @@ bool HttpExchange::serve_file(Connection& connection, const char* path, std::str
   head.content_type = content_type;
   head.content_length = size;
   head.keep_alive = request.keep_alive();
-  send_head(connection, head);
-  if (wants_body() && size > 0) {
-    connection.queue_.append_file(connection.context_.output_pool_, std::move(file), size);
-  }
-  settle(connection);
+  send_answer(connection, head,
+              [&] { connection.queue_.append_file(connection.context_.output_pool_, std::move(file), size); });
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include "http/request_parser.h"
 #include "http/response.h"
 #include "protocol/handshake.h"
+#include "server/kept_payload.h"
 
 namespace websockets {
 
@@ -28,6 +29,9 @@ class HttpExchange {
   bool awaits_answer() const { return phase_ == Phase::kAwaiting; }
   // The answer will come after on_http has returned.
   void defer() { deferred_ = true; }
+  // Answers with this head, but for its length and what is said of the connection, and this body; a HEAD request
+  // without the body. `kept`: the body is sent from where it is, else from a copy.
+  void respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body, KeptPayload kept = {});
   // Answers with the regular file, or 404 when there is none and 405 when the request is not GET or HEAD: false then.
   bool serve_file(Connection& connection, const char* path, std::string_view content_type);
   // Sends bytes as they are; the connection ends when they have left. May be called several times within on_http.
@@ -57,9 +61,9 @@ class HttpExchange {
   void upgrade(Connection& connection);
   void refuse_upgrade(Connection& connection, const HandshakeVerdict& verdict);
   void answer(Connection& connection, const Answer& answer, bool keep_alive);
-  void send_head(Connection& connection, ResponseHead& head);
+  template <typename QueueBody>
+  void send_answer(Connection& connection, ResponseHead& head, QueueBody queue_body);
   void settle(Connection& connection);
-  bool wants_body() const { return parser_.request().method() != "HEAD"; }
 
   RequestParser parser_;
   Phase phase_ = Phase::kReading;

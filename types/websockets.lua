@@ -140,6 +140,18 @@ function Context:service(timeout_ms) end
 ---@return nil|"busy"|"closed" why only in a process that called fork_service_loop()
 function Context:broadcast(protocol, data) end
 
+---Sends data to every websocket that is subscribed to a topic.
+---@param topic string|number
+---@param data string|number
+---@param type? 0|1 WRITE_TEXT, the default, or WRITE_BINARY
+---@return 0|-1
+---@return integer|"busy"|"closed"|nil receivers in a process that called fork_service_loop(): why
+function Context:publish(topic, data, type) end
+
+---The topics, and how many subscribers each has.
+---@return table<string, integer>
+function Context:topics() end
+
 ---Calls a function; what it writes leaves afterwards, in one system call per connection.
 ---@param fn fun()
 function Context:batch(fn) end
@@ -209,6 +221,29 @@ function Websocket:write(data, type) end
 ---@return 0|-1
 ---@return nil|"closed" why
 function Websocket:broadcast(data) end
+
+---From now on it gets what is published to a topic.
+---@param topic string|number
+---@return true?
+---@return nil|"closed" why
+function Websocket:subscribe(topic) end
+
+---@param topic string|number
+---@return boolean? was_subscribed
+---@return nil|"closed" why
+function Websocket:unsubscribe(topic) end
+
+---Sends data to every other websocket that is subscribed to a topic.
+---@param topic string|number
+---@param data string|number
+---@param type? 0|1 WRITE_TEXT, the default, or WRITE_BINARY
+---@return 0|-1
+---@return integer|"closed" receivers
+function Websocket:publish(topic, data, type) end
+
+---The topics that it is subscribed to.
+---@return string[]
+function Websocket:topics() end
 
 ---Whole messages; type is WRITE_TEXT or WRITE_BINARY.
 ---@param fn fun(ws: websockets.Websocket, data: string, type: 0|1)

@@ -152,6 +152,11 @@ void check_revents(lua_State* L, int first);
 // service_fd: serves `fd` and pushes the result.
 int serve_descriptor(lua_State* L, LuaContext& context, int callbacks, int fd);
 extern const luaL_Reg kOuterLoopMethods[];
+// wrap_topics.cpp
+extern const luaL_Reg kContextTopicMethods[];
+
+// Pushes what a function returns that has sent something to a forked process.
+int push_link_status(lua_State* L, ForkLink::Status status);
 
 // Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry. Raises when the context
 // was destroyed.

@@ -45,10 +45,7 @@ int service(lua_State* L) {
 int broadcast_to_child(lua_State* L, Context& context, const Protocol& protocol, std::span<const std::uint8_t> data) {
   auto status = ForkLink::Status::kClosed;
   guarded(L, [&] { status = context.broadcast_to_child(protocol, data); });
-  lua_pushinteger(L, status == ForkLink::Status::kSent ? 0 : -1);
-  if (status == ForkLink::Status::kSent) return 1;
-  lua_pushstring(L, status == ForkLink::Status::kBusy ? "busy" : "closed");
-  return 2;
+  return push_link_status(L, status);
 }
 
 int fork_service_loop(lua_State* L) {
@@ -209,6 +206,13 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
 
 }  // namespace
 
+int push_link_status(lua_State* L, ForkLink::Status status) {
+  lua_pushinteger(L, status == ForkLink::Status::kSent ? 0 : -1);
+  if (status == ForkLink::Status::kSent) return 1;
+  lua_pushstring(L, status == ForkLink::Status::kBusy ? "busy" : "closed");
+  return 2;
+}
+
 LuaContext& check_context(lua_State* L, int& callbacks) {
   const ContextUserdata& userdata = check_userdata(L);
   if (userdata.context == nullptr || !userdata.context->is_open()) raise(L, "websocket context destroyed");
@@ -252,6 +256,7 @@ void register_context(lua_State* L) {
   lua_newtable(L);
   set_functions(L, kMethods, 0);
   set_functions(L, kOuterLoopMethods, 0);
+  set_functions(L, kContextTopicMethods, 0);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -327,6 +327,8 @@ void register_websocket(lua_State* L) {
   lua_newtable(L);
   lua_pushvalue(L, -2);
   set_functions(L, kMethods, 1);
+  lua_pushvalue(L, -2);
+  set_functions(L, kWebsocketTopicMethods, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

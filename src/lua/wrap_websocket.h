@@ -53,5 +53,7 @@ void with_entry(lua_State* L, const LuaWebsocket& ws, Body body) {
 
 // wrap_respond.cpp
 int respond(lua_State* L);
+// wrap_topics.cpp
+extern const luaL_Reg kWebsocketTopicMethods[];
 
 }  // namespace websockets::lua

@@ -333,6 +333,7 @@ void Connection::destroy(CloseCode code) {
 
 void Connection::abandon() {
   is_abandoned_ = true;
+  context_.topics_.unsubscribe_all(*this);
   close_descriptor();
 }
 

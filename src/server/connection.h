@@ -17,6 +17,7 @@
 #include "protocol/frame.h"
 #include "protocol/message_assembler.h"
 #include "server/output_queue.h"
+#include "server/topics.h"
 #include "server/watcher.h"
 
 namespace websockets {
@@ -121,6 +122,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
  private:
   friend class Context;
   friend class HttpExchange;
+  friend class Topics;
   friend struct ConnectionList;
 
   enum class State : std::uint8_t {
@@ -183,6 +185,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   Connection* previous_ = nullptr;
   Connection* next_ = nullptr;
   ConnectionList* list_ = nullptr;
+  Topics::Subscription* subscriptions_ = nullptr;  // the newest one
   OutputQueue queue_;
   MessageAssembler assembler_;
   std::unique_ptr<HttpExchange> exchange_;

@@ -305,10 +305,28 @@ void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data
       continue;
     }
     const bool is_text = connection->broadcast_mode() == BroadcastMode::kForwardText;
-    if (connection->write_shared(is_text ? text : binary) == WriteStatus::kQueueFull && !options_.drops_when_full) {
-      connection->fail_later(CloseCode::kTryAgainLater);
-    }
+    send_shared(*connection, is_text ? text : binary);
   }
+}
+
+std::size_t Context::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                             const Connection* except) {
+  const Round round(*this);
+  SharedMessage message(opcode, data);
+  std::size_t receivers = 0;
+  topics_.for_each_subscriber(topic, [&](Connection& connection) {
+    if (&connection != except && send_shared(connection, message)) ++receivers;
+  });
+  return receivers;
+}
+
+// Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks.
+bool Context::send_shared(Connection& connection, SharedMessage& message) {
+  const WriteStatus status = connection.write_shared(message);
+  if (status == WriteStatus::kQueueFull && !options_.drops_when_full) {
+    connection.fail_later(CloseCode::kTryAgainLater);
+  }
+  return status == WriteStatus::kAccepted;
 }
 
 // --- The end ---

@@ -24,6 +24,7 @@
 #include "server/fork_link.h"
 #include "server/options.h"
 #include "server/output_queue.h"
+#include "server/topics.h"
 #include "server/watcher.h"
 
 namespace websockets {
@@ -56,14 +57,22 @@ class Context final : private ReadyHandler {
   int idle_ms();
 
   // Forks a process that serves this context from now on: it is destroyed when this one ends or destroys it. Here all
-  // connections and listeners are given up, and only broadcast_to_child() is left of it. False with errno set: no fork.
+  // connections and listeners are given up, and only broadcast_to_child() and
+  // publish_to_child() are left of it. False with errno set: no fork.
   bool fork_service_loop();
   bool is_forked() const { return link_ != nullptr; }
   ForkLink::Status broadcast_to_child(const Protocol& protocol, std::span<const std::uint8_t> data);
+  ForkLink::Status publish_to_child(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data);
 
   // Gives `data` to every open connection of the list that was open when the call began, as its mode says. `data` must
   // stay valid whatever the callbacks do.
   void broadcast(ConnectionList& list, std::span<const std::uint8_t> data);
+  // The subscriptions of open websockets, which end before on_closed.
+  Topics& topics() { return topics_; }
+  // Sends `data`, as text or binary, to every open connection that is subscribed but to `except`. Returns how many have
+  // taken it. Calls nobody.
+  std::size_t publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                      const Connection* except = nullptr);
   // nullptr: there is none of that name.
   Protocol* find_protocol(std::string_view name);
   // Its place in ContextOptions::protocols.
@@ -130,6 +139,7 @@ class Context final : private ReadyHandler {
     each(http_connections_);
     for (const Protocol& protocol : protocols_) each(protocol);
   }
+  bool send_shared(Connection& connection, SharedMessage& message);
   void end_round();
 
   // batch.cpp
@@ -167,6 +177,7 @@ class Context final : private ReadyHandler {
   std::uint64_t now_ms_;
   TimerWheel timers_;
   OutputPool output_pool_;
+  Topics topics_;
   struct Received {
     Pollable* pollable;
     IoResult result;

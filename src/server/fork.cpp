@@ -3,12 +3,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <utility>
+#include <vector>
 
+#include "protocol/bytes.h"
 #include "server/context.h"
 
 namespace websockets {
@@ -21,7 +25,12 @@ constexpr int kChildEndMs = 5'000;
 constexpr int kBroadcastsPerTurn = 64;
 constexpr std::size_t kBroadcastBytesPerTurn = 1U << 20U;
 
-// Broadcasts in the child what the parent sends: between the rounds, so that a callback of a broadcast that serves the
+// What a message to the child is: a broadcast to the protocol of that number, or else one of these; then the size of
+// the topic's name and the name come before the data.
+constexpr std::uint32_t kPublishText = 0xFFFFFFFE;
+constexpr std::uint32_t kPublishBinary = 0xFFFFFFFF;
+
+// Sends in the child what the parent sends: between the rounds, so that a callback of a broadcast that serves the
 // context does not begin the next one.
 class Receiver final : public Pollable {
  public:
@@ -35,20 +44,30 @@ class Receiver final : public Pollable {
   bool has_more() const { return has_more_; }
 
   void deliver() {
-    std::uint32_t protocol;
+    std::uint32_t tag;
     std::span<const std::uint8_t> data;
     std::size_t bytes = 0;
     for (int i = 0; has_more_ && i < kBroadcastsPerTurn && bytes < kBroadcastBytesPerTurn; ++i) {
       if (context_.is_destroyed()) return;
-      has_more_ = link_.receive(protocol, data);
+      has_more_ = link_.receive(tag, data);
       if (!has_more_) break;
       bytes += data.size();
-      context_.broadcast(protocols_[protocol], data);
+      take(tag, data);
     }
     if (!has_more_ && link_.ended()) context_.destroy();
   }
 
  private:
+  void take(std::uint32_t tag, std::span<const std::uint8_t> data) {
+    if (tag < protocols_.size()) return context_.broadcast(protocols_[tag], data);
+    std::uint64_t topic_bytes;
+    std::memcpy(&topic_bytes, data.data(), sizeof topic_bytes);
+    data = data.subspan(sizeof topic_bytes);
+    const auto topic = static_cast<std::size_t>(topic_bytes);
+    context_.publish(as_text(data.first(topic)), tag == kPublishText ? Opcode::kText : Opcode::kBinary,
+                     data.subspan(topic));
+  }
+
   bool has_more_ = false;
   ForkLink& link_;
   Context& context_;
@@ -113,6 +132,15 @@ bool Context::serve_broadcasts_and_clients() {
 
 ForkLink::Status Context::broadcast_to_child(const Protocol& protocol, std::span<const std::uint8_t> data) {
   return link_->send(static_cast<std::uint32_t>(index_of(protocol)), data, options_.fork_busy_timeout_ms);
+}
+
+ForkLink::Status Context::publish_to_child(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data) {
+  const std::uint64_t topic_bytes = topic.size();
+  std::vector<std::uint8_t> message(sizeof topic_bytes + topic.size() + data.size());
+  std::memcpy(message.data(), &topic_bytes, sizeof topic_bytes);
+  std::memcpy(message.data() + sizeof topic_bytes, topic.data(), topic.size());
+  std::copy(data.begin(), data.end(), message.end() - static_cast<std::ptrdiff_t>(data.size()));
+  return link_->send(opcode == Opcode::kText ? kPublishText : kPublishBinary, message, options_.fork_busy_timeout_ms);
 }
 
 void Context::end_child() {

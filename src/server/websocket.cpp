@@ -99,6 +99,7 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
   const bool was_open = serial_ != 0;
   if (!was_open || reported_) return;
   reported_ = true;
+  context_.topics_.unsubscribe_all(*this);
   context_.handler_.on_closed(*this, code, reason);
 }
 

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// The methods of contexts and websockets that have to do with topics.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lua/constants.h"
+#include "lua/wrap_websocket.h"
+
+namespace websockets::lua {
+namespace {
+
+int push_closed(lua_State* L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}
+
+bool is_open(const LuaWebsocket& ws) { return ws.connection != nullptr && ws.connection->is_open(); }
+
+Opcode check_message_type(lua_State* L, int index) {
+  const lua_Integer type = luaL_optinteger(L, index, kWriteText);
+  luaL_argcheck(L, type == kWriteText || type == kWriteBinary, index, "WRITE_TEXT or WRITE_BINARY expected");
+  return type == kWriteText ? Opcode::kText : Opcode::kBinary;
+}
+
+int push_receivers(lua_State* L, std::size_t receivers) {
+  lua_pushinteger(L, 0);
+  lua_pushinteger(L, static_cast<lua_Integer>(receivers));
+  return 2;
+}
+
+// What names something in the engine is copied: making a table of it may run finalizers, which may change the engine's.
+using Counts = std::vector<std::pair<std::string, std::size_t>>;
+using Names = std::vector<std::string>;
+
+void push_name(lua_State* L, const std::string& name) { lua_pushlstring(L, name.data(), name.size()); }
+
+int push_counts(lua_State* L) {
+  const auto& counts = *static_cast<const Counts*>(lua_touserdata(L, 1));
+  lua_newtable(L);
+  for (const auto& count : counts) {
+    push_name(L, count.first);
+    lua_pushinteger(L, static_cast<lua_Integer>(count.second));
+    lua_rawset(L, -3);
+  }
+  return 1;
+}
+
+int push_names(lua_State* L) {
+  const auto& names = *static_cast<const Names*>(lua_touserdata(L, 1));
+  lua_newtable(L);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    push_name(L, names[i]);
+    lua_rawseti(L, -2, static_cast<int>(i + 1));
+  }
+  return 1;
+}
+
+// Pushes what `push` makes of what `take` returns, which is freed whether or not that succeeds.
+template <typename Take>
+int push_copy(lua_State* L, lua_CFunction push, Take take) {
+  luaL_checkstack(L, 4, "websocket");
+  lua_pushcfunction(L, push);
+  int failed = 0;
+  guarded(L, [&] {
+    auto copy = take();
+    lua_pushlightuserdata(L, &copy);
+    failed = lua_pcall(L, 1, 1, 0);
+  });
+  return failed == 0 ? 1 : lua_error(L);
+}
+
+// --- Of a context ---
+
+int publish_to_child(lua_State* L, Context& context, std::string_view topic, Opcode opcode,
+                     std::span<const std::uint8_t> data) {
+  auto status = ForkLink::Status::kClosed;
+  guarded(L, [&] { status = context.publish_to_child(topic, opcode, data); });
+  return push_link_status(L, status);
+}
+
+int publish(lua_State* L) {
+  lua_settop(L, 4);
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  const std::string_view topic = as_text(check_bytes(L, 2));
+  const std::span<const std::uint8_t> data = check_bytes(L, 3);
+  const Opcode opcode = check_message_type(L, 4);
+  if (context.context().is_forked()) return publish_to_child(L, context.context(), topic, opcode, data);
+  std::size_t receivers = 0;
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    receivers = context.context().publish(topic, opcode, data);
+  });
+  return push_receivers(L, receivers);
+}
+
+int topics(lua_State* L) {
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  return push_copy(L, push_counts, [&] { return context.context().topics().list(); });
+}
+
+// --- Of a websocket ---
+
+int subscribe(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const std::string_view topic = as_text(check_bytes(L, 2));
+  if (!is_open(ws)) return push_closed(L);
+  guarded(L, [&] { context_of(ws).context().topics().subscribe(*ws.connection, topic); });
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int unsubscribe(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const std::string_view topic = as_text(check_bytes(L, 2));
+  if (!is_open(ws)) return push_closed(L);
+  lua_pushboolean(L, context_of(ws).context().topics().unsubscribe(*ws.connection, topic) ? 1 : 0);
+  return 1;
+}
+
+int publish_to_others(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const std::string_view topic = as_text(check_bytes(L, 2));
+  const std::span<const std::uint8_t> data = check_bytes(L, 3);
+  const Opcode opcode = check_message_type(L, 4);
+  if (!is_open(ws)) return push_failure(L, "closed");
+  std::size_t receivers = 0;
+  with_entry(L, ws, [&] { receivers = context_of(ws).context().publish(topic, opcode, data, ws.connection); });
+  return push_receivers(L, receivers);
+}
+
+int topics_of_websocket(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  return push_copy(L, push_names,
+                   [&] { return is_open(ws) ? context_of(ws).context().topics().list_of(*ws.connection) : Names(); });
+}
+
+}  // namespace
+
+const luaL_Reg kContextTopicMethods[] = {
+    {"publish", publish},
+    {"topics", topics},
+    {nullptr, nullptr},
+};
+
+const luaL_Reg kWebsocketTopicMethods[] = {
+    {"subscribe", subscribe},        {"unsubscribe", unsubscribe}, {"publish", publish_to_others},
+    {"topics", topics_of_websocket}, {nullptr, nullptr},
+};
+
+}  // namespace websockets::lua

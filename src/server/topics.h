@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace websockets {
+
+class Connection;
+
+// Who is subscribed to what. Subscribing, leaving and each delivery take the same time whatever the number of topics
+// and connections; a connection without subscriptions costs one pointer. A topic is any string, and there as long as it
+// has a subscriber.
+class Topics {
+ public:
+  struct Topic;
+  // One connection at one topic: in a list of each.
+  struct Subscription {
+    Connection* connection;
+    Topic* topic;
+    Subscription* previous_of_topic = nullptr;
+    Subscription* next_of_topic = nullptr;
+    Subscription* previous_of_connection = nullptr;
+    Subscription* next_of_connection = nullptr;
+  };
+  struct Topic {
+    std::string_view name;
+    Subscription* first = nullptr;  // the oldest one
+    Subscription* last = nullptr;
+    std::size_t count = 0;
+  };
+
+  Topics() = default;
+  Topics(const Topics&) = delete;
+  Topics& operator=(const Topics&) = delete;
+
+  // Does nothing when it is subscribed already. Throws std::bad_alloc, and leaves all as it was then.
+  void subscribe(Connection& connection, std::string_view name);
+  // False: it was not subscribed.
+  bool unsubscribe(Connection& connection, std::string_view name);
+  void unsubscribe_all(Connection& connection);
+
+  // Calls `deliver` with each subscriber, in the order in which they came. It must not subscribe or unsubscribe.
+  template <typename Function>
+  void for_each_subscriber(std::string_view name, Function deliver) const {
+    const auto found = topics_.find(name);
+    if (found == topics_.end()) return;
+    for (const Subscription* one = found->second.first; one != nullptr; one = one->next_of_topic) {
+      deliver(*one->connection);
+    }
+  }
+
+  // Each topic with the number of its subscribers.
+  std::vector<std::pair<std::string, std::size_t>> list() const;
+  std::vector<std::string> list_of(const Connection& connection) const;
+  std::size_t topic_count() const { return topics_.size(); }
+  std::size_t subscription_count() const { return subscriptions_.size(); }
+
+ private:
+  using Key = std::pair<const Connection*, const Topic*>;
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept;
+  };
+  struct NameHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
+  };
+
+  Topic* find_topic(std::string_view name);
+  void remove(Subscription& subscription);
+
+  std::unordered_map<std::string, Topic, NameHash, std::equal_to<>> topics_;
+  std::unordered_map<Key, Subscription, KeyHash> subscriptions_;
+};
+
+}  // namespace websockets

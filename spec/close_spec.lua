@@ -312,6 +312,76 @@ describe('close', function()
     assert.same({ '1006:', 'terminated' }, events)
   end)
 
+  it('can be cut short by terminate, which drops what is queued', function()
+    local c, ws, events = open { max_backpressure = 1e9, close_timeout = 60 * loop.time_factor }
+    local fd, data = ws:get_socket_fd(), ('x'):rep(64e6)
+    ws:write(data)
+    ws:close(1000)
+    assert.is_number(leaks.descriptors()[fd])
+    assert.equal(0, select('#', ws:terminate()))
+    assert.is_nil(leaks.descriptors()[fd])
+    assert.same({ '1000:' }, events)
+    assert.is_true(#c:read_all() < #data)
+    ws:terminate()
+  end)
+
+  it('can be cut short while the answer to the Close frame is waited for', function()
+    local c, ws, events = open { close_timeout = 60 * loop.time_factor }
+    ws:close(4000, 'bye')
+    ws:terminate()
+    c:read_all()
+    assert.same({ '4000:bye' }, events)
+  end)
+
+  it('can be cut short within on_closed', function()
+    local log = {}
+    local c, ws = open { close_timeout = 60 * loop.time_factor }
+    local fd = ws:get_socket_fd()
+    ws:on_closed(function(self, code)
+      log[#log + 1] = code
+      self:terminate()
+    end)
+    ws:close(1000)
+    assert.is_nil(leaks.descriptors()[fd])
+    assert.same({ 1000 }, log)
+    c:read_all()
+  end)
+
+  it('leaves a websocket whose terminate does not touch who got its descriptor', function()
+    local sockets, unconnected = {}, {}
+    local ctx, port = pair.context(nil, function(ws) sockets[ws:get_socket_fd()] = ws end)
+    local first = client.open(ctx, port, 'p')
+    local fd, ws = next(sockets)
+    for i = 1, 10 do
+      unconnected[i] = assert(socket.tcp4())
+    end
+    ws:terminate()
+    first:expect_loss()
+    sockets = {}
+    local clients = {}
+    for i, sock in ipairs(unconnected) do
+      assert(sock:connect('127.0.0.1', port))
+      sock:settimeout(0)
+      clients[i] = client.adopt(ctx, sock)
+      assert.equal(101, (clients[i]:handshake { protocol = 'p' }))
+    end
+    assert.is_truthy(sockets[fd])
+    ws:terminate()
+    for _, c in ipairs(clients) do
+      c:expect_nothing()
+    end
+    sockets = {}
+  end)
+
+  it('leaves a websocket whose terminate does nothing once the context was collected', function()
+    local c, ws = open()
+    ws:close(1000)
+    c.ctx = {}
+    leaks.collect()
+    assert.equal(0, select('#', ws:terminate()))
+    c:expect_close(1000)
+  end)
+
   -- --- Afterwards ---
 
   local function expect_closed_answers(ws)

@@ -41,6 +41,8 @@ describe('context', function()
 
   local nan = 0 / 0
   local sizes = { 0, -1, 1.5, 'x', math.huge, nan, true }
+  local counts = { -1, 1.5, 'x', math.huge, nan, true }
+  local silences = { -1, 1e7, 'x', math.huge, nan, true }
   local seconds = { 0, -1, 'x', math.huge, nan, true }
   local bad_values = {
     port = { -1, 65536, 1.5, 'x', '', '70000', nan, true, {} },
@@ -52,6 +54,11 @@ describe('context', function()
     max_message_size = sizes,
     max_backpressure = sizes,
     max_header_size = sizes,
+    max_headers = sizes,
+    max_connections = counts,
+    max_connections_per_ip = counts,
+    idle_timeout = silences,
+    ping_interval = silences,
     handshake_timeout = seconds,
     close_timeout = seconds,
     options = { -1, 1.5, 256, 'x', true, {} },

@@ -157,6 +157,45 @@ describe('write', function()
     c:expect_text 'last'
   end)
 
+  it('lets no more broadcasts wait for the end of a fragmented message than max_backpressure', function()
+    local c, ws, ctx = pair.open { max_backpressure = 100000, backpressure_policy = 'drop' }
+    local message = ('x'):rep(30000)
+    ws:write('a', TEXT + NO_FIN)
+    for _ = 1, 10 do
+      ctx:broadcast('p', message)
+    end
+    assert.is_true(ws:buffered_amount() > 60000 and ws:buffered_amount() <= 100000)
+    assert.equal(0, ws:write('b', CONTINUATION)) -- of what is under way
+    c:expect_frame(client.TEXT, 'a', false)
+    c:expect_frame(client.CONTINUATION, 'b', true)
+    for _ = 1, 3 do
+      c:expect_text(message)
+    end
+    c:expect_nothing()
+  end)
+
+  it('counts what waits for the end of a fragmented message beside what waits for a slow reader', function()
+    local c, ws, ctx = pair.open { max_backpressure = 16e6, backpressure_policy = 'drop' }
+    ws:write(('x'):rep(16e6), TEXT + NO_FIN) -- more than the kernel takes
+    local waiting = ws:buffered_amount()
+    assert.is_true(waiting > 0)
+    local message = ('y'):rep(1e6)
+    for _ = 1, 20 do
+      ctx:broadcast('p', message)
+    end
+    assert.is_true(ws:buffered_amount() > waiting and ws:buffered_amount() <= 16e6)
+    c:expect_frame(client.TEXT, ('x'):rep(16e6), false)
+    loop.serve_until(ctx, function() return ws:write('', CONTINUATION) == 0 end)
+    c:expect_frame(client.CONTINUATION, '')
+    c:ping 'the end'
+    local frame = c:receive_frame()
+    while frame.opcode == client.TEXT do
+      assert.is_true(frame.payload == message)
+      frame = c:receive_frame()
+    end
+    assert.equal('the end', frame.payload)
+  end)
+
   it('closes in the midst of a fragmented message', function()
     local c, ws, ctx = pair.open()
     ws:write('a', TEXT + NO_FIN)

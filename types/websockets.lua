@@ -99,8 +99,18 @@ local websockets = {}
 ---@field max_header_size? integer
 ---The content of an HTTP request: 413 beyond. Default: 1048576.
 ---@field max_body_size? integer
+---431 beyond. Default: 100.
+---@field max_headers? integer
+---503 beyond. Default: 0, any number.
+---@field max_connections? integer
+---429 beyond; for each address. Default: 0, any number.
+---@field max_connections_per_ip? integer
 ---For a request to arrive, and for the next one to begin. Default: 10.
 ---@field handshake_timeout? number
+---How long nothing may be received on a websocket: Close 1001. Default: 120; 0: no limit.
+---@field idle_timeout? number
+---A Ping frame is sent when nothing was received for so long. Default: 50; 0: never.
+---@field ping_interval? number
 ---For an HTTP client to take more of its answer. Default: 60.
 ---@field send_timeout? number
 ---For the peer to end a closing connection. Default: 10.

@@ -133,6 +133,7 @@ RequestParser::Status RequestParser::Impl::consume_head(Bytes& input) {
     if (result == LineGatherer::Result::kTooLong) return refuse({431, "The head of the request is too long."});
     if (result != LineGatherer::Result::kLine) return refuse(refusal_of_line(result));
     if (lines.line(request.head_).size() == 2) return read_head(input.empty());
+    if (lines.line_count() > limits.max_headers + 1) return refuse({431, "The request has too many headers."});
   }
 }
 

@@ -13,6 +13,7 @@ namespace websockets {
 
 struct RequestLimits {
   std::size_t max_header_bytes = 8U << 10U;  // request line and all headers: 431 beyond
+  std::size_t max_headers = 100;             // 431 beyond
   std::size_t max_body_bytes = 1U << 20U;    // 413 beyond, at the Content-Length where there is one
 };
 

@@ -41,17 +41,6 @@ inline void set_user_table(lua_State* L, int index) {
 #endif
 }
 
-inline void clear_user_table(lua_State* L, int index) {
-#if LUA_VERSION_NUM >= 502
-  index = lua_absindex(L, index);
-  lua_pushnil(L);
-#else
-  if (index < 0) index += lua_gettop(L) + 1;
-  lua_pushvalue(L, LUA_GLOBALSINDEX);  // it has to be a table, and this one lives as long as the state anyway
-#endif
-  set_user_table(L, index);
-}
-
 inline void* new_userdata(lua_State* L, std::size_t size) {
 #if LUA_VERSION_NUM >= 504
   return lua_newuserdatauv(L, size, 1);

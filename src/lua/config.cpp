@@ -14,6 +14,8 @@ namespace {
 
 constexpr double kMaxBytes = 9007199254740992.0;  // 2^53: exact in every Lua's numbers
 constexpr double kMaxSeconds = 1e9;
+constexpr double kMaxSilenceSeconds = 1e6;  // in milliseconds this has to fit into 31 bits
+constexpr double kMaxCount = 1e9;
 
 // The value at the top of the stack, as it is shown in an error.
 const char* show_value(lua_State* L) {
@@ -57,6 +59,22 @@ void read_seconds(lua_State* L, int config, const char* name, std::uint64_t& mil
   if (!(value > 0 && value <= kMaxSeconds)) raise_option_error(L, name, "a number of seconds above 0");
   milliseconds = static_cast<std::uint64_t>(std::ceil(value * 1000));
   lua_pop(L, 1);
+}
+
+// 0 is off.
+void read_optional_seconds(lua_State* L, int config, const char* name, std::uint64_t& milliseconds) {
+  if (!get(L, config, name)) return;
+  const double value = lua_type(L, -1) == LUA_TNUMBER ? static_cast<double>(lua_tonumber(L, -1)) : std::nan("");
+  if (!(value >= 0 && value <= kMaxSilenceSeconds)) raise_option_error(L, name, "0, or a number of seconds up to 1e6");
+  milliseconds = static_cast<std::uint64_t>(std::ceil(value * 1000));
+  lua_pop(L, 1);
+}
+
+// 0 is off.
+void read_count(lua_State* L, int config, const char* name, std::size_t& count) {
+  if (get(L, config, name)) {
+    count = static_cast<std::size_t>(take_integer(L, name, 0, kMaxCount, "a whole number, 0 for any number"));
+  }
 }
 
 template <typename Size>
@@ -214,6 +232,26 @@ void read_privileges(lua_State* L, int config, ContextOptions& options) {
   if (get(L, config, "gid")) options.gid = static_cast<gid_t>(take_integer(L, "gid", 0, kMaxId, "a group's number"));
 }
 
+void read_limits(lua_State* L, int config, ContextOptions& options) {
+  read_bytes(L, config, "max_message_size", options.rules.max_message_bytes);
+  read_bytes(L, config, "max_backpressure", options.max_backpressure_bytes);
+  options.drops_when_full = read_choice(L, config, "backpressure_policy", "close", "drop") == 1;
+  read_bytes(L, config, "max_header_size", options.request_limits.max_header_bytes);
+  read_bytes(L, config, "max_body_size", options.request_limits.max_body_bytes);
+  read_seconds(L, config, "handshake_timeout", options.handshake_timeout_ms);
+  read_seconds(L, config, "send_timeout", options.send_timeout_ms);
+  read_seconds(L, config, "close_timeout", options.close_timeout_ms);
+  read_seconds(L, config, "fork_busy_timeout", options.fork_busy_timeout_ms);
+  if (get(L, config, "max_headers")) {
+    options.request_limits.max_headers =
+        static_cast<std::size_t>(take_integer(L, "max_headers", 1, kMaxCount, "a number above 0"));
+  }
+  read_optional_seconds(L, config, "idle_timeout", options.idle_timeout_ms);
+  read_optional_seconds(L, config, "ping_interval", options.ping_interval_ms);
+  read_count(L, config, "max_connections", options.max_connections);
+  read_count(L, config, "max_connections_per_ip", options.max_connections_per_address);
+}
+
 }  // namespace
 
 void raise_create_error(lua_State* L, const char* why) { raise(L, "websocket could not create context: %s", why); }
@@ -231,15 +269,7 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   options.announces_one = read_boolean(L, config, "one_fd", false);
 
   options.rules.check_utf8 = read_boolean(L, config, "utf8_check", true);
-  read_bytes(L, config, "max_message_size", options.rules.max_message_bytes);
-  read_bytes(L, config, "max_backpressure", options.max_backpressure_bytes);
-  options.drops_when_full = read_choice(L, config, "backpressure_policy", "close", "drop") == 1;
-  read_bytes(L, config, "max_header_size", options.request_limits.max_header_bytes);
-  read_bytes(L, config, "max_body_size", options.request_limits.max_body_bytes);
-  read_seconds(L, config, "handshake_timeout", options.handshake_timeout_ms);
-  read_seconds(L, config, "send_timeout", options.send_timeout_ms);
-  read_seconds(L, config, "close_timeout", options.close_timeout_ms);
-  read_seconds(L, config, "fork_busy_timeout", options.fork_busy_timeout_ms);
+  read_limits(L, config, options);
 
   if (get(L, config, "options")) {
     const auto mask = static_cast<int>(take_integer(L, "options", 0, 255, "a sum of SERVER_OPTION constants"));

@@ -228,10 +228,13 @@ LuaWebsocket& LuaContext::push_websocket(lua_State* L, int callbacks, Connection
 void LuaContext::detach(LuaWebsocket& ws) {
   lua_State* const L = entry_->L_;
   const int callbacks = entry_->callbacks_;
+  ws.closed_fd = ws.connection->fd();
+  ws.closed_serial = ws.connection->serial();
   ws.connection->user = nullptr;
   ws.connection = nullptr;
   lua_rawgeti(L, callbacks, ws.self);
-  clear_user_table(L, -1);
+  lua_rawgeti(L, callbacks, kWeakContext);
+  set_user_table(L, -2);
   for (int* slot :
        {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable, &ws.self}) {
     free_slot(L, callbacks, *slot);

@@ -34,6 +34,7 @@ class LuaContext final : public ContextHandler {
   enum Slot : int {
     kNoSlot = 0,
     kContext,         // the userdata of the context itself
+    kWeakContext,     // a table that refers to it, but does not keep it
     kTrampoline,      // runs a C++ function in protected mode
     kMessageHandler,  // adds a traceback to an error
     kOnHttp,
@@ -116,7 +117,9 @@ class LuaContext final : public ContextHandler {
 // requests.
 struct LuaWebsocket {
   Connection* connection;  // null: closed
-  int self;                // slots, or kNoSlot
+  int closed_fd;           // what it had then; it may be sending still
+  std::uint64_t closed_serial;
+  int self;  // slots, or kNoSlot
   int on_receive;
   int on_receive_chunk;
   int on_closed;
@@ -161,6 +164,8 @@ int push_link_status(lua_State* L, ForkLink::Status status);
 // Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry. Raises when the context
 // was destroyed.
 LuaContext& check_context(lua_State* L, int& callbacks);
+// The same by the table of kWeakContext on top of the stack. Null: the context was destroyed, or collected.
+LuaContext* find_context(lua_State* L, int& callbacks);
 
 // wrap_context.cpp, wrap_websocket.cpp: make the metatables.
 int create_context(lua_State* L);

@@ -194,6 +194,14 @@ constexpr luaL_Reg kMetamethods[] = {
 void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   lua_pushvalue(L, userdata);
   lua_rawseti(L, callbacks, LuaContext::kContext);
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, userdata);
+  lua_rawseti(L, -2, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, callbacks, LuaContext::kWeakContext);
   push_trampoline(L);
   lua_rawseti(L, callbacks, LuaContext::kTrampoline);
   push_message_handler(L);
@@ -220,6 +228,15 @@ LuaContext& check_context(lua_State* L, int& callbacks) {
   get_user_table(L, 1);
   callbacks = lua_gettop(L);
   return *userdata.context;
+}
+
+LuaContext* find_context(lua_State* L, int& callbacks) {
+  lua_rawgeti(L, -1, 1);
+  const auto* userdata = static_cast<const ContextUserdata*>(lua_touserdata(L, -1));
+  if (userdata == nullptr || userdata->context == nullptr || !userdata->context->is_open()) return nullptr;
+  get_user_table(L, -1);
+  callbacks = lua_gettop(L);
+  return userdata->context;
 }
 
 int create_context(lua_State* L) {

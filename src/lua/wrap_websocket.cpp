@@ -218,9 +218,21 @@ int close(lua_State* L) {
   return 0;
 }
 
+// What it had queued when it was closed may be leaving still.
+int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
+  int callbacks = push_callbacks(L);
+  LuaContext* const context = ws.closed_serial == 0 ? nullptr : find_context(L, callbacks);
+  if (context == nullptr) return 0;
+  guarded(L, [&] {
+    const LuaContext::Entry entry(*context, L, callbacks);
+    context->context().terminate(ws.closed_fd, ws.closed_serial);
+  });
+  return 0;
+}
+
 int terminate(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  if (is_closed(ws)) return 0;
+  if (ws.connection == nullptr) return terminate_closed(L, ws);
   with_entry(L, ws, [&] { ws.connection->terminate(); });
   return 0;
 }

@@ -161,6 +161,12 @@ PeerAddress::PeerAddress(const SocketAddress& address) {
 
 bool PeerAddress::is_ipv4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin()); }
 
+std::uint64_t PeerAddress::network() const {
+  std::uint64_t number;  // the first half of the mapped prefix is that of no IPv6 network
+  std::memcpy(&number, bytes_.data() + (is_ipv4() ? sizeof(number) : 0), sizeof(number));
+  return number;
+}
+
 SocketAddress PeerAddress::socket_address() const {
   SocketAddress address = any_address(!is_ipv4(), 0);
   if (is_ipv4()) {

@@ -44,6 +44,8 @@ class PeerAddress {
   explicit PeerAddress(const SocketAddress& address);
   std::string text() const;  // "192.0.2.1", "2001:db8::1", ""
   SocketAddress socket_address() const;
+  // What one customer of a provider has, as a number: an IPv4 address, or an IPv6 network of 64 bits; 0: no address.
+  std::uint64_t network() const;
 
  private:
   bool is_ipv4() const;

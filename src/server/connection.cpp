@@ -39,7 +39,22 @@ ContextHandler& Connection::handler() const { return context_.handler_; }
 void Connection::start() {
   context_.register_descriptor(*this);
   set_timeout(context_.options_.handshake_timeout_ms);
+  const Admission admission = context_.counts_.admit(peer_);
+  is_counted_ = admission == Admission::kAdmitted;
+  if (!is_counted_) return refuse(admission);
   update_interest();
+}
+
+void Connection::refuse(Admission admission) {
+  is_refused_ = context_.counts_.begin_refusal();
+  if (!is_refused_) return terminate();
+  exchange_->refuse(*this, admission);
+}
+
+void Connection::leave_counts() {
+  if (is_counted_) context_.counts_.leave(peer_);
+  if (is_refused_) context_.counts_.end_refusal();
+  is_counted_ = is_refused_ = false;
 }
 
 // --- Input ---
@@ -90,6 +105,7 @@ bool Connection::takes_received() const { return !busy_ && !receives_much_ && !s
 void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   if (state_ == State::kClosed) return;  // by a callback of another one
   receives_much_ = input.size() == IoBatch::kReceiveBytes;
+  if (!input.empty()) note_heard();
   try {
     if (!input.empty()) consume(input);
     end_receive(result.status);
@@ -119,6 +135,7 @@ void Connection::receive() {
     end_receive(result.status);
   }
   receives_much_ = received > IoBatch::kReceiveBytes;
+  if (received > 0) note_heard();
   if (state_ == State::kClosed) return;
   if (has_output()) flush();
   if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
@@ -183,6 +200,7 @@ void Connection::on_end_of_input() {
 }
 
 void Connection::set_reading(bool enabled) {
+  if (enabled && !reading_ && state_ == State::kOpen) watch_silence();
   reading_ = enabled || state_ == State::kDraining;
   if (reading_ && has_unread_input()) context_.work_later(*this);
   update_interest();
@@ -309,6 +327,7 @@ void Connection::close_descriptor() {
   cancel_timeout();
   context_.watcher_.change(*this, std::exchange(interest_, std::uint8_t{0}), 0);
   context_.forget_descriptor(*this);
+  leave_counts();
   if (is_abandoned_) {
     stream_.abandon();
   } else {
@@ -364,8 +383,13 @@ void Connection::do_deferred_work() {
 }
 
 void Connection::on_timeout() {
-  if (state_ != State::kHttp) return terminate();
-  exchange_->on_timeout(*this);
+  try {
+    if (state_ == State::kOpen) return on_silence();
+    if (state_ != State::kHttp) return terminate();
+    exchange_->on_timeout(*this);
+  } catch (const std::bad_alloc&) {
+    terminate();
+  }
 }
 
 void Connection::set_timeout(std::uint64_t timeout_ms) { context_.schedule(*this, timeout_ms); }

@@ -16,6 +16,7 @@
 #include "protocol/close_code.h"
 #include "protocol/frame.h"
 #include "protocol/message_assembler.h"
+#include "server/connection_counts.h"
 #include "server/output_queue.h"
 #include "server/topics.h"
 #include "server/watcher.h"
@@ -135,6 +136,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   // connection.cpp
   bool is_websocket() const { return state_ == State::kOpen || state_ == State::kClosing; }
+  void refuse(Admission admission);
+  void leave_counts();
   bool takes_input() const;
   bool takes_early_input() const;
   bool wants_input() const;
@@ -161,6 +164,13 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void set_timeout(std::uint64_t timeout_ms);
   void cancel_timeout();
 
+  // silence.cpp
+  void note_heard();
+  void watch_silence();
+  void on_silence();
+  std::uint64_t silent_ms() const;
+  void schedule_silence(std::uint64_t silent_ms);
+
   // websocket.cpp
   void open(ConnectionList& list);
   void consume_frames(std::span<std::uint8_t>& input);
@@ -170,6 +180,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void finish_handshake(CloseCode code, std::string_view reason);
   bool has_room(std::size_t bytes);
   void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept = {});
+  void queue_held_frames();
   void queue_close_frame(CloseCode code, std::string_view reason);
   void report_closed(CloseCode code, std::string_view reason);
   bool goes_on() const { return is_websocket() && reading_; }
@@ -192,6 +203,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   std::unique_ptr<ByteBuffer> held_input_;   // read, but not to be delivered yet
   std::unique_ptr<HeldFrames> held_frames_;  // wait for the last fragment
   PeerAddress peer_;
+  std::uint32_t heard_ms_ = 0;            // when something was received last, in the lower bits of the context's time
   CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
   State state_ = State::kHttp;
   BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
@@ -212,6 +224,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool has_work_ : 1 = false;  // in the context's list
   bool is_abandoned_ : 1 = false;
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for
+  bool is_counted_ : 1 = false;
+  bool is_refused_ : 1 = false;  // there are too many, as it is told
 };
 
 // Connections in the order in which they came to it.

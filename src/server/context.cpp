@@ -26,6 +26,7 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
                options.driver == "io_uring" ? "epoll" : options.driver),
       now_ms_(monotonic_ms()),
       timers_(now_ms_),
+      counts_(options.max_connections, options.max_connections_per_address),
       protocols_(options.protocols.size()) {
   for (std::size_t i = 0; i < protocols_.size(); ++i) protocols_[i].name = options.protocols[i];
 }
@@ -82,8 +83,10 @@ Error Context::listen() {
 void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   // What stays on this machine needs none.
   const bool is_tls = tls_ != nullptr && !peer.is_unix();
+  const PeerAddress address(peer);
+  if (is_tls && counts_.ask(address) != Admission::kAdmitted) return;  // it cannot be told before the TLS handshake
   SslSession session = is_tls ? tls_->new_session(fd.get()) : nullptr;
-  auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), PeerAddress(peer));
+  auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), address);
   Connection& connection = *owner;
   http_connections_.append(*owner.release());
   try {
@@ -130,10 +133,10 @@ int Context::idle_ms() {
 
 Context::DescriptorStatus Context::service_descriptor(int fd) {
   const Round round(*this);
+  now_ms_ = monotonic_ms();
   const bool is_own_loop = fd >= 0 && fd == watcher_.own_loop_fd();
   const bool is_internal = is_own_loop || (fd >= 0 && fd == watcher_.internal_fd());
-  const auto index = static_cast<std::size_t>(fd);
-  Pollable* const pollable = fd >= 0 && index < descriptors_.size() ? descriptors_[index] : nullptr;
+  Pollable* const pollable = find_descriptor(fd);
   if (!is_internal && pollable == nullptr) return DescriptorStatus::kServed;
 
   deliver_received();
@@ -210,6 +213,16 @@ void Context::register_descriptor(Pollable& pollable) {
 void Context::forget_descriptor(const Pollable& pollable) {
   const auto index = static_cast<std::size_t>(pollable.fd());
   if (index < descriptors_.size()) descriptors_[index] = nullptr;
+}
+
+Pollable* Context::find_descriptor(int fd) const {
+  const auto index = static_cast<std::size_t>(fd);
+  return fd >= 0 && index < descriptors_.size() ? descriptors_[index] : nullptr;
+}
+
+void Context::terminate(int fd, std::uint64_t serial) {
+  auto* const connection = dynamic_cast<Connection*>(find_descriptor(fd));
+  if (connection != nullptr && connection->serial() == serial) connection->terminate();
 }
 
 void Context::end_round() {

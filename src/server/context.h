@@ -20,6 +20,7 @@
 #include "net/tls.h"
 #include "server/acceptor.h"
 #include "server/connection.h"
+#include "server/connection_counts.h"
 #include "server/context_handler.h"
 #include "server/fork_link.h"
 #include "server/options.h"
@@ -73,6 +74,8 @@ class Context final : private ReadyHandler {
   // taken it. Calls nobody.
   std::size_t publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                       const Connection* except = nullptr);
+  // Ends the connection of this serial number, if its descriptor is open still.
+  void terminate(int fd, std::uint64_t serial);
   // nullptr: there is none of that name.
   Protocol* find_protocol(std::string_view name);
   // Its place in ContextOptions::protocols.
@@ -157,6 +160,7 @@ class Context final : private ReadyHandler {
   void schedule(Timer& timer, std::uint64_t timeout_ms);
   void register_descriptor(Pollable& pollable);
   void forget_descriptor(const Pollable& pollable);
+  Pollable* find_descriptor(int fd) const;  // nullptr: it is not of this context
   void flush_later(Connection& connection);
   void work_later(Connection& connection);
   void free_later(Connection& connection);
@@ -178,6 +182,7 @@ class Context final : private ReadyHandler {
   TimerWheel timers_;
   OutputPool output_pool_;
   Topics topics_;
+  ConnectionCounts counts_;
   struct Received {
     Pollable* pollable;
     IoResult result;

@@ -216,6 +216,13 @@ void HttpExchange::refuse_plain_text(Connection& connection) {
   answer(connection, {400, "This port speaks TLS: use https or wss."}, false);
 }
 
+void HttpExchange::refuse(Connection& connection, Admission why) {
+  if (why == Admission::kTooManyOfAddress) {
+    return answer(connection, {429, "There are too many connections from this address."}, false);
+  }
+  answer(connection, {503, "The server has too many connections."}, false);
+}
+
 void HttpExchange::on_timeout(Connection& connection) {
   if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
   if (phase_ != Phase::kReading) return;

@@ -10,6 +10,7 @@
 #include "http/request_parser.h"
 #include "http/response.h"
 #include "protocol/handshake.h"
+#include "server/connection_counts.h"
 #include "server/kept_payload.h"
 
 namespace websockets {
@@ -47,6 +48,8 @@ class HttpExchange {
   void on_timeout(Connection& connection);
   // Answers a client that does not speak TLS where it should.
   void refuse_plain_text(Connection& connection);
+  // Says why the connection was not admitted.
+  void refuse(Connection& connection, Admission why);
 
  private:
   enum class Phase : std::uint8_t { kReading, kAwaiting, kAnswered };

@@ -32,6 +32,7 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
 void Connection::open(ConnectionList& list) {
   state_ = State::kOpen;
   cancel_timeout();
+  watch_silence();
   serial_ = ++context_.last_serial_;
   ConnectionList::remove(*this);
   list.append(*this);
@@ -108,7 +109,7 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
 // What waits for the end of the round only is sent first.
 bool Connection::has_room(std::size_t bytes) {
   const auto is_full = [&] {
-    return !queue_.empty() && queue_.bytes() + bytes > context_.options_.max_backpressure_bytes;
+    return !queue_.empty() && buffered_bytes() + bytes > context_.options_.max_backpressure_bytes;
   };
   // Whatever the turns of others.
   while (is_full() && !blocked_) flush();
@@ -121,10 +122,7 @@ WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint
   if (!is_open()) return WriteStatus::kClosed;
   if (!is_control(opcode)) fragmenting_ = !fin;
   queue_frame(make_header(opcode, fin, payload.size()), payload, std::move(kept));
-  if (!is_control(opcode) && fin && held_frames_ != nullptr) {
-    const std::unique_ptr<HeldFrames> held = std::move(held_frames_);
-    for (const SharedFrame& frame : held->frames) queue_.append_frame(context_.output_pool_, frame);
-  }
+  if (!is_control(opcode) && fin && held_frames_ != nullptr) queue_held_frames();
   after_output();
   return WriteStatus::kAccepted;
 }
@@ -151,6 +149,16 @@ void Connection::queue_frame(const FrameHeader& header, std::span<const std::uin
   }
 }
 
+void Connection::queue_held_frames() {
+  const std::unique_ptr<HeldFrames> held = std::move(held_frames_);
+  try {
+    for (const SharedFrame& frame : held->frames) queue_.append_frame(context_.output_pool_, frame);
+  } catch (const std::bad_alloc&) {
+    fail_later(CloseCode::kAbnormal);
+    throw;
+  }
+}
+
 WriteStatus Connection::write_shared(SharedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
   const SharedFrame& frame = message.frame();
@@ -158,7 +166,7 @@ WriteStatus Connection::write_shared(SharedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
   if (fragmenting_) {
     if (held_frames_ == nullptr) held_frames_ = std::make_unique<HeldFrames>();
-    const bool is_full = held_frames_->bytes + frame->size() > context_.options_.max_backpressure_bytes;
+    const bool is_full = buffered_bytes() + frame->size() > context_.options_.max_backpressure_bytes;
     if (is_full && held_frames_->bytes > 0) return WriteStatus::kQueueFull;
     held_frames_->frames.push_back(frame);
     held_frames_->bytes += frame->size();

@@ -18,7 +18,7 @@ class Plot:
     title: str
     x_label: str
     y_label: str
-    lines: dict  # server name -> [(x, y)…]
+    lines: dict = None  # server name -> [(x, y)…]
     x_tics: dict = None  # value -> label; None: at round numbers
 
 

@@ -29,50 +29,54 @@ def succeeds(command, **options):
         return False
 
 
-def is_built(program, source):
-    return program.exists() and program.stat().st_mtime >= source.stat().st_mtime
+class Built:
+    """A program that is built from its source, when that is newer."""
+
+    def command(self):
+        source = PEERS / self.source
+        program = BUILT / source.stem
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            self.require()
+            BUILT.mkdir(parents=True, exist_ok=True)
+            self.build(source, program)
+        return [str(program)]
 
 
 @dataclass(frozen=True)
-class Compiled:
+class Compiled(Built):
     """A program in C or C++, which needs a header, which is in a package."""
     source: str
     header: str
     package: str
     options: tuple
 
-    def command(self):
-        source = PEERS / self.source
-        program = BUILT / source.stem
-        if not is_built(program, source):
-            compiler = 'gcc' if source.suffix == '.c' else 'g++'
-            test = f'#if !__has_include(<{self.header}>)\n#error\n#endif'
-            if not succeeds([compiler, '-E', '-'], input=test.encode()):
-                raise Missing(self.package)
-            BUILT.mkdir(parents=True, exist_ok=True)
-            subprocess.run([compiler, *FLAGS, '-o', program, source, *self.options], check=True)
-        return [str(program)]
+    def require(self):
+        test = f'#if !__has_include(<{self.header}>)\n#error\n#endif'
+        if not succeeds(['gcc', '-x', 'c++', '-E', '-'], input=test.encode()):
+            raise Missing(self.package)
+
+    def build(self, source, program):
+        compiler = 'gcc' if source.suffix == '.c' else 'g++'
+        subprocess.run([compiler, *FLAGS, '-o', program, source, *self.options], check=True)
 
 
 @dataclass(frozen=True)
-class Go:
+class Go(Built):
     """A program in Go, whose libraries are Debian's packages."""
     source: str
     library: str
     package: str
 
-    def command(self):
-        source = PEERS / self.source
-        program = BUILT / source.stem
-        if not is_built(program, source):
-            environment = {**os.environ, 'GO111MODULE': 'off', 'GOPATH': '/usr/share/gocode'}
-            if not shutil.which('go'):
-                raise Missing('golang-go')
-            if not succeeds(['go', 'list', self.library], env=environment):
-                raise Missing(self.package)
-            BUILT.mkdir(parents=True, exist_ok=True)
-            subprocess.run(['go', 'build', '-o', program, source], check=True, env=environment)
-        return [str(program)]
+    ENVIRONMENT = {**os.environ, 'GO111MODULE': 'off', 'GOPATH': '/usr/share/gocode'}
+
+    def require(self):
+        if not shutil.which('go'):
+            raise Missing('golang-go')
+        if not succeeds(['go', 'list', self.library], env=self.ENVIRONMENT):
+            raise Missing(self.package)
+
+    def build(self, source, program):
+        subprocess.run(['go', 'build', '-o', program, source], check=True, env=self.ENVIRONMENT)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 import pathlib
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from measure import median
 from plots import Plot, Styles, draw, require_gnuplot
@@ -72,40 +72,38 @@ class Section:
     plot: Plot
 
 
-def connections_section(measure):
-    lines = series(BY_CONNECTIONS, measure, 'cpu_us', lambda workload: workload.connections)
-    return Section(
-        'By the number of connections',
-        'What a message costs when there are more connections, all of them busy.',
-        Plot('cpu-by-connections.svg', 'Echo of 20 B, one message under way on each connection', 'connections',
-             'CPU time (µs/message)', lines))
+def section_of(heading, text, workloads, metric, x, plot):
+    """Of what one metric is for workloads that differ in x. The plot comes without its lines."""
+    return lambda measure: Section(heading, text, replace(plot, lines=series(workloads, measure, metric, x)))
 
 
-def connect_section(measure):
-    lines = series(CONNECT_BY_IDLE, measure, 'cpu_us', lambda workload: workload.idle + workload.connections)
-    return Section(
-        'Connecting',
-        'What a connection that comes and goes costs when there are others that are open and silent.',
-        Plot('connect-by-connections.svg', 'Opening and closing handshake, 10 at a time', 'connections open',
-             'CPU time (µs/connection)', lines))
+connections_section = section_of(
+    'By the number of connections',
+    'What a message costs when there are more connections, all of them busy.',
+    BY_CONNECTIONS, 'cpu_us', lambda workload: workload.connections,
+    Plot('cpu-by-connections.svg', 'Echo of 20 B, one message under way on each connection', 'connections',
+         'CPU time (µs/message)'))
 
+connect_section = section_of(
+    'Connecting',
+    'What a connection that comes and goes costs when there are others that are open and silent.',
+    CONNECT_BY_IDLE, 'cpu_us', lambda workload: workload.idle + workload.connections,
+    Plot('connect-by-connections.svg', 'Opening and closing handshake, 10 at a time', 'connections open',
+         'CPU time (µs/connection)'))
 
-def size_section(measure):
-    lines = series(BY_SIZE, measure, 'cpu_us', lambda workload: workload.size)
-    return Section(
-        'By size',
-        'What a message costs when it is larger.',
-        Plot('cpu-by-size.svg', 'Echo on 100 connections, one message under way on each', 'message size',
-             'CPU time (µs/message)', lines, SIZE_TICS))
+size_section = section_of(
+    'By size',
+    'What a message costs when it is larger.',
+    BY_SIZE, 'cpu_us', lambda workload: workload.size,
+    Plot('cpu-by-size.svg', 'Echo on 100 connections, one message under way on each', 'message size',
+         'CPU time (µs/message)', x_tics=SIZE_TICS))
 
-
-def memory_section(measure):
-    lines = series(IDLE, measure, 'memory_bytes', lambda workload: workload.connections)
-    return Section(
-        'Memory',
-        'What an idle connection takes after one message. With few of them it is mostly what the process takes once.',
-        Plot('memory-by-connections.svg', 'Private memory of the server process', 'idle connections',
-             'memory (bytes/connection)', lines))
+memory_section = section_of(
+    'Memory',
+    'What an idle connection takes after one message. With few of them it is mostly what the process takes once.',
+    IDLE, 'memory_bytes', lambda workload: workload.connections,
+    Plot('memory-by-connections.svg', 'Private memory of the server process', 'idle connections',
+         'memory (bytes/connection)'))
 
 
 def latency_section(measure):

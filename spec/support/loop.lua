@@ -110,7 +110,7 @@ loop.use(os.getenv 'SPEC_LOOP' or 'own')
 
 -- --- Contexts ---
 
--- Remembers the websocket that a callback is given.
+-- Remembers the websocket or request that a callback is given.
 local function remembering(callback)
   if type(callback) ~= 'function' then return callback end
   return function(ws, ...)
@@ -136,6 +136,7 @@ local function prepare(config)
     end
   end
   copy.on_http = remembering(config.on_http)
+  copy.on_upgrade = remembering(config.on_upgrade)
   if config.on_error == nil then
     copy.on_error = function(message) errors[#errors + 1] = message end
   elseif config.on_error == false then

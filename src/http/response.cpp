@@ -177,15 +177,16 @@ bool is_valid_header(std::string_view name, std::string_view value) {
          value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
 }
 
-std::string serialize_switching_protocols(std::string_view accept_key, std::string_view subprotocol) {
+std::string serialize_switching_protocols(std::string_view accept_key, std::string_view subprotocol,
+                                          std::string_view header_lines) {
   std::string out;
-  out.reserve(160 + subprotocol.size());
+  out.reserve(160 + subprotocol.size() + header_lines.size());
   out.append("HTTP/1.1 101 Switching Protocols\r\n");
   append_header(out, "Upgrade", "websocket");
   append_header(out, "Connection", "Upgrade");
   append_header(out, "Sec-WebSocket-Accept", accept_key);
   if (!subprotocol.empty()) append_header(out, "Sec-WebSocket-Protocol", subprotocol);
-  return out.append("\r\n");
+  return out.append(header_lines).append("\r\n");
 }
 
 }  // namespace websockets

@@ -35,7 +35,9 @@ std::string serialize_head(const ResponseHead& head, std::time_t now);
 // Whether a header name (RFC 9110 5.6.2 token) and value (no CR, LF or NUL: header injection) may be sent.
 bool is_valid_header(std::string_view name, std::string_view value);
 
-// The 101 answer of RFC 6455 4.2.2; `subprotocol` is left out when empty.
-std::string serialize_switching_protocols(std::string_view accept_key, std::string_view subprotocol);
+// The 101 answer of RFC 6455 4.2.2; `subprotocol` is left out when empty. `header_lines`: further ones, as
+// in ResponseHead.
+std::string serialize_switching_protocols(std::string_view accept_key, std::string_view subprotocol,
+                                          std::string_view header_lines = {});
 
 }  // namespace websockets

@@ -239,6 +239,7 @@ void read_limits(lua_State* L, int config, ContextOptions& options) {
   read_bytes(L, config, "max_header_size", options.request_limits.max_header_bytes);
   read_bytes(L, config, "max_body_size", options.request_limits.max_body_bytes);
   read_seconds(L, config, "handshake_timeout", options.handshake_timeout_ms);
+  read_seconds(L, config, "upgrade_timeout", options.upgrade_timeout_ms);
   read_seconds(L, config, "send_timeout", options.send_timeout_ms);
   read_seconds(L, config, "close_timeout", options.close_timeout_ms);
   read_seconds(L, config, "fork_busy_timeout", options.fork_busy_timeout_ms);
@@ -263,6 +264,8 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_listener(L, config, options);
   read_protocols(L, config, callbacks, options);
   read_function(L, config, "on_http", callbacks, LuaContext::kOnHttp);
+  options.asks_before_upgrade = read_function(L, config, "on_upgrade", callbacks, LuaContext::kOnUpgrade);
+  context.keeps_requests = read_boolean(L, config, "keep_request", false);
   read_function(L, config, "on_error", callbacks, LuaContext::kOnError);
   read_function(L, config, "on_del_fd", callbacks, LuaContext::kOnDelFd);
   options.announces_descriptors = read_function(L, config, "on_add_fd", callbacks, LuaContext::kOnAddFd);

@@ -29,6 +29,11 @@ std::string_view text_at(lua_State* L, int index) {
 
 const char* check_name(std::string_view name) {
   if (!is_valid_header(name, {})) return kHeaderNameExpected;
+  // RFC 6455 11.3: what the opening handshake consists of.
+  constexpr std::string_view kHandshakePrefix = "Sec-WebSocket-";
+  if (http_text::equals_ignoring_case(name.substr(0, kHandshakePrefix.size()), kHandshakePrefix)) {
+    return kOtherHeaderExpected;
+  }
   const bool is_own = std::any_of(kOwnHeaders.begin(), kOwnHeaders.end(),
                                   [&](std::string_view own) { return http_text::equals_ignoring_case(own, name); });
   return is_own ? kOtherHeaderExpected : nullptr;

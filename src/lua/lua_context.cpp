@@ -15,9 +15,6 @@ struct ProtectedCall {
   void* argument;
 };
 
-// Within a protected function: the callbacks table is its second argument.
-constexpr int kCallbacks = 2;
-
 int trampoline(lua_State* L) {
   const auto* call = static_cast<const ProtectedCall*>(lua_touserdata(L, 1));
   call->function(L, call->argument);
@@ -51,8 +48,8 @@ void push_bytes(lua_State* L, std::span<const std::uint8_t> bytes) {
 
 // Pushes a function of a websocket, and the websocket as its first argument.
 void push_function(lua_State* L, const LuaWebsocket& ws, int slot) {
-  lua_rawgeti(L, kCallbacks, slot);
-  lua_rawgeti(L, kCallbacks, ws.self);
+  lua_rawgeti(L, LuaContext::kCallbacks, slot);
+  lua_rawgeti(L, LuaContext::kCallbacks, ws.self);
 }
 
 LuaWebsocket* websocket_of(Connection& connection) { return static_cast<LuaWebsocket*>(connection.user); }
@@ -149,12 +146,6 @@ void LuaContext::drop_released_payloads(lua_State* L, int callbacks) {
 
 // --- Ways out ---
 
-template <typename Body>
-bool LuaContext::run(Connection* connection, Body body) {
-  return call_protected(
-      connection, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
-}
-
 bool LuaContext::call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument) {
   lua_State* const L = entry_->L_;
   ProtectedCall call{function, argument};
@@ -236,25 +227,13 @@ void LuaContext::detach(LuaWebsocket& ws) {
   lua_rawgeti(L, callbacks, kWeakContext);
   set_user_table(L, -2);
   for (int* slot :
-       {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable, &ws.self}) {
+       {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable, &ws.request, &ws.self}) {
     free_slot(L, callbacks, *slot);
   }
   lua_pop(L, 1);
 }
 
 // --- Events ---
-
-bool LuaContext::on_open(Connection& connection) {
-  const auto* protocol = static_cast<const Protocol*>(connection.list());
-  const int slot = kFirstProtocol + static_cast<int>(context_->index_of(*protocol));
-  const bool succeeded = run(nullptr, [&](lua_State* L) { push_websocket(L, kCallbacks, connection); });
-  if (!succeeded) return false;
-  return run(&connection, [&](lua_State* L) {
-    lua_rawgeti(L, kCallbacks, slot);
-    push_websocket(L, kCallbacks, connection);
-    lua_call(L, 1, 0);
-  });
-}
 
 // One protected call for all of them.
 bool LuaContext::on_messages(Connection& connection, MessageRun& messages) {
@@ -321,7 +300,10 @@ void LuaContext::on_closed(Connection& connection, CloseCode code, std::string_v
 }
 
 bool LuaContext::on_http(Connection& connection, const Request& request) {
-  const bool succeeded = run(nullptr, [&](lua_State* L) { push_websocket(L, kCallbacks, connection); });
+  const bool succeeded = run(nullptr, [&](lua_State* L) {
+    LuaWebsocket& ws = push_websocket(L, kCallbacks, connection);
+    free_slot(L, kCallbacks, ws.request);  // the one before
+  });
   if (!succeeded) return false;
   return run(&connection, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, kOnHttp);

@@ -41,8 +41,12 @@ class LuaContext final : public ContextHandler {
     kOnError,
     kOnAddFd,
     kOnDelFd,
+    kOnUpgrade,
     kFirstProtocol,
   };
+
+  // Within a protected function: the callbacks table is its second argument.
+  static constexpr int kCallbacks = 2;
 
   // While it lives, events reach Lua by this state. Nothing may raise a Lua error meanwhile.
   class Entry {
@@ -65,6 +69,7 @@ class LuaContext final : public ContextHandler {
 
   ContextOptions options;  // until open()
   bool skips_canonical_name = false;
+  bool keeps_requests = false;
 
   // Returns the reason why not, empty when it succeeded.
   std::string open();
@@ -78,7 +83,9 @@ class LuaContext final : public ContextHandler {
   // Never raises.
   void free_slot(lua_State* L, int callbacks, int& slot);
 
-  bool on_open(Connection& connection) override;
+  bool on_upgrade(Connection& connection, const HttpExchange& exchange,
+                  const std::shared_ptr<PendingUpgrade>& pending) override;
+  bool on_open(Connection& connection, const HttpExchange& exchange) override;
   bool on_messages(Connection& connection, MessageRun& messages) override;
   bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override;
@@ -94,19 +101,36 @@ class LuaContext final : public ContextHandler {
   // Keeps the string at `index` until the payload is released. May raise, but leaves all as it was then.
   int keep_payload(lua_State* L, int callbacks, int index);
 
+  // Pushes the request of a websocket that is not closed, nil when there is none any more.
+  void push_request_of(lua_State* L, int callbacks, LuaWebsocket& ws);
+  // The request at `index` is that of the websocket which the connection is about to become.
+  void keep_request(lua_State* L, int callbacks, Connection& connection, int index);
+
  private:
+  // A connection whose protocol's function is being called.
+  struct Opening {
+    const Connection* connection;
+    const HttpExchange* exchange;
+    const Opening* outer;
+  };
+
   // `connection`: whose callback it is, if any.
   template <typename Body>
-  bool run(Connection* connection, Body body);
+  bool run(Connection* connection, Body body) {
+    return call_protected(
+        connection, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
+  }
   bool call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument);
   void report_error(Connection* connection);
   void call_with_fd(Slot slot, int fd);
   LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
   void detach(LuaWebsocket& ws);
+  const HttpExchange* exchange_of(Connection& connection) const;
   void drop_released_payloads(lua_State* L, int callbacks);
 
   std::unique_ptr<Context> context_;
   Entry* entry_ = nullptr;
+  const Opening* opening_ = nullptr;
   std::size_t kept_payloads_ = 0;
   std::vector<int> released_payloads_;  // slots that are to be freed; there is room for all that are kept
   int slot_count_ = 0;                  // slots ever used
@@ -125,6 +149,8 @@ struct LuaWebsocket {
   int on_closed;
   int on_broadcast;
   int on_server_writeable;
+  int request;
+  bool has_asked_for_request;  // so it is kept
 };
 
 // Of a websocket that is not closed.
@@ -167,10 +193,11 @@ LuaContext& check_context(lua_State* L, int& callbacks);
 // The same by the table of kWeakContext on top of the stack. Null: the context was destroyed, or collected.
 LuaContext* find_context(lua_State* L, int& callbacks);
 
-// wrap_context.cpp, wrap_websocket.cpp: make the metatables.
+// wrap_context.cpp, wrap_websocket.cpp, wrap_request.cpp: make the metatables.
 int create_context(lua_State* L);
 void register_context(lua_State* L);
 void register_websocket(lua_State* L);
+void register_request(lua_State* L);
 // Pushes the function that a context keeps in kTrampoline and kMessageHandler.
 void push_trampoline(lua_State* L);
 void push_message_handler(lua_State* L);

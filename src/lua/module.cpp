@@ -58,6 +58,7 @@ extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_Sta
   using namespace websockets::lua;
   register_context(L);
   register_websocket(L);
+  register_request(L);
   lua_newtable(L);
   lua_pushcfunction(L, create_context);
   lua_setfield(L, -2, "context");

@@ -296,6 +296,16 @@ int service(lua_State* L) {
   return serve_descriptor(L, context_of(ws), callbacks, ws.connection->fd());
 }
 
+int request(lua_State* L) {
+  LuaWebsocket& ws = check_websocket(L);
+  if (is_closed(ws)) {
+    lua_pushnil(L);
+  } else {
+    context_of(ws).push_request_of(L, push_callbacks(L), ws);
+  }
+  return 1;
+}
+
 int to_string(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const char* state = is_closed(ws)                      ? "closed"
@@ -325,6 +335,7 @@ constexpr luaL_Reg kMethods[] = {
     {"buffered_amount", buffered_amount},
     {"rx_flow_control", rx_flow_control},
     {"service", service},
+    {"request", request},
     {nullptr, nullptr},
 };
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "net/certificate.h"
 #include "net/io_result.h"
 #include "net/tls.h"
 #include "net/unique_fd.h"
@@ -42,6 +43,8 @@ class Stream {
   // A peer on a TLS connection whose first byte is not of a TLS handshake: it is spoken to without TLS from here. To be
   // asked before each receive(), until the first byte is there.
   bool fell_back_from_tls();
+  // What the peer has shown; none without TLS, and before the handshake.
+  Certificate peer_certificate() const;
 
  private:
   IoResult receive_tls(std::span<std::uint8_t> into);

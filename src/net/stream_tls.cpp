@@ -81,6 +81,10 @@ bool Stream::fell_back_from_tls() {
   return true;
 }
 
+Certificate Stream::peer_certificate() const {
+  return Certificate(tls_ == nullptr ? nullptr : SSL_get1_peer_certificate(tls_.get()));
+}
+
 void Stream::shutdown_send() {
   if (tls_ != nullptr && !is_broken_ && SSL_is_init_finished(tls_.get()) == 1) {
     SSL_shutdown(tls_.get());  // close_notify (RFC 8446 6.1)

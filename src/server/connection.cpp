@@ -78,7 +78,7 @@ bool Connection::takes_input() const {
 // What arrives is kept until the answer is there.
 bool Connection::takes_early_input() const {
   const std::size_t held_bytes = held_input_ == nullptr ? 0 : held_input_->size();
-  return state_ == State::kHttp && reading_ && exchange_->awaits_answer() && held_bytes < kEarlyBytes;
+  return state_ == State::kHttp && reading_ && exchange_->keeps_input() && held_bytes < kEarlyBytes;
 }
 
 bool Connection::wants_input() const {
@@ -271,7 +271,7 @@ void Connection::on_output_empty() {
     context_.work_later(*this);
   }
   if (state_ == State::kHttp) {
-    set_timeout(context_.options_.handshake_timeout_ms);
+    set_timeout(exchange_->is_deciding() ? context_.options_.upgrade_timeout_ms : context_.options_.handshake_timeout_ms);
     if (has_unread_input()) context_.work_later(*this);
   }
   if (state_ != State::kDraining) return;
@@ -371,6 +371,7 @@ void Connection::do_deferred_work() {
     const bool drained = drained_ && state_ == State::kOpen && queue_.empty();
     drained_ = false;
     if (drained) check_handler(context_.handler_.on_drained(*this));
+    if (state_ == State::kHttp) exchange_->do_deferred_work(*this);
     resume_input();
     if (state_ != State::kClosed && stream_.has_buffered_input()) receive();
     if (state_ == State::kClosed) return;

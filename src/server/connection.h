@@ -63,6 +63,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   ContextHandler& handler() const;
   ConnectionList* list() const { return list_; }  // the connections of the same subprotocol
   const PeerAddress& peer() const { return peer_; }
+  bool is_tls() const { return stream_.is_tls(); }
+  Certificate peer_certificate() const { return stream_.peer_certificate(); }
   // Answers a request; null when the connection does not speak HTTP, or has ended.
   HttpExchange* http() { return exchange_.get(); }
 
@@ -124,6 +126,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   friend class Context;
   friend class HttpExchange;
   friend class Topics;
+  friend class PendingUpgrade;
   friend struct ConnectionList;
 
   enum class State : std::uint8_t {
@@ -172,7 +175,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void schedule_silence(std::uint64_t silent_ms);
 
   // websocket.cpp
-  void open(ConnectionList& list);
+  void open(ConnectionList& list, const HttpExchange& exchange);
   void consume_frames(std::span<std::uint8_t>& input);
   void on_protocol_error(ProtocolError error);
   void fail(CloseCode code, std::string_view reason);

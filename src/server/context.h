@@ -115,6 +115,7 @@ class Context final : private ReadyHandler {
  private:
   friend class Connection;
   friend class HttpExchange;
+  friend class PendingUpgrade;
   friend class Acceptor;
 
   Context(const ContextOptions& options, ContextHandler& handler);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -14,14 +15,20 @@
 namespace websockets {
 
 class Connection;
+class HttpExchange;
+class PendingUpgrade;
 
 // What a context tells its owner. Each call may do anything with any connection or the context itself, destroy()
 // included; connections and the context stay in memory until the call has returned. Where bool is returned, false means
 // that the owner's code failed: the connection is closed with 1011, or answered with 500. No call throws.
 class ContextHandler : public DescriptorObserver, public PayloadKeeper {
  public:
-  // The opening handshake is done.
-  virtual bool on_open(Connection& connection) = 0;
+  // A request that can become a websocket, where the options ask for this: to be answered by `pending`, now or later.
+  // False, too, when nobody will answer it.
+  virtual bool on_upgrade(Connection& connection, const HttpExchange& exchange,
+                          const std::shared_ptr<PendingUpgrade>& pending) = 0;
+  // The opening handshake is done. `exchange` still has its request, but is no longer the connection's.
+  virtual bool on_open(Connection& connection, const HttpExchange& exchange) = 0;
   // To be taken as long as connection.takes_messages(), at least the first one.
   virtual bool on_messages(Connection& connection, MessageRun& messages) = 0;
   // In chunk mode instead of on_messages.

@@ -19,7 +19,6 @@
 namespace websockets {
 namespace {
 
-constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // Opens a regular file; O_NONBLOCK, so that a FIFO of that name is not waited for.
@@ -58,7 +57,9 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
 
 void HttpExchange::handle_request(Connection& connection) {
   const Request& request = parser_.request();
-  if (asks_for_websocket(request.joined("Upgrade"))) return upgrade(connection);
+  is_secure_ = connection.is_tls();
+  const std::string protocols = request.joined("Upgrade");
+  if (asks_for_websocket(protocols)) return upgrade(connection, protocols);
 
   phase_ = Phase::kAwaiting;
   deferred_ = raw_ = false;
@@ -75,54 +76,6 @@ void HttpExchange::handle_request(Connection& connection) {
   }
   if (!succeeded) keep_alive_ = false;
   settle(connection);
-}
-
-void HttpExchange::refuse_upgrade(Connection& connection, const HandshakeVerdict& verdict) {
-  Answer refusal{verdict.status, verdict.text};
-  if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
-  // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
-  if (verdict.status == 426) {
-    refusal.headers = {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
-  }
-  answer(connection, refusal, false);
-}
-
-void HttpExchange::upgrade(Connection& connection) {
-  const Request& request = parser_.request();
-  const std::string upgrade = request.joined("Upgrade");
-  const std::string options = request.joined("Connection");
-  const std::string extensions = request.joined("Sec-WebSocket-Extensions");
-  HandshakeRequest handshake;
-  handshake.method = request.method();
-  handshake.http_minor_version = request.minor_version();
-  handshake.host = request.header("Host");
-  handshake.upgrade = upgrade;
-  handshake.connection = options;
-  handshake.key = request.header("Sec-WebSocket-Key");
-  handshake.version = request.header("Sec-WebSocket-Version");
-  handshake.extensions = extensions;
-  handshake.has_host = request.count("Host") > 0;
-  handshake.has_key = request.count("Sec-WebSocket-Key") > 0;
-  handshake.has_version = request.count("Sec-WebSocket-Version") > 0;
-  handshake.has_extensions = request.count("Sec-WebSocket-Extensions") > 0;
-  handshake.repeated_header =
-      request.count("Host") > 1 || request.count("Sec-WebSocket-Key") > 1 || request.count("Sec-WebSocket-Version") > 1;
-  const HandshakeVerdict verdict = check_handshake(handshake);
-  if (verdict.status != 101) return refuse_upgrade(connection, verdict);
-
-  Context& context = connection.context_;
-  const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
-  const std::string offers = request.joined("Sec-WebSocket-Protocol");
-  std::string_view why_not;
-  Protocol* const protocol = context.choose_protocol(has_offers ? &offers : nullptr, why_not);
-  if (protocol == nullptr) return answer(connection, {400, why_not}, false);
-
-  const std::string head = serialize_switching_protocols(
-      accept_key(handshake.key), has_offers ? std::string_view(protocol->name) : std::string_view());
-  connection.queue_.append(context.output_pool_, as_bytes(head));
-  connection.after_output();
-  const std::unique_ptr<HttpExchange> self = std::move(connection.exchange_);
-  connection.open(*protocol);
 }
 
 template <typename QueueBody>
@@ -225,6 +178,7 @@ void HttpExchange::refuse(Connection& connection, Admission why) {
 
 void HttpExchange::on_timeout(Connection& connection) {
   if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
+  if (is_deciding()) return decide(connection, {503, {}, false, {}});
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) return connection.terminate();
   answer(connection, {408, "The request did not arrive in time."}, false);

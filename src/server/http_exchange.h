@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -12,16 +13,30 @@
 #include "protocol/handshake.h"
 #include "server/connection_counts.h"
 #include "server/kept_payload.h"
+#include "server/pending_upgrade.h"
 
 namespace websockets {
 
 class Connection;
+struct Protocol;
 
 // The HTTP side of a connection, until it becomes a websocket: reads requests, one after the other, and answers them;
-// what the context's owner answers is between begin and end of on_http, or later if it said defer().
+// what the context's owner answers is between begin and end of on_http, or later if it said defer(). http_exchange.cpp
+// answers requests, upgrade.cpp makes websockets of them.
 class HttpExchange {
  public:
   explicit HttpExchange(const RequestLimits& limits) : parser_(limits) {}
+  ~HttpExchange();
+  HttpExchange(const HttpExchange&) = delete;
+  HttpExchange& operator=(const HttpExchange&) = delete;
+
+  // Whether a request is there in full, until it was answered.
+  bool has_request() const { return phase_ != Phase::kReading; }
+  const Request& request() const { return parser_.request(); }
+  // Whether it came by TLS.
+  bool is_secure() const { return is_secure_; }
+  // The subprotocol that was chosen; null when it is not for a websocket.
+  const Protocol* protocol() const { return protocol_; }
 
   // --- For the owner, while awaits_answer() ---
 
@@ -42,17 +57,27 @@ class HttpExchange {
   // --- For the connection ---
 
   bool takes_input() const { return phase_ == Phase::kReading; }
+  // Somebody decides whether it becomes a websocket.
+  bool is_deciding() const { return phase_ == Phase::kDeciding; }
+  // Who answers is not done yet. What comes meanwhile is kept.
+  bool keeps_input() const { return awaits_answer() || is_deciding(); }
   // Takes requests from the front of `input`, until one has to wait. May destroy this object: when the connection has
   // become a websocket.
   void consume(Connection& connection, std::span<std::uint8_t>& input);
   void on_timeout(Connection& connection);
+  // Answers for an owner that has forgotten to decide.
+  void do_deferred_work(Connection& connection);
   // Answers a client that does not speak TLS where it should.
   void refuse_plain_text(Connection& connection);
   // Says why the connection was not admitted.
   void refuse(Connection& connection, Admission why);
 
  private:
-  enum class Phase : std::uint8_t { kReading, kAwaiting, kAnswered };
+  friend class PendingUpgrade;
+
+  enum class Phase : std::uint8_t { kReading, kAwaiting, kDeciding, kAnswered };
+
+  static constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 
   struct Answer {
     int status;
@@ -61,14 +86,25 @@ class HttpExchange {
   };
 
   void handle_request(Connection& connection);
-  void upgrade(Connection& connection);
-  void refuse_upgrade(Connection& connection, const HandshakeVerdict& verdict);
+  // upgrade.cpp
+  void upgrade(Connection& connection, std::string_view upgrade);
+  HandshakeVerdict check_upgrade(std::string_view upgrade) const;
+  void refuse_handshake(Connection& connection, const HandshakeVerdict& verdict);
+  void ask_for_decision(Connection& connection);
+  // May destroy this object, and so may grant().
+  void decide(Connection& connection, const UpgradeAnswer& answer);
+  void grant(Connection& connection, std::string_view header_lines);
+  void refuse(Connection& connection, const UpgradeAnswer& answer);
+
   void answer(Connection& connection, const Answer& answer, bool keep_alive);
   template <typename QueueBody>
   void send_answer(Connection& connection, ResponseHead& head, QueueBody queue_body);
   void settle(Connection& connection);
 
   RequestParser parser_;
+  Protocol* protocol_ = nullptr;
+  std::shared_ptr<PendingUpgrade> pending_;
+  bool is_secure_ = false;
   Phase phase_ = Phase::kReading;
   bool in_handler_ = false;
   bool deferred_ = false;

@@ -29,14 +29,14 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
 
 // --- From the HTTP exchange, and what arrives ---
 
-void Connection::open(ConnectionList& list) {
+void Connection::open(ConnectionList& list, const HttpExchange& exchange) {
   state_ = State::kOpen;
   cancel_timeout();
   watch_silence();
   serial_ = ++context_.last_serial_;
   ConnectionList::remove(*this);
   list.append(*this);
-  check_handler(context_.handler_.on_open(*this));
+  check_handler(context_.handler_.on_open(*this, exchange));
 }
 
 void Connection::consume_frames(std::span<std::uint8_t>& input) {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "http/request.h"
+#include "lua/compat.h"
+#include "net/certificate.h"
+#include "net/socket_address.h"
+#include "server/http_exchange.h"
+#include "server/pending_upgrade.h"
+
+namespace websockets::lua {
+
+constexpr const char* kRequestType = "websockets.request";
+constexpr const char* kHeadersType = "websockets.headers";
+
+// What lies behind a request's userdata. It owns everything, so that it stays readable for ever; the tables are made
+// when they are asked for, and kept in the userdata's own table, by the names of their fields.
+struct LuaRequest {
+  Request request;
+  PeerAddress client;
+  bool is_secure = false;
+  bool is_deferred = false;
+  std::string protocol;  // "": none was chosen
+  Certificate certificate;
+  std::shared_ptr<PendingUpgrade> pending;  // null: there is nothing to decide
+
+  // For values on their way to Lua, as no local object with a destructor may be alive when an error is raised.
+  std::string name;
+  std::string value;
+  std::unique_ptr<Certificate::Description> description;
+};
+
+// The place of the callbacks table in the userdata's own table, while there is something to decide.
+constexpr int kCallbacksOfRequest = 1;
+
+// Pushes a new userdata for the request that `exchange` has; `pending` may be null.
+void push_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
+                  const std::shared_ptr<PendingUpgrade>* pending);
+
+// There is nothing to decide any more: the request at `index` does not keep its context.
+void let_go_of_callbacks(lua_State* L, int index);
+
+// request_fields.cpp: the metamethod __index; the methods are its first upvalue, the numbers of the fields the second.
+int index_request(lua_State* L);
+// Pushes the table of the numbers of the fields.
+void push_request_fields(lua_State* L);
+
+// The request at `index`, or an argument error.
+LuaRequest& check_request(lua_State* L, int index);
+
+}  // namespace websockets::lua

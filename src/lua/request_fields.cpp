@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// What can be read of a request.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "http/cookies.h"
+#include "http/url.h"
+#include "lua/lua_context.h"
+#include "lua/lua_request.h"
+#include "protocol/handshake.h"
+#include "protocol/http_text.h"
+
+namespace websockets::lua {
+namespace {
+
+void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
+
+void push_method(lua_State* L, LuaRequest& request) { push_text(L, request.request.method()); }
+void push_uri(lua_State* L, LuaRequest& request) { push_text(L, request.request.target()); }
+void push_body(lua_State* L, LuaRequest& request) { push_text(L, request.request.body()); }
+void push_is_secure(lua_State* L, LuaRequest& request) { lua_pushboolean(L, request.is_secure ? 1 : 0); }
+
+void push_http_version(lua_State* L, LuaRequest& request) {
+  push_text(L, request.request.minor_version() == 0 ? "1.0" : "1.1");
+}
+
+void push_path(lua_State* L, LuaRequest& request) {
+  const TargetParts parts = split_target(request.request.target());
+  guarded(L, [&] { request.value = percent_decode(parts.path, false); });
+  push_text(L, request.value);
+}
+
+void push_query_string(lua_State* L, LuaRequest& request) { push_text(L, split_target(request.request.target()).query); }
+
+// Of a name that comes several times the last one counts.
+void push_query(lua_State* L, LuaRequest& request) {
+  lua_newtable(L);
+  QueryFields fields(split_target(request.request.target()).query);
+  for (;;) {
+    bool has_more = false;
+    guarded(L, [&] { has_more = fields.next(request.name, request.value); });
+    if (!has_more) return;
+    push_text(L, request.name);
+    push_text(L, request.value);
+    lua_rawset(L, -3);
+  }
+}
+
+// The keys are in lower case; the metatable finds the others.
+void push_headers(lua_State* L, LuaRequest& request) {
+  lua_newtable(L);
+  luaL_getmetatable(L, kHeadersType);
+  lua_setmetatable(L, -2);
+  for (const Request::Header& header : request.request.headers()) {
+    guarded(L, [&] { request.name = header.name; });
+    std::transform(request.name.begin(), request.name.end(), request.name.begin(), http_text::to_lower);
+    push_text(L, request.name);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    if (lua_isnil(L, -1)) {
+      lua_pop(L, 1);
+      push_text(L, header.value);
+    } else {
+      // RFC 9110 5.3; what stands between cookies is another thing (RFC 9113 8.2.3).
+      lua_pushstring(L, request.name == "cookie" ? "; " : ", ");
+      push_text(L, header.value);
+      lua_concat(L, 3);
+    }
+    lua_rawset(L, -3);
+  }
+}
+
+// Of a name that comes several times the first one counts: the one with the longest path (RFC 6265 5.4).
+void push_cookies(lua_State* L, LuaRequest& request) {
+  lua_newtable(L);
+  for (const Request::Header& header : request.request.headers()) {
+    if (!http_text::equals_ignoring_case(header.name, "Cookie")) continue;
+    Cookies cookies(header.value);
+    std::string_view name;
+    std::string_view value;
+    while (cookies.next(name, value)) {
+      push_text(L, name);
+      lua_pushvalue(L, -1);
+      lua_rawget(L, -3);
+      const bool is_new = lua_isnil(L, -1);
+      lua_pop(L, 1);
+      push_text(L, value);
+      if (is_new) {
+        lua_rawset(L, -3);
+      } else {
+        lua_pop(L, 2);
+      }
+    }
+  }
+}
+
+void push_protocols(lua_State* L, LuaRequest& request) {
+  lua_newtable(L);
+  guarded(L, [&] { request.value = request.request.joined("Sec-WebSocket-Protocol"); });
+  SubprotocolOffers offers(request.value);
+  int count = 0;
+  for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
+    push_text(L, name);
+    lua_rawseti(L, -2, ++count);
+  }
+}
+
+void push_protocol(lua_State* L, LuaRequest& request) {
+  if (request.protocol.empty()) return lua_pushnil(L);
+  push_text(L, request.protocol);
+}
+
+void push_address(lua_State* L, LuaRequest& request) {
+  guarded(L, [&] { request.value = request.client.text(); });
+  push_text(L, request.value);
+}
+
+void push_host(lua_State* L, LuaRequest& request) {
+  if (request.request.count("Host") == 0) return lua_pushnil(L);
+  push_text(L, request.request.header("Host"));
+}
+
+void push_client_certificate(lua_State* L, LuaRequest& request) {
+  if (!request.certificate) return lua_pushnil(L);
+  guarded(L, [&] {
+    request.description = std::make_unique<Certificate::Description>(request.certificate.describe());
+  });
+  lua_createtable(L, 0, 6);
+  const auto set_text = [L](const char* name, std::string_view text) {
+    push_text(L, text);
+    lua_setfield(L, -2, name);
+  };
+  const auto set_time = [L](const char* name, std::int64_t seconds) {
+    lua_pushnumber(L, static_cast<lua_Number>(seconds));
+    lua_setfield(L, -2, name);
+  };
+  const Certificate::Description& description = *request.description;
+  set_text("subject", description.subject);
+  set_text("issuer", description.issuer);
+  set_text("serial", description.serial);
+  set_text("fingerprint", description.fingerprint);
+  set_time("not_before", description.not_before);
+  set_time("not_after", description.not_after);
+  request.description.reset();
+}
+
+struct Field {
+  const char* name;
+  void (*push)(lua_State*, LuaRequest&);
+  bool is_table = false;
+};
+
+constexpr Field kFields[] = {
+    {"method", push_method},
+    {"uri", push_uri},
+    {"path", push_path},
+    {"query", push_query, true},
+    {"query_string", push_query_string},
+    {"headers", push_headers, true},
+    {"cookies", push_cookies, true},
+    {"protocols", push_protocols, true},
+    {"protocol", push_protocol},
+    {"body", push_body},
+    {"http_version", push_http_version},
+    {"host", push_host},
+    {"address", push_address},
+    {"is_secure", push_is_secure},
+    {"client_certificate", push_client_certificate, true},
+};
+
+}  // namespace
+
+void push_request_fields(lua_State* L) {
+  lua_newtable(L);
+  int number = 0;
+  for (const Field& field : kFields) {
+    lua_pushinteger(L, number++);
+    lua_setfield(L, -2, field.name);
+  }
+}
+
+int index_request(lua_State* L) {
+  LuaRequest& request = check_request(L, 1);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  if (lua_isnil(L, 3)) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(1));
+    return 1;
+  }
+  const Field& field = kFields[lua_tointeger(L, 3)];
+  if (!field.is_table) {
+    field.push(L, request);
+    return 1;
+  }
+  get_user_table(L, 1);
+  const int own_table = lua_gettop(L);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, own_table);
+  if (!lua_isnil(L, -1)) return 1;
+  field.push(L, request);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, own_table);
+  return 1;
+}
+
+}  // namespace websockets::lua

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// The userdata of a request: its life, and the answers to one for a websocket.
+#include "lua/lua_request.h"
+
+#include <string_view>
+#include <utility>
+
+#include "lua/lua_context.h"
+#include "lua/upgrade_answer.h"
+#include "protocol/http_text.h"
+#include "server/connection.h"
+
+namespace websockets::lua {
+namespace {
+
+struct RequestUserdata {
+  LuaRequest* request;  // null once collected
+};
+
+const char* why_not(PendingUpgrade::Status status) {
+  return status == PendingUpgrade::Status::kClosed ? "closed" : "already answered";
+}
+
+int push_answer_status(lua_State* L, PendingUpgrade::Status status) {
+  if (status == PendingUpgrade::Status::kWaiting) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, why_not(status));
+  return 2;
+}
+
+// The request is at 1, what `places` names behind it.
+int answer(lua_State* L, LuaRequest& request, const AnswerPlaces& places) {
+  if (request.pending == nullptr) return push_answer_status(L, PendingUpgrade::Status::kAnswered);
+  PendingUpgrade::Status status = request.pending->status();
+  if (status != PendingUpgrade::Status::kWaiting || request.pending->has_answer()) {
+    if (status == PendingUpgrade::Status::kWaiting) status = PendingUpgrade::Status::kAnswered;
+    return push_answer_status(L, status);
+  }
+  luaL_checkstack(L, 16, "request");
+  get_user_table(L, 1);
+  lua_rawgeti(L, -1, kCallbacksOfRequest);
+  const int callbacks = lua_gettop(L);
+  auto& context = static_cast<LuaContext&>(request.pending->connection().handler());
+  if (places.status == 101) context.keep_request(L, callbacks, request.pending->connection(), 1);
+  guarded(L, [&] {
+    UpgradeAnswer given = read_answer(L, places);
+    const std::shared_ptr<PendingUpgrade> pending = request.pending;  // the callbacks may finalize the request
+    const LuaContext::Entry entry(context, L, callbacks);
+    status = pending->answer(std::move(given));
+  });
+  let_go_of_callbacks(L, 1);
+  return push_answer_status(L, status);
+}
+
+int accept(lua_State* L) {
+  LuaRequest& request = check_request(L, 1);
+  lua_settop(L, 2);
+  return answer(L, request, check_grant(L, 2));
+}
+
+int reject(lua_State* L) {
+  LuaRequest& request = check_request(L, 1);
+  lua_settop(L, 4);
+  return answer(L, request, check_refusal(L, 2));
+}
+
+// Returns the request, for on_upgrade to return it.
+int defer(lua_State* L) {
+  check_request(L, 1).is_deferred = true;
+  lua_settop(L, 1);
+  return 1;
+}
+
+int collect(lua_State* L) {
+  auto* const userdata = static_cast<RequestUserdata*>(luaL_checkudata(L, 1, kRequestType));
+  LuaRequest* const request = std::exchange(userdata->request, nullptr);
+  if (request != nullptr && request->pending != nullptr) request->pending->abandon();
+  delete request;
+  return 0;
+}
+
+int to_string(lua_State* L) {
+  const LuaRequest& request = check_request(L, 1);
+  const bool is_waiting = request.pending != nullptr && request.pending->status() == PendingUpgrade::Status::kWaiting;
+  lua_pushfstring(L, "request: %p (%s)", lua_topointer(L, 1), is_waiting ? "waiting" : "answered");
+  return 1;
+}
+
+constexpr luaL_Reg kMethods[] = {
+    {"defer", defer},
+    {"accept", accept},
+    {"reject", reject},
+    {nullptr, nullptr},
+};
+
+constexpr luaL_Reg kMetamethods[] = {
+    {"__gc", collect},
+    {"__tostring", to_string},
+    {nullptr, nullptr},
+};
+
+// Headers are found in any case.
+int index_headers(lua_State* L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  std::size_t size;
+  const char* name = lua_tolstring(L, 2, &size);
+  luaL_Buffer lower;
+  luaL_buffinit(L, &lower);
+  for (const char c : std::string_view(name, size)) luaL_addchar(&lower, http_text::to_lower(c));
+  luaL_pushresult(&lower);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+}  // namespace
+
+LuaRequest& check_request(lua_State* L, int index) {
+  LuaRequest* const request = static_cast<RequestUserdata*>(luaL_checkudata(L, index, kRequestType))->request;
+  luaL_argcheck(L, request != nullptr, index, "a request that was collected");
+  return *request;
+}
+
+void let_go_of_callbacks(lua_State* L, int index) {
+  get_user_table(L, index);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, kCallbacksOfRequest);
+  lua_pop(L, 1);
+}
+
+void push_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
+                  const std::shared_ptr<PendingUpgrade>* pending) {
+  auto* const userdata = static_cast<RequestUserdata*>(new_userdata(L, sizeof(RequestUserdata)));
+  userdata->request = nullptr;
+  luaL_getmetatable(L, kRequestType);
+  lua_setmetatable(L, -2);
+  lua_newtable(L);
+  if (pending != nullptr) {
+    lua_pushvalue(L, callbacks);
+    lua_rawseti(L, -2, kCallbacksOfRequest);
+  }
+  set_user_table(L, -2);
+  guarded(L, [&] {
+    auto request = std::make_unique<LuaRequest>();
+    request->request = exchange.request();
+    request->client = connection.peer();
+    request->is_secure = exchange.is_secure();
+    if (exchange.protocol() != nullptr) request->protocol = exchange.protocol()->name;
+    request->certificate = connection.peer_certificate();
+    if (pending != nullptr) request->pending = *pending;
+    userdata->request = request.release();
+  });
+}
+
+void register_request(lua_State* L) {
+  luaL_newmetatable(L, kHeadersType);
+  lua_pushcfunction(L, index_headers);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+
+  luaL_newmetatable(L, kRequestType);
+  set_functions(L, kMetamethods, 0);
+  lua_newtable(L);
+  set_functions(L, kMethods, 0);
+  push_request_fields(L);
+  lua_pushcclosure(L, index_request, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+}  // namespace websockets::lua

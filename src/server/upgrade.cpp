@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// The part of an HTTP exchange that makes a websocket of the connection, or decides that it becomes none.
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "protocol/bytes.h"
+#include "protocol/handshake.h"
+#include "server/connection.h"
+#include "server/context.h"
+#include "server/http_exchange.h"
+
+namespace websockets {
+
+HttpExchange::~HttpExchange() {
+  if (pending_ != nullptr && pending_->status_ == PendingUpgrade::Status::kWaiting) {
+    pending_->status_ = PendingUpgrade::Status::kClosed;
+  }
+}
+
+// --- The handshake ---
+
+HandshakeVerdict HttpExchange::check_upgrade(std::string_view upgrade) const {
+  const Request& request = parser_.request();
+  const std::string options = request.joined("Connection");
+  const std::string extensions = request.joined("Sec-WebSocket-Extensions");
+  HandshakeRequest handshake;
+  handshake.method = request.method();
+  handshake.http_minor_version = request.minor_version();
+  handshake.host = request.header("Host");
+  handshake.upgrade = upgrade;
+  handshake.connection = options;
+  handshake.key = request.header("Sec-WebSocket-Key");
+  handshake.version = request.header("Sec-WebSocket-Version");
+  handshake.extensions = extensions;
+  handshake.has_host = request.count("Host") > 0;
+  handshake.has_key = request.count("Sec-WebSocket-Key") > 0;
+  handshake.has_version = request.count("Sec-WebSocket-Version") > 0;
+  handshake.has_extensions = request.count("Sec-WebSocket-Extensions") > 0;
+  handshake.repeated_header =
+      request.count("Host") > 1 || request.count("Sec-WebSocket-Key") > 1 || request.count("Sec-WebSocket-Version") > 1;
+  return check_handshake(handshake);
+}
+
+void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
+  const HandshakeVerdict verdict = check_upgrade(upgrade);
+  if (verdict.status != 101) return refuse_handshake(connection, verdict);
+
+  const Request& request = parser_.request();
+  Context& context = connection.context_;
+  const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
+  const std::string offers = request.joined("Sec-WebSocket-Protocol");
+  std::string_view why_not;
+  protocol_ = context.choose_protocol(has_offers ? &offers : nullptr, why_not);
+  if (protocol_ == nullptr) return answer(connection, {400, why_not}, false);
+  if (context.options_.asks_before_upgrade) return ask_for_decision(connection);
+  grant(connection, {});
+}
+
+void HttpExchange::refuse_handshake(Connection& connection, const HandshakeVerdict& verdict) {
+  Answer refusal{verdict.status, verdict.text};
+  if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
+  // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
+  if (verdict.status == 426) {
+    refusal.headers = {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
+  }
+  answer(connection, refusal, false);
+}
+
+// --- The owner's decision ---
+
+void HttpExchange::ask_for_decision(Connection& connection) {
+  phase_ = Phase::kDeciding;
+  pending_ = std::make_shared<PendingUpgrade>(connection);
+  // The callback may end the connection, which is freed later.
+  const bool succeeded = connection.context_.handler_.on_upgrade(connection, *this, pending_);
+  pending_->is_in_handler_ = false;
+  if (connection.state_ != Connection::State::kHttp) return;
+  if (!succeeded) return decide(connection, {500, {}, false, "The server failed to answer this request.\n"});
+  if (pending_->answer_) return decide(connection, *std::exchange(pending_->answer_, std::nullopt));
+  connection.set_timeout(connection.context_.options_.upgrade_timeout_ms);
+}
+
+void HttpExchange::decide(Connection& connection, const UpgradeAnswer& answer) {
+  pending_->status_ = PendingUpgrade::Status::kAnswered;
+  if (answer.status == 101) return grant(connection, answer.header_lines);
+  refuse(connection, answer);
+}
+
+void HttpExchange::grant(Connection& connection, std::string_view header_lines) {
+  const Request& request = parser_.request();
+  const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
+  const std::string head =
+      serialize_switching_protocols(accept_key(request.header("Sec-WebSocket-Key")),
+                                    has_offers ? std::string_view(protocol_->name) : std::string_view(), header_lines);
+  connection.queue_.append(connection.context_.output_pool_, as_bytes(head));
+  connection.after_output();
+  const std::unique_ptr<HttpExchange> self = std::move(connection.exchange_);
+  connection.open(*protocol_, *this);
+  if (connection.has_unread_input()) connection.context_.work_later(connection);
+  connection.update_interest();
+}
+
+// What follows is no request, but may be frames: the connection ends.
+void HttpExchange::refuse(Connection& connection, const UpgradeAnswer& answer) {
+  const std::string_view reason = reason_phrase(answer.status);
+  const std::string meaning = std::string(reason.empty() ? "Refused" : reason).append("\n");
+  const std::string_view body = answer.body ? std::string_view(*answer.body) : std::string_view(meaning);
+  ResponseHead head;
+  head.status = answer.status;
+  if (!answer.has_content_type) head.content_type = kTextType;
+  head.keep_alive = false;
+  head.header_lines = answer.header_lines;
+  respond(connection, head, has_content(answer.status) ? as_bytes(body) : as_bytes({}));
+}
+
+void HttpExchange::do_deferred_work(Connection& connection) {
+  if (is_deciding() && pending_->is_abandoned_) decide(connection, {503, {}, false, {}});
+}
+
+// --- What the owner has of it ---
+
+PendingUpgrade::Status PendingUpgrade::status() const {
+  if (status_ == Status::kWaiting && connection_->has_ended_in_http()) return Status::kClosed;
+  return status_;
+}
+
+PendingUpgrade::Status PendingUpgrade::answer(UpgradeAnswer&& answer) {
+  const Status before = status();
+  if (before != Status::kWaiting) return before;
+  if (answer_) return Status::kAnswered;
+  if (is_in_handler_) {
+    answer_ = std::move(answer);
+    return before;
+  }
+  try {
+    connection_->exchange_->decide(*connection_, answer);
+  } catch (const std::bad_alloc&) {
+    connection_->terminate();
+    throw;
+  }
+  return before;
+}
+
+void PendingUpgrade::abandon() noexcept {
+  if (status() != Status::kWaiting) return;
+  is_abandoned_ = true;
+  try {
+    connection_->context_.work_later(*connection_);
+  } catch (const std::bad_alloc&) {
+    return;  // the timer will do it
+  }
+}
+
+}  // namespace websockets

@@ -111,6 +111,17 @@ describe('the manual and the annotations', function()
     same_names(methods_of(ws), insert_all({}, types, '\nfunction Websocket:([%w_]+)%('), 'in the types')
   end)
 
+  it('have the methods and the fields of a request', function()
+    local methods = insert_all({}, read 'src/lua/wrap_request.cpp', '\n    {"([a-z]+)", ')
+    same_names(methods, insert_all({}, manual, '\n### request:([%w_]+)%('), 'in the manual')
+    same_names(methods, insert_all({}, types, '\nfunction Request:([%w_]+)%('), 'in the types')
+    local fields = insert_all({}, read 'src/lua/request_fields.cpp', '\n    {"([%w_]+)", push_')
+    assert.is_true(fields.method)
+    local text = section('Requests'):match '^(.-)\n### '
+    same_names(fields, documented_in_tables(text), 'in the manual')
+    same_names(fields, fields_of_class 'Request', 'in the types')
+  end)
+
   it('have the adapters for other loops', function()
     local files = assert(io.popen 'ls lua/websockets')
     local names = insert_all({}, files:read '*a', '([%w_]+)%.lua')

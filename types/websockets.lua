@@ -69,6 +69,10 @@ local websockets = {}
 ---@field default_protocol? string
 ---A request that is not for a websocket. Default: 404.
 ---@field on_http? fun(ws: websockets.Websocket, uri: string)
+---Decides which request becomes a websocket. Default: all that can.
+---@field on_upgrade? fun(request: websockets.Request): boolean|integer|websockets.Request, any, string?
+---Whether ws:request() has an answer as long as the websocket is open. Default: false.
+---@field keep_request? boolean
 ---A callback raised an error. Default: a line on stderr.
 ---@field on_error? fun(message: string, ws?: websockets.Websocket)
 ---Whether text that is not UTF-8 closes the connection. Default: true.
@@ -111,6 +115,8 @@ local websockets = {}
 ---@field idle_timeout? number
 ---A Ping frame is sent when nothing was received for so long. Default: 50; 0: never.
 ---@field ping_interval? number
+---For a deferred request to be answered; 503 beyond. Default: 10.
+---@field upgrade_timeout? number
 ---For an HTTP client to take more of its answer. Default: 60.
 ---@field send_timeout? number
 ---For the peer to end a closing connection. Default: 10.
@@ -215,6 +221,64 @@ function Context:reload_certificates() end
 ---Ends the server.
 function Context:destroy() end
 
+---Name -> value, or a list of values for headers that are repeated.
+---@alias websockets.Headers table<string, string|number|(string|number)[]>
+
+---The certificate of a client.
+---@class websockets.ClientCertificate
+---@field subject string as in RFC 2253
+---@field issuer string as in RFC 2253
+---@field serial string hexadecimal
+---@field fingerprint string SHA-256, hexadecimal
+---@field not_before number seconds since 1970
+---@field not_after number seconds since 1970
+
+---What a client has asked for. Stays readable.
+---@class websockets.Request
+---@field method string
+---As it came.
+---@field uri string
+---Percent-decoded.
+---@field path string
+---Decoded; the last one of a name.
+---@field query table<string, string>
+---@field query_string string
+---Names are found in any case.
+---@field headers table<string, string>
+---The first one of a name.
+---@field cookies table<string, string>
+---The subprotocols that the client offers.
+---@field protocols string[]
+---The one that was chosen.
+---@field protocol? string
+---@field body string
+---@field http_version "1.0"|"1.1"
+---@field host? string
+---The numeric address of the client; "" on a unix socket.
+---@field address string
+---Whether the client uses TLS.
+---@field is_secure boolean
+---@field client_certificate? websockets.ClientCertificate
+local Request = {}
+
+---In on_upgrade: the answer will come later.
+---@return websockets.Request
+function Request:defer() end
+
+---It becomes a websocket.
+---@param headers? websockets.Headers
+---@return true?
+---@return nil|"closed"|"already answered" why
+function Request:accept(headers) end
+
+---It is refused.
+---@param status? integer|false default: 403
+---@param headers? websockets.Headers|string may be left out
+---@param body? string
+---@return true?
+---@return nil|"closed"|"already answered" why
+function Request:reject(status, headers, body) end
+
 ---A connection.
 ---@class websockets.Websocket
 local Websocket = {}
@@ -293,6 +357,10 @@ function Websocket:get_peer_addresses() end
 ---How many bytes of the current frame are still to come.
 ---@return integer
 function Websocket:remaining_packet_payload() end
+
+---The request that it was; nil when there is none any more.
+---@return websockets.Request?
+function Websocket:request() end
 
 ---How many bytes wait to be sent.
 ---@return integer

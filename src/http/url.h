@@ -17,7 +17,8 @@ TargetParts split_target(std::string_view target);
 // RFC 3986 2.1. A "%" without two hexadecimal digits behind it stays. `plus_is_space`: as forms write it.
 std::string percent_decode(std::string_view text, bool plus_is_space);
 
-// Walks the fields of a query string ("a=1&b=x+y"), decoded. One without "=" has an empty value; empty ones are left out.
+// Walks the fields of a query string ("a=1&b=x+y"), decoded. One without "=" has an empty value; empty ones are left
+// out.
 class QueryFields {
  public:
   explicit QueryFields(std::string_view query) : rest_(query) {}

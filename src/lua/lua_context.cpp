@@ -226,8 +226,8 @@ void LuaContext::detach(LuaWebsocket& ws) {
   lua_rawgeti(L, callbacks, ws.self);
   lua_rawgeti(L, callbacks, kWeakContext);
   set_user_table(L, -2);
-  for (int* slot :
-       {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable, &ws.request, &ws.self}) {
+  for (int* slot : {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable,
+                    &ws.request, &ws.self}) {
     free_slot(L, callbacks, *slot);
   }
   lua_pop(L, 1);

@@ -33,7 +33,9 @@ void push_path(lua_State* L, LuaRequest& request) {
   push_text(L, request.value);
 }
 
-void push_query_string(lua_State* L, LuaRequest& request) { push_text(L, split_target(request.request.target()).query); }
+void push_query_string(lua_State* L, LuaRequest& request) {
+  push_text(L, split_target(request.request.target()).query);
+}
 
 // Of a name that comes several times the last one counts.
 void push_query(lua_State* L, LuaRequest& request) {
@@ -125,9 +127,7 @@ void push_host(lua_State* L, LuaRequest& request) {
 
 void push_client_certificate(lua_State* L, LuaRequest& request) {
   if (!request.certificate) return lua_pushnil(L);
-  guarded(L, [&] {
-    request.description = std::make_unique<Certificate::Description>(request.certificate.describe());
-  });
+  guarded(L, [&] { request.description = std::make_unique<Certificate::Description>(request.certificate.describe()); });
   lua_createtable(L, 0, 6);
   const auto set_text = [L](const char* name, std::string_view text) {
     push_text(L, text);

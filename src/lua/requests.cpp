@@ -15,7 +15,8 @@ AnswerPlaces check_verdict(lua_State* L, int first) {
   const int type = lua_type(L, first);
   if (type == LUA_TBOOLEAN) return lua_toboolean(L, first) != 0 ? check_grant(L, first + 1) : check_refusal(L, first);
   if (type == LUA_TNUMBER) return check_refusal(L, first);
-  raise(L, "on_upgrade returned a %s, not true, false, a status or what request:defer() returns", lua_typename(L, type));
+  raise(L, "on_upgrade returned a %s, not true, false, a status or what request:defer() returns",
+        lua_typename(L, type));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The methods of a websocket. Every one has the metatable as its upvalue: that is how it knows its own kind.
+#include "lua/wrap_websocket.h"
+
 #include <array>
 #include <cstring>
 #include <string>
@@ -7,7 +9,6 @@
 
 #include "lua/constants.h"
 #include "lua/lua_context.h"
-#include "lua/wrap_websocket.h"
 #include "net/reverse_resolver.h"
 #include "protocol/utf8.h"
 #include "server/http_exchange.h"

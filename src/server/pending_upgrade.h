@@ -11,7 +11,7 @@ class Connection;
 
 // What becomes of a request for a websocket.
 struct UpgradeAnswer {
-  int status = 101;  // 101: it becomes one; else a status of 200 and above
+  int status = 101;          // 101: it becomes one; else a status of 200 and above
   std::string header_lines;  // further ones, each with its CR LF; checked by whoever fills it in
   bool has_content_type = false;
   std::optional<std::string> body;  // of a refusal; none: one that says what the status means

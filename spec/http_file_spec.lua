@@ -29,14 +29,6 @@ describe('serve_http_file', function()
     return client.connect(ctx, port), results, ctx, port
   end
 
-  local function count_descriptors()
-    local count = 0
-    for _ in pairs(leaks.descriptors()) do
-      count = count + 1
-    end
-    return count
-  end
-
   -- Reads so many bytes of a file made by big_file(), block by block.
   local function expect_content(c, size, block)
     for position = 1, size, #block do
@@ -371,14 +363,14 @@ describe('serve_http_file', function()
     local path = big_file(big_bytes)
     local ctx, port = file_server(path)
     loop.step(ctx) -- the loop opens what it needs itself
-    local before = count_descriptors()
+    local before = leaks.count_descriptors()
     for _, ending in ipairs { 'reset', 'close' } do
       local c = client.connect(ctx, port)
       c:send(http.request '/')
       c:read(megabyte)
-      assert.equal(before + 3, count_descriptors()) -- both ends and the file
+      assert.equal(before + 3, leaks.count_descriptors()) -- both ends and the file
       c[ending](c)
-      loop.serve_until(ctx, function() return count_descriptors() == before end, 'the file to be closed')
+      loop.serve_until(ctx, function() return leaks.count_descriptors() == before end, 'the file to be closed')
     end
   end)
 
@@ -401,9 +393,9 @@ describe('serve_http_file', function()
     }
     local c = client.connect(ctx, port)
     loop.step(ctx) -- the loop opens what it needs itself
-    local before = count_descriptors()
+    local before = leaks.count_descriptors()
     c:send(http.request '/')
-    loop.serve_until(ctx, function() return count_descriptors() < before end) -- the server's end is gone
+    loop.serve_until(ctx, function() return leaks.count_descriptors() < before end) -- the server's end is gone
     c:close()
   end)
 
@@ -433,17 +425,17 @@ describe('serve_http_file', function()
     local ctx, port = http.context(function(ws)
       ws:serve_http_file(path, 'text/plain')
       asked = asked + 1
-      most = math.max(most, count_descriptors())
+      most = math.max(most, leaks.count_descriptors())
     end)
     loop.step(ctx) -- the loop opens what it needs itself
-    local before = count_descriptors()
+    local before = leaks.count_descriptors()
     local c = client.connect(ctx, port)
     local count = 30
     c:send(http.request '/':rep(count))
     for _ = 1, 10 do
       loop.step(ctx)
     end
-    assert.is_true(count_descriptors() <= before + 3) -- both ends of the connection, and the file
+    assert.is_true(leaks.count_descriptors() <= before + 3) -- both ends of the connection, and the file
     for _ = 1, count do
       assert.is_true(http.pattern(megabyte) == select(3, c:read_response()))
     end

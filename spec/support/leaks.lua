@@ -44,6 +44,14 @@ function leaks.descriptors()
   return open
 end
 
+function leaks.count_descriptors()
+  local count = 0
+  for _ in pairs(leaks.descriptors()) do
+    count = count + 1
+  end
+  return count
+end
+
 local function names_of(descriptors)
   local names = {}
   for fd in pairs(descriptors) do

@@ -7,6 +7,7 @@
 
 #include "lua/constants.h"
 #include "lua/lua_context.h"
+#include "lua/show_value.h"
 #include "protocol/handshake.h"
 
 namespace websockets::lua {
@@ -16,21 +17,6 @@ constexpr double kMaxBytes = 9007199254740992.0;  // 2^53: exact in every Lua's 
 constexpr double kMaxSeconds = 1e9;
 constexpr double kMaxSilenceSeconds = 1e6;  // in milliseconds this has to fit into 31 bits
 constexpr double kMaxCount = 1e9;
-
-// The value at the top of the stack, as it is shown in an error.
-const char* show_value(lua_State* L) {
-  switch (lua_type(L, -1)) {
-    case LUA_TSTRING:
-      return lua_pushfstring(L, "'%s'", lua_tostring(L, -1));
-    case LUA_TNUMBER:
-      lua_pushvalue(L, -1);
-      return lua_tostring(L, -1);
-    case LUA_TBOOLEAN:
-      return lua_toboolean(L, -1) != 0 ? "true" : "false";
-    default:
-      return luaL_typename(L, -1);
-  }
-}
 
 [[noreturn]] void raise_option_error(lua_State* L, const char* name, const char* expected) {
   const char* value = show_value(L);

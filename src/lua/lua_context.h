@@ -198,6 +198,9 @@ int create_context(lua_State* L);
 void register_context(lua_State* L);
 void register_websocket(lua_State* L);
 void register_request(lua_State* L);
+// wrap_static.cpp
+int create_static(lua_State* L);
+void register_static(lua_State* L);
 // Pushes the function that a context keeps in kTrampoline and kMessageHandler.
 void push_trampoline(lua_State* L);
 void push_message_handler(lua_State* L);

@@ -59,9 +59,12 @@ extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_Sta
   register_context(L);
   register_websocket(L);
   register_request(L);
+  register_static(L);
   lua_newtable(L);
   lua_pushcfunction(L, create_context);
   lua_setfield(L, -2, "context");
+  lua_pushcfunction(L, create_static);
+  lua_setfield(L, -2, "static");
   for (const Constant& constant : kConstants) {
     lua_pushinteger(L, constant.value);
     lua_setfield(L, -2, constant.name);

@@ -224,7 +224,7 @@ void Connection::flush() {
   std::size_t files = 0;
   while (has_output()) {
     // More than that is not taken from the others' time: to be writable is reported again at once.
-    if (sent >= kSentBytesPerRound || (queue_.has_file() && files++ >= kFilesPerRound)) {
+    if (sent >= kSentBytesPerRound || (queue_.begins_with_file() && files++ >= kFilesPerRound)) {
       turn_is_over_ = true;
       break;
     }

@@ -15,6 +15,7 @@
 #include "protocol/handshake.h"
 #include "server/connection.h"
 #include "server/context.h"
+#include "server/folder.h"
 
 namespace websockets {
 namespace {
@@ -30,8 +31,6 @@ UniqueFd open_file(const char* path, struct stat& info) {
   }
   return file;
 }
-
-bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 }  // namespace
 
@@ -107,6 +106,21 @@ void HttpExchange::respond(Connection& connection, ResponseHead& head, std::span
   });
 }
 
+void HttpExchange::respond_with_file(Connection& connection, ResponseHead& head, const SharedFile& file,
+                                     std::span<const FilePart> parts, std::string_view end) {
+  head.content_length = end.size();
+  for (const FilePart& part : parts) head.content_length += part.text.size() + part.bytes;
+  head.keep_alive = head.keep_alive && parser_.request().keep_alive();
+  send_answer(connection, head, [&] {
+    OutputPool& pool = connection.context_.output_pool_;
+    for (const FilePart& part : parts) {
+      connection.queue_.append(pool, as_bytes(part.text));
+      connection.queue_.append_file(pool, file, part.first, part.bytes);
+    }
+    connection.queue_.append(pool, as_bytes(end));
+  });
+}
+
 void HttpExchange::answer(Connection& connection, const Answer& answer, bool keep_alive) {
   const std::string body = std::string(answer.text) + "\n";
   ResponseHead head;
@@ -131,13 +145,10 @@ bool HttpExchange::serve_file(Connection& connection, const char* path, std::str
            request.keep_alive());
     return false;
   }
-  const auto size = static_cast<std::uint64_t>(info.st_size);
   ResponseHead head;
   head.content_type = content_type;
-  head.content_length = size;
-  head.keep_alive = request.keep_alive();
-  send_answer(connection, head,
-              [&] { connection.queue_.append_file(connection.context_.output_pool_, std::move(file), size); });
+  const FilePart whole{{}, 0, static_cast<std::uint64_t>(info.st_size)};
+  respond_with_file(connection, head, std::make_shared<const UniqueFd>(std::move(file)), {&whole, 1});
   return true;
 }
 

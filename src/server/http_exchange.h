@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "protocol/handshake.h"
 #include "server/connection_counts.h"
 #include "server/kept_payload.h"
+#include "server/output_queue.h"
 #include "server/pending_upgrade.h"
 
 namespace websockets {
@@ -48,6 +50,16 @@ class HttpExchange {
   // Answers with this head, but for its length and what is said of the connection, and this body; a HEAD request
   // without the body. `kept`: the body is sent from where it is, else from a copy.
   void respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body, KeptPayload kept = {});
+  // The same with a body of text and parts of a regular file, in turns: before each part its text, at last `end`.
+  struct FilePart {
+    std::string text;
+    std::uint64_t first;  // byte
+    std::uint64_t bytes;
+  };
+  void respond_with_file(Connection& connection, ResponseHead& head, const SharedFile& file,
+                         std::span<const FilePart> parts, std::string_view end = {});
+  // What is to be answered.
+  const Request& request() const { return parser_.request(); }
   // Answers with the regular file, or 404 when there is none and 405 when the request is not GET or HEAD: false then.
   bool serve_file(Connection& connection, const char* path, std::string_view content_type);
   // Sends bytes as they are; the connection ends when they have left. May be called several times within on_http.

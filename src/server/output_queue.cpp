@@ -15,9 +15,9 @@ struct OutputPiece {
   const std::uint8_t* data = nullptr;  // the first byte to send; nullptr: a file
   std::uint64_t size = 0;              // still to send
   std::size_t capacity = 0;            // of the storage
-  SharedFrame frame;
+  std::shared_ptr<const void> owner;   // of what is elsewhere: a frame, a file
   KeptPayload kept;
-  UniqueFd file;
+  int file = -1;
   off_t offset = 0;
 
   std::uint8_t* storage() { return reinterpret_cast<std::uint8_t*>(this + 1); }
@@ -83,9 +83,8 @@ OutputPiece* OutputPool::take(std::size_t wanted_bytes, bool is_first) {
 }
 
 void OutputPool::give_back(OutputPiece* piece) {
-  piece->frame.reset();
+  piece->owner.reset();
   piece->kept.reset();
-  piece->file.reset();
   for (std::size_t index = 0; index < free_.size(); ++index) {
     FreeList& list = free_[index];
     if (piece->capacity != kCapacities[index] || list.count * (piece->capacity + sizeof *piece) >= kMaxKeptBytes) {
@@ -140,7 +139,7 @@ void OutputQueue::append_frame(OutputPool& pool, SharedFrame frame) {
   piece->data = frame->data();
   piece->size = frame->size();
   bytes_ += frame->size();
-  piece->frame = std::move(frame);
+  piece->owner = std::move(frame);
   link(piece);
 }
 
@@ -153,12 +152,13 @@ void OutputQueue::append_kept(OutputPool& pool, std::span<const std::uint8_t> by
   link(piece);
 }
 
-void OutputQueue::append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes) {
+void OutputQueue::append_file(OutputPool& pool, SharedFile file, std::uint64_t offset, std::uint64_t bytes) {
   OutputPiece* piece = pool.take(0, false);
   piece->data = nullptr;
   piece->size = bytes;
-  piece->file = std::move(file);
-  piece->offset = 0;
+  piece->file = file->get();
+  piece->offset = static_cast<off_t>(offset);
+  piece->owner = std::move(file);
   link(piece);
 }
 
@@ -167,12 +167,18 @@ std::size_t OutputQueue::parts(std::span<iovec> parts, std::size_t most) const {
   return is_all ? count : 0;
 }
 
-bool OutputQueue::has_file() const { return last_ != nullptr && last_->data == nullptr; }
+bool OutputQueue::begins_with_file() const { return first_ != nullptr && first_->data == nullptr; }
+
+bool OutputQueue::has_file() const {
+  const OutputPiece* piece = first_;
+  while (piece != nullptr && piece->data != nullptr) piece = piece->next;
+  return piece != nullptr;
+}
 
 IoResult OutputQueue::send(OutputPool& pool, Stream& stream, std::size_t most) {
-  if (first_->file) {
+  if (begins_with_file()) {
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(first_->size, kFileBytesPerCall));
-    const IoResult result = stream.send_file(first_->file.get(), first_->offset, count);
+    const IoResult result = stream.send_file(first_->file, first_->offset, count);
     // A file that became shorter than what its header promised: the connection is of no use any more.
     if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};
     if (result.status == IoStatus::kDone) {

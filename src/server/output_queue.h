@@ -19,6 +19,9 @@ namespace websockets {
 // A frame that several queues share. Immutable once it is queued.
 using SharedFrame = std::shared_ptr<const std::vector<std::uint8_t>>;
 
+// A file that several pieces of output are taken from.
+using SharedFile = std::shared_ptr<const UniqueFd>;
+
 struct OutputPiece;
 
 // Memory for the pieces of all queues of a context: what was sent is used again, without asking the allocator.
@@ -58,8 +61,8 @@ class OutputQueue {
   std::uint8_t* extend(OutputPool& pool, std::size_t count);
   void append_frame(OutputPool& pool, SharedFrame frame);
   void append_kept(OutputPool& pool, std::span<const std::uint8_t> bytes, KeptPayload kept);
-  // Nothing may be appended behind it before it was sent.
-  void append_file(OutputPool& pool, UniqueFd file, std::uint64_t bytes);
+  // So many bytes, at least one, of a regular file.
+  void append_file(OutputPool& pool, SharedFile file, std::uint64_t offset, std::uint64_t bytes);
 
   // What send() would send, if that is all there is, no file, and fits into `parts`; else 0.
   std::size_t parts(std::span<iovec> parts, std::size_t most) const;
@@ -69,6 +72,8 @@ class OutputQueue {
   // was taken. Not while empty().
   IoResult send(OutputPool& pool, Stream& stream, std::size_t most);
 
+  // Whether a file comes next; whether there is one anywhere.
+  bool begins_with_file() const;
   bool has_file() const;
   void clear(OutputPool& pool);
 

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// websockets.static(): a handler for on_http that serves the files of a folder.
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "http/response.h"
+#include "lua/header_lines.h"
+#include "lua/show_value.h"
+#include "lua/wrap_websocket.h"
+#include "server/http_exchange.h"
+#include "server/static_site.h"
+
+namespace websockets::lua {
+namespace {
+
+constexpr const char* kSiteType = "websockets.static";
+constexpr double kMaxSeconds = 1e9;
+
+struct SiteUserdata {
+  StaticSite* site;  // null once collected
+};
+
+int collect(lua_State* L) {
+  auto& userdata = *static_cast<SiteUserdata*>(luaL_checkudata(L, 1, kSiteType));
+  delete userdata.site;
+  userdata.site = nullptr;
+  return 0;
+}
+
+// --- Options ---
+
+[[noreturn]] void raise_static_error(lua_State* L, const char* why) {
+  raise(L, "websocket could not serve a folder: %s", why);
+}
+
+// Of the value on top of the stack.
+[[noreturn]] void raise_option_error(lua_State* L, const char* name, const char* expected) {
+  const char* value = show_value(L);
+  raise_static_error(L, lua_pushfstring(L, "option '%s' is %s, expected %s", name, value, expected));
+}
+
+void read_boolean(lua_State* L, const char* name, bool& value) {
+  lua_getfield(L, 2, name);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) raise_option_error(L, name, "true or false");
+  if (!lua_isnil(L, -1)) value = lua_toboolean(L, -1) != 0;
+  lua_pop(L, 1);
+}
+
+// A string on top of the stack, without what ends a header or a path.
+std::string_view check_text(lua_State* L, const char* name, const char* expected) {
+  if (lua_type(L, -1) != LUA_TSTRING) raise_option_error(L, name, expected);
+  const std::string_view text = as_text(check_bytes(L, -1));
+  if (!is_valid_header("X", text)) raise_option_error(L, name, expected);
+  return text;
+}
+
+void add_index(lua_State* L, std::vector<std::string>& index) {
+  constexpr const char* kExpected = "a name, a list of names, or false";
+  const std::string_view name = check_text(L, "index", kExpected);
+  if (name.empty() || name.find('/') != std::string_view::npos) raise_option_error(L, "index", kExpected);
+  guarded(L, [&] { index.emplace_back(name); });
+}
+
+void read_index(lua_State* L, std::vector<std::string>& index) {
+  lua_getfield(L, 2, "index");
+  if (!lua_isnil(L, -1)) index.clear();
+  if (lua_istable(L, -1)) {
+    for (int i = 1;; ++i, lua_pop(L, 1)) {
+      lua_rawgeti(L, -1, i);
+      if (lua_isnil(L, -1)) break;
+      add_index(L, index);
+    }
+    lua_pop(L, 1);
+  } else if (lua_toboolean(L, -1) != 0) {
+    add_index(L, index);
+  }
+  lua_pop(L, 1);
+}
+
+void read_types(lua_State* L, StaticOptions& options) {
+  lua_getfield(L, 2, "types");
+  if (lua_isnil(L, -1)) return lua_pop(L, 1);
+  constexpr const char* kExpected = "a table from suffixes to content types";
+  if (!lua_istable(L, -1)) raise_option_error(L, "types", kExpected);
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    const std::string_view type = check_text(L, "types", kExpected);
+    lua_pushvalue(L, -2);
+    const std::string_view suffix = check_text(L, "types", kExpected);
+    guarded(L, [&] { options.types.emplace_back(suffix, type); });
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+void read_max_age(lua_State* L, StaticOptions& options) {
+  lua_getfield(L, 2, "max_age");
+  if (!lua_isnil(L, -1)) {
+    const double age = lua_type(L, -1) == LUA_TNUMBER ? static_cast<double>(lua_tonumber(L, -1)) : std::nan("");
+    if (!(age >= 0 && age <= kMaxSeconds)) raise_option_error(L, "max_age", "a number of seconds from 0");
+    guarded(L, [&] { options.cache_control.append("max-age=").append(std::to_string(std::lround(age))); });
+  }
+  lua_pop(L, 1);
+}
+
+void read_headers(lua_State* L, StaticOptions& options) {
+  lua_getfield(L, 2, "headers");
+  const HeaderLines headers = push_header_lines(L, lua_gettop(L));
+  if (headers.error != nullptr) raise_static_error(L, lua_pushfstring(L, "option 'headers': %s", headers.error));
+  if (headers.has_content_type) raise_static_error(L, "option 'headers': Content-Type is for option 'types'");
+  guarded(L, [&] { options.header_lines = headers.text; });
+  lua_pop(L, 2);
+}
+
+void read_options(lua_State* L, StaticOptions& options) {
+  read_boolean(L, "dotfiles", options.shows_hidden);
+  read_boolean(L, "follow_symlinks", options.follows_links);
+  read_boolean(L, "fallthrough", options.falls_through);
+  read_boolean(L, "precompressed", options.has_compressed);
+  read_index(L, options.index);
+  read_types(L, options);
+  read_max_age(L, options);
+  read_headers(L, options);
+}
+
+// --- The handler ---
+
+int push_refusal(lua_State* L, const char* why) {
+  lua_pushboolean(L, 0);
+  lua_pushstring(L, why);
+  return 2;
+}
+
+// handler(ws, uri): its upvalues are the metatable of websockets, as a method has it, and the site.
+int serve(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const std::string_view target = as_text(check_bytes(L, 2));
+  const StaticSite& site = *static_cast<SiteUserdata*>(lua_touserdata(L, lua_upvalueindex(2)))->site;
+  if (is_closed(ws)) return push_refusal(L, "closed");
+  const HttpExchange* const exchange = ws.connection->http();
+  if (exchange == nullptr) return luaL_error(L, "websocket static files are for on_http only");
+  if (!exchange->awaits_answer()) return push_refusal(L, "already answered");
+  bool was_answered = false;
+  with_entry(L, ws, [&] { was_answered = site.answer(*ws.connection, target); });
+  lua_pushboolean(L, was_answered ? 1 : 0);
+  return 1;
+}
+
+}  // namespace
+
+int create_static(lua_State* L) {
+  std::size_t size;
+  const char* root = luaL_checklstring(L, 1, &size);
+  luaL_argcheck(L, std::strlen(root) == size, 1, "a path has no zeros");
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checkstack(L, 16, "static");
+  luaL_getmetatable(L, kWebsocketType);
+  auto* const userdata = static_cast<SiteUserdata*>(new_userdata(L, sizeof(SiteUserdata)));
+  userdata->site = nullptr;
+  luaL_getmetatable(L, kSiteType);
+  lua_setmetatable(L, -2);
+  guarded(L, [&] { userdata->site = new StaticSite; });
+  if (lua_istable(L, 2)) read_options(L, userdata->site->options);
+
+  std::array<char, 512> why{};
+  guarded(L, [&] {
+    const Error error = userdata->site->open(root);
+    error.text.copy(why.data(), why.size() - 1);
+  });
+  if (why.front() != '\0') raise_static_error(L, why.data());
+  lua_pushcclosure(L, serve, 2);
+  return 1;
+}
+
+void register_static(lua_State* L) {
+  constexpr luaL_Reg kMetamethods[] = {{"__gc", collect}, {nullptr, nullptr}};
+  luaL_newmetatable(L, kSiteType);
+  set_functions(L, kMetamethods, 0);
+  lua_pop(L, 1);
+}
+
+}  // namespace websockets::lua

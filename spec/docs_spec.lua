@@ -159,6 +159,14 @@ describe('the manual and the annotations', function()
     same_names(options(), annotated, 'in the types')
   end)
 
+  it('have the options of static', function()
+    local names = {}
+    websockets.static('.', setmetatable({}, { __index = function(_, name) names[name] = true end }))
+    local text = manual:match '\n#### Options of static\n(.-)\n###? '
+    same_names(names, documented_in_tables(text), 'in the manual')
+    same_names(names, fields_of_class 'StaticOptions', 'in the types')
+  end)
+
   it('agree on the defaults of numbers', function()
     local text = manual:match '\n### Options\n(.-)\n## '
     for name, default in text:gmatch '\n| `([%w_]+)` | %l+ | (%d+)' do
@@ -176,6 +184,8 @@ describe('the manual and the annotations', function()
       insert_all(texts, source, 'raise%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_create_error%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_create_error%(L, lua_pushfstring%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise_static_error%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise_static_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'push_failure%(L, "([^"]*)"')
       insert_all(texts, source, 'luaL_argerror%(L, %d+, "([^"]*)"')
       for call in source:gmatch 'luaL_argcheck(%b())' do
@@ -189,6 +199,7 @@ describe('the manual and the annotations', function()
     end
     files:close()
     texts['websocket could not create context: %s'] = nil -- stands above the table
+    texts['websocket could not serve a folder: %s'] = nil
     same_names(texts, documented_in_tables(section 'Errors'), 'in the manual')
   end)
 end)

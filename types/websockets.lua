@@ -144,6 +144,31 @@ local Context = {}
 ---@return websockets.Context
 function websockets.context(config) end
 
+---The options of websockets.static().
+---@class websockets.StaticOptions
+---What stands for a folder: the first one that is there. Default: "index.html".
+---@field index? string|string[]|false
+---For how many seconds a file may be kept without asking again. Default: nothing is said.
+---@field max_age? number
+---Further headers of all answers.
+---@field headers? table<string, string|number|(string|number)[]>
+---Suffix without the dot -> Content-Type.
+---@field types? table<string, string>
+---Whether FILE.br and FILE.gz are sent in place of FILE. Default: true.
+---@field precompressed? boolean
+---What is not there is left to the caller. Default: false.
+---@field fallthrough? boolean
+---Whether names with a dot in front are served. Default: false.
+---@field dotfiles? boolean
+---Whether links that stay beneath the folder are followed. Default: false.
+---@field follow_symlinks? boolean
+
+---Makes a handler for on_http that serves the files of a folder; raises "websocket could not serve a folder: …".
+---@param root string
+---@param options? websockets.StaticOptions
+---@return fun(ws: websockets.Websocket, uri: string): boolean, nil|"closed"|"already answered"
+function websockets.static(root, options) end
+
 ---Serves everything that is outstanding.
 ---@param timeout_ms? number 0, the default: does not wait; below: waits without end
 ---@return 0

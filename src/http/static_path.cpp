@@ -3,18 +3,11 @@
 
 #include <algorithm>
 
+#include "http/url.h"
 #include "protocol/http_text.h"
 
 namespace websockets {
 namespace {
-
-// RFC 9112 3.2.2: a target may come with scheme and host.
-std::string_view without_origin(std::string_view target) {
-  const std::size_t host = target.find("://");
-  if (target.starts_with('/') || host == std::string_view::npos) return target;
-  const std::size_t path = target.find_first_of("/?", host + 3);
-  return path == std::string_view::npos ? "/" : target.substr(path);
-}
 
 int hex_digit(char c) {
   if (http_text::is_digit(c)) return c - '0';
@@ -51,8 +44,7 @@ int check_name(std::string_view name, bool is_first, bool shows_hidden) {
 }  // namespace
 
 StaticPath resolve_static_path(std::string_view target, bool shows_hidden) {
-  std::string_view rest = without_origin(target);
-  rest = rest.substr(0, rest.find('?'));
+  std::string_view rest = split_target(target).path;
   if (!rest.starts_with('/')) return {400, {}, false};
   rest.remove_prefix(1);
 

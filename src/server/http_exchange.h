@@ -58,8 +58,6 @@ class HttpExchange {
   };
   void respond_with_file(Connection& connection, ResponseHead& head, const SharedFile& file,
                          std::span<const FilePart> parts, std::string_view end = {});
-  // What is to be answered.
-  const Request& request() const { return parser_.request(); }
   // Answers with the regular file, or 404 when there is none and 405 when the request is not GET or HEAD: false then.
   bool serve_file(Connection& connection, const char* path, std::string_view content_type);
   // Sends bytes as they are; the connection ends when they have left. May be called several times within on_http.

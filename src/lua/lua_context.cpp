@@ -87,7 +87,10 @@ LuaContext::Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
 
 LuaContext::Entry::~Entry() {
   round_.reset();  // may call back
-  if (outer_ == nullptr) context_.drop_released_payloads(L_, callbacks_);
+  if (outer_ == nullptr) {
+    context_.drop_released_payloads(L_, callbacks_);
+    if (!context_.is_open()) context_.timers_.stop_all(L_, callbacks_);
+  }
   lua_settop(L_, callbacks_ - 1);
   context_.entry_ = outer_;
 }
@@ -155,6 +158,12 @@ bool LuaContext::call_protected(Connection* connection, void (*function)(lua_Sta
   if (lua_pcall(L, 2, 0, entry_->message_handler_) == 0) return true;
   report_error(connection);
   return false;
+}
+
+void LuaContext::call(int function) {
+  lua_State* const L = entry_->L_;
+  lua_pushvalue(L, function);
+  if (lua_pcall(L, 0, 0, entry_->message_handler_) != 0) report_error(nullptr);
 }
 
 // Takes the error on top of the stack to on_error, or to stderr.

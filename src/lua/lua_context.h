@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lua/compat.h"
+#include "lua/lua_timers.h"
 #include "protocol/bytes.h"
 #include "server/connection.h"
 #include "server/context.h"
@@ -76,6 +77,13 @@ class LuaContext final : public ContextHandler {
   bool is_open() const { return context_ != nullptr && !context_->is_destroyed(); }
   bool in_round() const { return context_ != nullptr && context_->in_round(); }
   Context& context() { return *context_; }
+  LuaTimers& timers() { return timers_; }
+
+  // Within an Entry: the state, the index of the callbacks table, and a call of the function at an index, whose errors
+  // go to on_error.
+  lua_State* state() const { return entry_->L_; }
+  int callbacks() const { return entry_->callbacks_; }
+  void call(int function);
 
   // Puts the value on top of the stack, which is taken, into a slot of the callbacks table; `slot` is kNoSlot when it
   // had none yet. nil frees the slot. May raise, but leaves all as it was then.
@@ -129,6 +137,7 @@ class LuaContext final : public ContextHandler {
   void drop_released_payloads(lua_State* L, int callbacks);
 
   std::unique_ptr<Context> context_;
+  LuaTimers timers_{*this};
   Entry* entry_ = nullptr;
   const Opening* opening_ = nullptr;
   std::size_t kept_payloads_ = 0;

@@ -60,6 +60,7 @@ extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_Sta
   register_websocket(L);
   register_request(L);
   register_static(L);
+  register_timer(L);
   lua_newtable(L);
   lua_pushcfunction(L, create_context);
   lua_setfield(L, -2, "context");

@@ -57,6 +57,7 @@ int fork_service_loop(lua_State* L) {
   guarded(L, [&] {
     const LuaContext::Entry entry(context, L, callbacks);
     if (!context.context().fork_service_loop()) error = errno;
+    if (error == 0) context.timers().stop_all(L, callbacks);
   });
   lua_pushinteger(L, error == 0 ? 0 : -1);
   if (error == 0) return 1;
@@ -274,6 +275,7 @@ void register_context(lua_State* L) {
   set_functions(L, kMethods, 0);
   set_functions(L, kOuterLoopMethods, 0);
   set_functions(L, kContextTopicMethods, 0);
+  set_functions(L, kContextTimerMethods, 0);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

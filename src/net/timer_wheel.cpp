@@ -16,6 +16,7 @@ void Timer::unlink() {
 
 TimerWheel::~TimerWheel() {
   while (due_ != nullptr) due_->unlink();
+  while (being_called_ != nullptr) being_called_->unlink();
   for (auto& level : slots_) {
     for (Timer*& slot : level) {
       while (slot != nullptr) slot->unlink();
@@ -83,13 +84,16 @@ std::size_t TimerWheel::advance(std::uint64_t now_ms) {
     timer.unlink();
     place(timer);
   }
-  // What is due now is taken off before anything is called, so that timers scheduled by the calls wait.
-  Timer* due = due_;
+  // What is due now is taken off before anything is called, so that timers scheduled by the calls wait. It is put
+  // behind what an outer call of this has not called yet.
+  Timer** end = &being_called_;
+  while (*end != nullptr) end = &(*end)->next_;
+  *end = due_;
+  if (due_ != nullptr) due_->link_ = end;
   due_ = nullptr;
-  if (due != nullptr) due->link_ = &due;
   std::size_t called = 0;
-  while (due != nullptr) {
-    Timer& timer = *due;
+  while (being_called_ != nullptr) {
+    Timer& timer = *being_called_;
     timer.unlink();
     ++called;
     timer.on_timeout();
@@ -98,7 +102,7 @@ std::size_t TimerWheel::advance(std::uint64_t now_ms) {
 }
 
 std::int64_t TimerWheel::idle_ms() {
-  if (due_ != nullptr) return 0;
+  if (due_ != nullptr || being_called_ != nullptr) return 0;
   for (unsigned level = 0; level < kLevels; ++level) {
     while (occupied_[level] != 0) {
       unsigned slot = static_cast<unsigned>(std::countr_zero(occupied_[level]));

@@ -45,7 +45,8 @@ class TimerWheel {
   void cancel(Timer& timer) { timer.unlink(); }
 
   // Calls on_timeout() of every timer whose deadline is at or before `now_ms`; a timer that is scheduled by those calls
-  // waits for the next advance(). They may cancel and destroy any timer. Returns how many were called.
+  // waits for the next advance(). They may cancel and destroy any timer, and call advance(), which goes on with those
+  // that are due. Returns how many were called.
   std::size_t advance(std::uint64_t now_ms);
 
   // The time of the last advance().
@@ -65,6 +66,7 @@ class TimerWheel {
 
   std::uint64_t now_ms_;
   Timer* due_ = nullptr;
+  Timer* being_called_ = nullptr;  // by advance()
   // A slot of level n holds timers whose deadline agrees with now_ms_ in all digits (base 64) above n.
   std::array<std::array<Timer*, kSlots>, kLevels> slots_{};
   std::array<std::uint64_t, kLevels> occupied_{};  // a bit per slot; may stay set after a cancel

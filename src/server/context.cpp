@@ -198,9 +198,11 @@ void Context::set_wake_time() {
   if (idle_ms >= 0) watcher_.wake_at(timers_.now_ms() + static_cast<std::uint64_t>(idle_ms));
 }
 
-void Context::schedule(Timer& timer, std::uint64_t timeout_ms) {
-  // Not the time of the round: it is long ago when an outer loop calls.
-  timers_.schedule(timer, monotonic_ms() + timeout_ms);
+// Not counted from the time of the round: it is long ago when an outer loop calls.
+void Context::schedule(Timer& timer, std::uint64_t timeout_ms) { schedule_at(timer, monotonic_ms() + timeout_ms); }
+
+void Context::schedule_at(Timer& timer, std::uint64_t time_ms) {
+  timers_.schedule(timer, time_ms);
   if (depth_ == 0) set_wake_time();
 }
 

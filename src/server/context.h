@@ -83,6 +83,10 @@ class Context final : private ReadyHandler {
     return static_cast<std::size_t>(&protocol - protocols_.data());
   }
 
+  // For timers of the owner, whose on_timeout() may do anything; times are those of monotonic_ms().
+  void schedule_at(Timer& timer, std::uint64_t time_ms);
+  void cancel(Timer& timer) { timers_.cancel(timer); }
+
   // Where it listens.
   std::size_t listener_count() const { return acceptors_.size(); }
   const SocketAddress& address(std::size_t listener) const { return acceptors_[listener]->address(); }

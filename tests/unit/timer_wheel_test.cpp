@@ -51,6 +51,24 @@ TEST(TimerWheel, CallsAtTheDeadlineAndNotBefore) {
   }
 }
 
+TEST(TimerWheel, GoesOnWithWhatIsDueWhenItIsAdvancedWithinACall) {
+  TimerWheel wheel(0);
+  std::vector<int> order;
+  TestTimer later([&] { order.push_back(3); });
+  TestTimer other([&] { order.push_back(2); });
+  TestTimer first([&] {
+    order.push_back(1);
+    wheel.schedule(later, 0);
+    EXPECT_EQ(wheel.idle_ms(), 0);
+    EXPECT_EQ(wheel.advance(10), 2U);
+    EXPECT_EQ(wheel.idle_ms(), -1);
+  });
+  wheel.schedule(other, 10);
+  wheel.schedule(first, 10);
+  EXPECT_EQ(wheel.advance(10), 1U);
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+}
+
 TEST(TimerWheel, IsIdleUntilTheNextDeadlineAtMost) {
   TimerWheel wheel(1000);
   EXPECT_EQ(wheel.idle_ms(), -1);

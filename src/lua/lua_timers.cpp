@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "lua/lua_timers.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "lua/lua_context.h"
+
+namespace websockets::lua {
+namespace {
+
+constexpr double kMaxSeconds = 1e9;
+
+// The clock of the engine, with its fractions: a timer is never early.
+double exact_now_ms() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double, std::milli>(now).count();
+}
+
+// The closure that is kept for a timer: its upvalues are the function and the userdata.
+constexpr int kFunctionUpvalue = 1;
+constexpr int kTimerUpvalue = 2;
+
+int call_function(lua_State* L) {
+  lua_pushvalue(L, lua_upvalueindex(kFunctionUpvalue));
+  lua_pushvalue(L, lua_upvalueindex(kTimerUpvalue));
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+}  // namespace
+
+bool LuaTimers::is_running() const { return context_.is_open(); }
+
+void LuaTimers::start(LuaTimer& timer, double delay_ms, bool repeats) {
+  timer.start_ms = exact_now_ms();
+  timer.due_ms = timer.start_ms + delay_ms;
+  timer.interval_ms = repeats ? delay_ms : 0;
+  timer.number = last_number_ + 1;
+  pending_.emplace(key_of(timer), &timer);
+  ++last_number_;
+  timer.timers = this;
+  schedule();
+}
+
+void LuaTimers::stop(lua_State* L, int callbacks, LuaTimer& timer) {
+  if (timer.timers == nullptr) return;
+  timer.timers = nullptr;
+  pending_.erase(key_of(timer));
+  lua_rawgeti(L, callbacks, timer.slot);
+  lua_getupvalue(L, -1, kTimerUpvalue);
+  clear_user_table(L, -1);
+  context_.free_slot(L, callbacks, timer.slot);
+  lua_pop(L, 2);
+}
+
+void LuaTimers::stop_all(lua_State* L, int callbacks) {
+  while (!pending_.empty()) stop(L, callbacks, *pending_.begin()->second);
+  schedule();
+}
+
+// What is passed already is due in the next round.
+void LuaTimers::schedule() {
+  if (!is_running()) return;
+  if (pending_.empty()) return context_.context().cancel(*this);
+  const double due_ms = pending_.begin()->first.first;
+  context_.context().schedule_at(*this, due_ms <= exact_now_ms() ? 0 : static_cast<std::uint64_t>(std::ceil(due_ms)));
+}
+
+void LuaTimers::on_timeout() {
+  const double now_ms = exact_now_ms();
+  const std::uint64_t last_number = last_number_;  // what is made meanwhile waits for the next round
+  while (is_running() && !pending_.empty()) {
+    const auto& [due_ms, number] = pending_.begin()->first;
+    if (due_ms > now_ms || number > last_number) break;
+    call(pending_.extract(pending_.begin()));
+  }
+  schedule();
+}
+
+// While it is called, a timer is not pending: a nested call of service does not call it again, but the others.
+void LuaTimers::call(Pending::node_type node) {
+  schedule();
+  lua_State* const L = context_.state();
+  LuaTimer& timer = *node.mapped();
+  lua_rawgeti(L, context_.callbacks(), timer.slot);  // in memory until this returns, whatever the function does
+  if (timer.interval_ms == 0) stop(L, context_.callbacks(), timer);
+  context_.call(lua_gettop(L));
+  if (timer.timers != nullptr) {
+    // Ticks that were missed are left out; those that come do not drift.
+    const double ticks = std::floor((exact_now_ms() - timer.start_ms) / timer.interval_ms) + 1;
+    timer.due_ms = timer.start_ms + (ticks * timer.interval_ms);
+    node.key() = key_of(timer);
+    pending_.insert(std::move(node));
+  }
+  lua_pop(L, 1);
+}
+
+// --- What Lua sees ---
+
+namespace {
+
+int make_timer(lua_State* L, bool repeats) {
+  const auto seconds = static_cast<double>(luaL_checknumber(L, 2));
+  luaL_argcheck(L, seconds >= 0 && seconds <= kMaxSeconds, 2, "a number of seconds expected");
+  luaL_argcheck(L, seconds > 0 || !repeats, 2, "a number of seconds above 0 expected");
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  if (context.context().is_forked()) return luaL_error(L, "websocket fork_service_loop was called already");
+  auto* const timer = static_cast<LuaTimer*>(new_userdata(L, sizeof(LuaTimer)));
+  *timer = LuaTimer{};
+  luaL_getmetatable(L, kTimerType);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, callbacks);
+  set_user_table(L, -2);
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, call_function, 2);
+  context.set_slot(L, callbacks, timer->slot);
+  bool is_short = false;
+  try {
+    context.timers().start(*timer, seconds * 1000, repeats);
+  } catch (const std::bad_alloc&) {
+    is_short = true;
+  }
+  if (!is_short) return 1;
+  context.free_slot(L, callbacks, timer->slot);
+  return luaL_error(L, "not enough memory");
+}
+
+int after(lua_State* L) { return make_timer(L, false); }
+
+int every(lua_State* L) { return make_timer(L, true); }
+
+LuaTimer& check_timer(lua_State* L) { return *static_cast<LuaTimer*>(luaL_checkudata(L, 1, kTimerType)); }
+
+bool is_pending(const LuaTimer& timer) { return timer.timers != nullptr && timer.timers->is_running(); }
+
+int cancel(lua_State* L) {
+  LuaTimer& timer = check_timer(L);
+  const bool was_pending = is_pending(timer);
+  if (was_pending) {
+    luaL_checkstack(L, 6, "websocket");
+    get_user_table(L, 1);
+    timer.timers->stop(L, lua_gettop(L), timer);
+  }
+  lua_pushboolean(L, was_pending ? 1 : 0);
+  return 1;
+}
+
+int to_string(lua_State* L) {
+  lua_pushfstring(L, "timer: %p (%s)", lua_topointer(L, 1), is_pending(check_timer(L)) ? "pending" : "ended");
+  return 1;
+}
+
+constexpr luaL_Reg kMethods[] = {{"cancel", cancel}, {nullptr, nullptr}};
+
+constexpr luaL_Reg kMetamethods[] = {{"__tostring", to_string}, {nullptr, nullptr}};
+
+}  // namespace
+
+const luaL_Reg kContextTimerMethods[] = {{"after", after}, {"every", every}, {nullptr, nullptr}};
+
+void register_timer(lua_State* L) {
+  luaL_newmetatable(L, kTimerType);
+  set_functions(L, kMetamethods, 0);
+  lua_newtable(L);
+  set_functions(L, kMethods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+}  // namespace websockets::lua

@@ -105,6 +105,13 @@ describe('the manual and the annotations', function()
     same_names(methods_of(ctx), insert_all({}, types, '\nfunction Context:([%w_]+)%('), 'in the types')
   end)
 
+  it('have the methods of a timer', function()
+    local ctx = loop.context { port = 0, protocols = { p = function() end } }
+    local timer = ctx:after(1, function() end)
+    same_names(methods_of(timer), insert_all({}, manual, '\n### timer:([%w_]+)%('), 'in the manual')
+    same_names(methods_of(timer), insert_all({}, types, '\nfunction Timer:([%w_]+)%('), 'in the types')
+  end)
+
   it('have the methods of a websocket', function()
     local _, ws = pair.open()
     same_names(methods_of(ws), insert_all({}, manual, '\n### ws:([%w_]+)%('), 'in the manual')

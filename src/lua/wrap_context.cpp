@@ -276,6 +276,7 @@ void register_context(lua_State* L) {
   set_functions(L, kOuterLoopMethods, 0);
   set_functions(L, kContextTopicMethods, 0);
   set_functions(L, kContextTimerMethods, 0);
+  set_functions(L, kContextRunMethods, 0);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

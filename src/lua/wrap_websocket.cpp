@@ -198,24 +198,11 @@ int on_broadcast(lua_State* L) {
 
 // --- Ending ---
 
-CloseCode check_close_code(lua_State* L, int index) {
-  const lua_Integer code = luaL_optinteger(L, index, 0);
-  if (code == 0) return CloseCode::kNone;
-  luaL_argcheck(L, code > 0 && code < 65536 && is_wire_close_code(static_cast<unsigned>(code)), index,
-                "a close code that may not be sent");
-  return static_cast<CloseCode>(code);
-}
-
 int close(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  const CloseCode code = check_close_code(L, 2);
-  std::size_t size;
-  const char* text = luaL_optlstring(L, 3, "", &size);
-  luaL_argcheck(L, size == 0 || code != CloseCode::kNone, 3, "a reason needs a code");
-  luaL_argcheck(L, size <= kMaxReasonBytes, 3, "a close reason has at most 123 bytes");
-  luaL_argcheck(L, is_utf8({text, size}), 3, "a close reason must be UTF-8");
+  const CloseArguments arguments = check_close_arguments(L, 2, CloseCode::kNone);
   if (is_closed(ws)) return 0;
-  with_entry(L, ws, [&] { ws.connection->close(code, {text, size}); });
+  with_entry(L, ws, [&] { ws.connection->close(arguments.code, arguments.reason); });
   return 0;
 }
 
@@ -343,6 +330,23 @@ constexpr luaL_Reg kMethods[] = {
 constexpr luaL_Reg kMetamethods[] = {{"__tostring", to_string}, {nullptr, nullptr}};
 
 }  // namespace
+
+CloseArguments check_close_arguments(lua_State* L, int index, CloseCode otherwise) {
+  CloseArguments arguments{otherwise, {}};
+  if (!lua_isnoneornil(L, index)) {
+    const lua_Integer code = luaL_checkinteger(L, index);
+    const bool is_possible = code > 0 && code < 65536 && is_wire_close_code(static_cast<unsigned>(code));
+    luaL_argcheck(L, code == 0 || is_possible, index, "a close code that may not be sent");
+    arguments.code = static_cast<CloseCode>(code);
+  }
+  std::size_t size;
+  const char* text = luaL_optlstring(L, index + 1, "", &size);
+  arguments.reason = {text, size};
+  luaL_argcheck(L, size == 0 || arguments.code != CloseCode::kNone, index + 1, "a reason needs a code");
+  luaL_argcheck(L, size <= kMaxReasonBytes, index + 1, "a close reason has at most 123 bytes");
+  luaL_argcheck(L, is_utf8(arguments.reason), index + 1, "a close reason must be UTF-8");
+  return arguments;
+}
 
 void register_websocket(lua_State* L) {
   luaL_newmetatable(L, kWebsocketType);

@@ -51,6 +51,13 @@ void with_entry(lua_State* L, const LuaWebsocket& ws, Body body) {
   });
 }
 
+// A close code and a reason, from the argument `index` on; both may be left out. `otherwise`: without a code.
+struct CloseArguments {
+  CloseCode code;
+  std::string_view reason;
+};
+CloseArguments check_close_arguments(lua_State* L, int index, CloseCode otherwise);
+
 // wrap_respond.cpp
 int respond(lua_State* L);
 // wrap_topics.cpp

@@ -325,6 +325,7 @@ void Connection::drain(bool linger) {
 void Connection::close_descriptor() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
+  --context_.connection_count_;
   cancel_timeout();
   context_.watcher_.change(*this, std::exchange(interest_, std::uint8_t{0}), 0);
   context_.forget_descriptor(*this);

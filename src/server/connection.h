@@ -83,6 +83,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // The local end: calls on_closed at once; what is queued, the Close frame and the closing handshake follow in the
   // background. In HTTP: ends after what is queued. Does nothing the second time.
   void close(CloseCode code, std::string_view reason);
+  // The local end when the whole server ends: HTTP ends behind the answer to a request that has begun.
+  void shut_down(CloseCode code, std::string_view reason);
   // Ends the connection now, dropping what is queued; calls on_closed.
   void terminate(CloseCode code = CloseCode::kAbnormal, std::string_view reason = {});
 

@@ -89,6 +89,7 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), address);
   Connection& connection = *owner;
   http_connections_.append(*owner.release());
+  ++connection_count_;
   try {
     connection.start();
   } catch (const std::bad_alloc&) {
@@ -115,7 +116,19 @@ Error Context::open_own_loop(bool pollable_driver) {
   bool watched = true;
   for (const auto& acceptor : acceptors_) watched = acceptor->restart(watcher_) && watched;
   for_each_connection([&](Connection& connection) { watched = connection.restart(watcher_) && watched; });
+  for (Pollable* pollable : internal_) watched = watcher_.watch_in_own_loop(*pollable, kReadable) && watched;
   return watched ? Error{} : Error{"not everything can be watched", errno};
+}
+
+bool Context::watch_internal(Pollable& pollable) {
+  internal_.push_back(&pollable);
+  if (watcher_.watch_in_own_loop(pollable, kReadable)) return true;
+  internal_.pop_back();
+  return false;
+}
+
+void Context::unwatch_internal(Pollable& pollable) {
+  if (std::erase(internal_, &pollable) > 0) watcher_.unwatch_in_own_loop(pollable);
 }
 
 Result<int> Context::poll_descriptor() {
@@ -178,6 +191,7 @@ bool Context::serve_once(int timeout_ms) {
   const bool delivered = deliver_received();
   const bool served = watcher_.serve(delivered ? 0 : timeout_ms);
   const bool worked = serve_timers_and_work();
+  end_shutdown();
   handler_.on_served();
   return worked || served || delivered;
 }
@@ -230,6 +244,7 @@ void Context::terminate(int fd, std::uint64_t serial) {
 void Context::end_round() {
   flush_connections();
   free_closed();
+  end_shutdown();
   if (destroyed_) return watcher_.release();
   set_wake_time();
 }

@@ -30,6 +30,8 @@
 
 namespace websockets {
 
+class Runner;
+
 // A subprotocol and its open connections.
 struct Protocol : ConnectionList {
   std::string name;
@@ -88,8 +90,15 @@ class Context final : private ReadyHandler {
   void cancel(Timer& timer) { timers_.cancel(timer); }
 
   // Where it listens.
-  std::size_t listener_count() const { return acceptors_.size(); }
+  std::size_t listener_count() const { return shutting_down_ ? 0 : acceptors_.size(); }
   const SocketAddress& address(std::size_t listener) const { return acceptors_[listener]->address(); }
+
+  // Ends gracefully: listens no more, closes the websockets with this code, lets requests that have begun be answered,
+  // and destroys itself when all connections are gone, or after so long. A second call changes how long.
+  void shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_view reason);
+  bool is_shutting_down() const { return shutting_down_; }
+  // The innermost one that serves it; nullptr: none.
+  Runner* runner() const { return runner_; }
 
   // Closes everything; callbacks are called. A second time it does nothing.
   void destroy();
@@ -121,6 +130,7 @@ class Context final : private ReadyHandler {
   friend class HttpExchange;
   friend class PendingUpgrade;
   friend class Acceptor;
+  friend class Runner;
 
   Context(const ContextOptions& options, ContextHandler& handler);
   Error open();
@@ -131,12 +141,17 @@ class Context final : private ReadyHandler {
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
   Error open_own_loop(bool pollable_driver);
+  // Watches a descriptor of the library's own in the own loop, which has to be there. False with errno set: it cannot
+  // be.
+  bool watch_internal(Pollable& pollable);
+  void unwatch_internal(Pollable& pollable);
   bool serve_timers_and_work();
   void set_wake_time();
   [[noreturn]] void serve_as_child();
   bool serve_broadcasts_and_clients();
   void abandon();
   void end_child();
+  void end_shutdown();
   template <typename Function>
   void for_each_connection(Function function) {
     const auto each = [&](const ConnectionList& list) {
@@ -205,6 +220,20 @@ class Context final : private ReadyHandler {
   std::deque<Connection*> with_work_;
   std::vector<Connection*> closed_;
   std::uint64_t last_serial_ = 0;
+  // Destroys the context.
+  class ShutdownTimer final : public Timer {
+   public:
+    explicit ShutdownTimer(Context& context) : context_(context) {}
+    void on_timeout() override { context_.destroy(); }
+
+   private:
+    Context& context_;
+  };
+  ShutdownTimer shutdown_timer_{*this};
+  Runner* runner_ = nullptr;
+  std::vector<Pollable*> internal_;   // what watch_internal() was given
+  std::size_t connection_count_ = 0;  // that have a descriptor
+  bool shutting_down_ = false;
   int depth_ = 0;
   bool destroyed_ = false;
 };

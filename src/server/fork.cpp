@@ -122,7 +122,7 @@ bool Context::serve_broadcasts_and_clients() {
   // The parent's drivers are shared with it: what is changed there is changed for both.
   watcher_.abandon();
   Receiver receiver(*link, *this, protocols_);
-  if (open_own_loop(false) || !watcher_.change(receiver, 0, kReadable)) return false;
+  if (open_own_loop(false) || !watch_internal(receiver)) return false;
   while (!destroyed_) {
     service(receiver.has_more() ? 0 : -1);
     receiver.deliver();

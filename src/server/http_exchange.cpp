@@ -81,6 +81,7 @@ template <typename QueueBody>
 void HttpExchange::send_answer(Connection& connection, ResponseHead& head, QueueBody queue_body) {
   const Request& request = parser_.request();
   phase_ = Phase::kAnswered;
+  head.keep_alive = head.keep_alive && !connection.context_.is_shutting_down();
   keep_alive_ = head.keep_alive;
   head.http_1_0 = request.minor_version() == 0;
   try {
@@ -163,7 +164,7 @@ void HttpExchange::write_raw(Connection& connection, std::span<const std::uint8_
 // The answer is queued: gets ready for the next request, unless the handler is still at work.
 void HttpExchange::settle(Connection& connection) {
   if (in_handler_) return;
-  if (!keep_alive_) return connection.drain(true);
+  if (!keep_alive_ || connection.context_.is_shutting_down()) return connection.drain(true);
   parser_.reset();
   phase_ = Phase::kReading;
   if (connection.queue_.empty()) {

@@ -77,6 +77,8 @@ class HttpExchange {
   void on_timeout(Connection& connection);
   // Answers for an owner that has forgotten to decide.
   void do_deferred_work(Connection& connection);
+  // The server ends.
+  void shut_down(Connection& connection);
   // Answers a client that does not speak TLS where it should.
   void refuse_plain_text(Connection& connection);
   // Says why the connection was not admitted.

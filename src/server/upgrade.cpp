@@ -89,6 +89,7 @@ void HttpExchange::decide(Connection& connection, const UpgradeAnswer& answer) {
 }
 
 void HttpExchange::grant(Connection& connection, std::string_view header_lines) {
+  if (connection.context_.is_shutting_down()) return answer(connection, {503, "The server is shutting down."}, false);
   const Request& request = parser_.request();
   const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
   const std::string head =

@@ -10,7 +10,7 @@ namespace websockets {
 namespace {
 
 constexpr std::size_t kEventsPerWait = 512;
-constexpr std::size_t kOwnDescriptors = 2;  // the wake timer, the internal driver
+constexpr std::size_t kOwnDescriptors = 4;  // the wake timer, the internal driver, and what a context has beside
 
 bool change_in(Driver& driver, Pollable& pollable, unsigned from, unsigned to) {
   if (from == to) return true;
@@ -89,6 +89,10 @@ Error Watcher::open_own_loop(bool pollable_driver) {
 
 bool Watcher::watch_in_own_loop(Pollable& pollable, unsigned interest) {
   return change_in(*loop_, pollable, 0, announces_each() ? interest & kReadable : interest);
+}
+
+void Watcher::unwatch_in_own_loop(Pollable& pollable) {
+  if (loop_ != nullptr) loop_->remove(pollable);
 }
 
 bool Watcher::change(Pollable& pollable, unsigned from, unsigned to) {

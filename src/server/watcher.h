@@ -70,6 +70,7 @@ class Watcher {
   // `pollable_driver`: it has to have a descriptor of its own.
   Error open_own_loop(bool pollable_driver);
   bool watch_in_own_loop(Pollable& pollable, unsigned interest);
+  void unwatch_in_own_loop(Pollable& pollable);
   // The own loop as a descriptor; -1: it is not one.
   int own_loop_fd() const { return loop_ == nullptr ? -1 : loop_->fd(); }
 

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The methods of a context that begin and end its being served: run, stop, shutdown.
+#include <array>
+#include <cmath>
+#include <csignal>
+
+#include "lua/wrap_websocket.h"
+#include "server/runner.h"
+
+namespace websockets::lua {
+namespace {
+
+constexpr double kMaxSeconds = 1e9;
+constexpr double kShutdownSeconds = 5;
+constexpr int kSignalStatus = 128;  // is added to a signal's number, as shells do it
+
+std::uint64_t check_shutdown_ms(lua_State* L, int index) {
+  const auto seconds = static_cast<double>(luaL_optnumber(L, index, kShutdownSeconds));
+  luaL_argcheck(L, seconds >= 0 && seconds <= kMaxSeconds, index, "a number of seconds expected");
+  return static_cast<std::uint64_t>(std::ceil(seconds * 1000));
+}
+
+LuaContext& check_served_here(lua_State* L, int& callbacks) {
+  LuaContext& context = check_context(L, callbacks);
+  if (context.context().is_forked()) raise(L, "websocket fork_service_loop was called already");
+  return context;
+}
+
+const char* name_of(int signal) { return signal == 0 ? "stop" : signal == SIGINT ? "SIGINT" : "SIGTERM"; }
+
+int run(lua_State* L) {
+  lua_settop(L, 2);
+  const std::uint64_t timeout_ms = check_shutdown_ms(L, 2);
+  int callbacks;
+  LuaContext& context = check_served_here(L, callbacks);
+  std::array<char, 256> why{};
+  int code = 0;
+  int signal = 0;
+  bool was_cut_short = false;
+  guarded(L, [&] {
+    Runner runner(context.context(), timeout_ms);
+    const Error error = runner.open();
+    error.text.copy(why.data(), why.size() - 1);
+    code = error.code;
+    for (bool goes_on = !error; goes_on;) {
+      const LuaContext::Entry entry(context, L, callbacks);
+      goes_on = runner.serve();
+    }
+    signal = runner.signal();
+    was_cut_short = runner.was_cut_short();
+  });
+  if (why.front() != '\0') {
+    lua_pushnil(L);
+    lua_pushstring(L, why.data());
+    lua_pushinteger(L, code);
+    return 3;
+  }
+  lua_pushinteger(L, was_cut_short ? kSignalStatus + signal : 0);
+  lua_pushstring(L, name_of(signal));
+  return 2;
+}
+
+int stop(lua_State* L) {
+  int callbacks;
+  LuaContext& context = check_served_here(L, callbacks);
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    Runner* const runner = context.context().runner();
+    if (runner != nullptr) runner->stop();
+  });
+  return 0;
+}
+
+int shutdown(lua_State* L) {
+  lua_settop(L, 4);
+  const std::uint64_t timeout_ms = check_shutdown_ms(L, 2);
+  const CloseArguments arguments = check_close_arguments(L, 3, CloseCode::kGoingAway);
+  int callbacks;
+  LuaContext& context = check_served_here(L, callbacks);
+  guarded(L, [&] {
+    const LuaContext::Entry entry(context, L, callbacks);
+    context.context().shut_down(timeout_ms, arguments.code, arguments.reason);
+  });
+  return 0;
+}
+
+}  // namespace
+
+const luaL_Reg kContextRunMethods[] = {{"run", run}, {"stop", stop}, {"shutdown", shutdown}, {nullptr, nullptr}};
+
+}  // namespace websockets::lua

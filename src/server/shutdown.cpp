@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// The part of a context that ends gracefully.
+#include <utility>
+
+#include "server/context.h"
+#include "server/http_exchange.h"
+
+namespace websockets {
+
+void Context::shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_view reason) {
+  if (destroyed_) return;
+  const Round round(*this);
+  schedule(shutdown_timer_, timeout_ms);
+  if (!std::exchange(shutting_down_, true)) {
+    // The callbacks may do anything.
+    for (const auto& acceptor : acceptors_) acceptor->stop();
+    for_each_connection([&](Connection& connection) { connection.shut_down(code, reason); });
+  }
+  end_shutdown();
+}
+
+// Those that are closed still need not be freed yet: that takes the end of the outermost round.
+void Context::end_shutdown() {
+  if (shutting_down_ && connection_count_ == 0) destroy();
+}
+
+void Connection::shut_down(CloseCode code, std::string_view reason) {
+  if (state_ == State::kHttp) return exchange_->shut_down(*this);
+  close(code, reason);
+}
+
+void HttpExchange::shut_down(Connection& connection) {
+  if (phase_ != Phase::kReading || parser_.started()) return;  // its answer will be the last one
+  if (connection.queue_.empty()) return connection.terminate();
+  connection.drain(true);
+}
+
+}  // namespace websockets

@@ -245,6 +245,26 @@ describe('shutdown', function()
     end)
   end)
 
+  it('refuses websockets that are decided about later with 503', function()
+    local asked
+    local ctx, port = pair.context { on_upgrade = function(request)
+      asked = request
+      return request:defer()
+    end }
+    local c = client.connect(ctx, port)
+    c:send(client.request { protocol = 'p' })
+    loop.serve_until(ctx, function() return asked end)
+    ctx:shutdown(long)
+    loop.step(ctx, 0)
+    assert.is_false(loop.is_destroyed(ctx))
+    asked:accept()
+    asked = nil
+    assert.equal(503, (c:read_response()))
+    c:expect_end()
+    c:close()
+    wait_for_end(ctx)
+  end)
+
   it('lets timers go on', function()
     local c, _, ctx = pair.open()
     local ticks = 0

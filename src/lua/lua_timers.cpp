@@ -49,7 +49,8 @@ void LuaTimers::stop(lua_State* L, int callbacks, LuaTimer& timer) {
   pending_.erase(key_of(timer));
   lua_rawgeti(L, callbacks, timer.slot);
   lua_getupvalue(L, -1, kTimerUpvalue);
-  clear_user_table(L, -1);
+  lua_rawgeti(L, callbacks, LuaContext::kWeakContext);  // it does not keep the context any more
+  set_user_table(L, -2);
   context_.free_slot(L, callbacks, timer.slot);
   lua_pop(L, 2);
 }

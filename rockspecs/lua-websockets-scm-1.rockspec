@@ -16,6 +16,7 @@ description = {
 dependencies = { 'lua >= 5.1, < 5.5' }
 external_dependencies = {
   OPENSSL = { header = 'openssl/ssl.h' },
+  ZLIB = { header = 'zlib.h' },
   BOOST = { header = 'boost/version.hpp' }, -- nothing of it is needed at run time
 }
 build = {
@@ -24,6 +25,7 @@ build = {
     CMAKE_BUILD_TYPE = 'Release',
     CMAKE_INSTALL_PREFIX = '$(PREFIX)',
     OPENSSL_ROOT_DIR = '$(OPENSSL_DIR)',
+    ZLIB_ROOT = '$(ZLIB_DIR)',
     BOOST_ROOT = '$(BOOST_DIR)',
     WEBSOCKETS_LUA_INCLUDE_DIR = '$(LUA_INCDIR)',
     WEBSOCKETS_INSTALL_CMOD = '$(LIBDIR)',

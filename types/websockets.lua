@@ -61,6 +61,19 @@ local websockets = {}
 ---@field ssl_private_key_path? string
 ---@field ssl_private_key_filepath? string the same
 
+---How messages are compressed.
+---@class websockets.Compression
+---1 (fast) to 9 (small); 0: nothing that is sent is compressed. Default: 6.
+---@field level? integer
+---A message with fewer bytes is sent as it is. Default: 256.
+---@field min_size? integer
+---Whether messages may refer to those before them, which takes memory for each websocket. Default: false.
+---@field context_takeover? boolean|{ server?: boolean, client?: boolean }
+---What a compressor takes, besides 6 KB. Default: "256KB".
+---@field memory? "3KB"|"4KB"|"8KB"|"16KB"|"32KB"|"64KB"|"128KB"|"256KB"
+---9 to 15: the client's window has at most 2^n bytes. Default: 15.
+---@field client_max_window_bits? integer
+
 ---The options of websockets.context(). Sizes are in bytes, times in seconds.
 ---@class websockets.Config: websockets.Certificate
 ---Name of a subprotocol -> what is called when a connection of it opens. At least one.
@@ -77,6 +90,8 @@ local websockets = {}
 ---@field on_error? fun(message: string, ws?: websockets.Websocket)
 ---Whether text that is not UTF-8 closes the connection. Default: true.
 ---@field utf8_check? boolean
+---permessage-deflate (RFC 7692) for clients that offer it. Default: false.
+---@field compression? boolean|websockets.Compression
 ---TCP port, 1 to 65535. Default: none.
 ---@field port? integer|string
 ---With port: the name of an interface, or one of its addresses. Default: all.

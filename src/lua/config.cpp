@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What stands in the table given to websockets.context().
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -212,6 +213,81 @@ void require_client_certificate(lua_State* L, TlsOptions& tls, bool required) {
   }
 }
 
+// What a compressor takes in memory, by the sizes that zlib has: its window, and its tables (DeflateSettings).
+void read_compression_memory(lua_State* L, int config, CompressionOptions& compression) {
+  struct Size {
+    const char* name;
+    std::uint8_t window_bits;
+    int memory_level;
+  };
+  static constexpr std::array<Size, 8> kSizes = {{{"256KB", 15, 8},
+                                                  {"128KB", 14, 7},
+                                                  {"64KB", 13, 6},
+                                                  {"32KB", 12, 5},
+                                                  {"16KB", 11, 4},
+                                                  {"8KB", 10, 3},
+                                                  {"4KB", 9, 2},
+                                                  {"3KB", 9, 1}}};
+  const bool is_given = get(L, config, "memory");
+  const char* name = is_given && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  for (const Size& size : kSizes) {
+    if (is_given && std::strcmp(name, size.name) != 0) continue;
+    compression.wanted.server_max_window_bits = size.window_bits;
+    compression.memory_level = size.memory_level;
+    if (is_given) lua_pop(L, 1);
+    return;
+  }
+  raise_option_error(L, "compression.memory", "'3KB', '4KB', '8KB', '16KB', '32KB', '64KB', '128KB' or '256KB'");
+}
+
+// One boolean for both directions, or a table of two.
+void read_context_takeover(lua_State* L, int config, DeflateParameters& wanted) {
+  wanted.server_no_context_takeover = wanted.client_no_context_takeover = true;
+  if (!get(L, config, "context_takeover")) return;
+  if (lua_istable(L, -1)) {
+    const auto is_off = [L, directions = lua_gettop(L)](const char* direction, const char* option) {
+      if (!get(L, directions, direction)) return true;
+      if (!lua_isboolean(L, -1)) raise_option_error(L, option, "true or false");
+      const bool is_on = lua_toboolean(L, -1) != 0;
+      lua_pop(L, 1);
+      return !is_on;
+    };
+    wanted.server_no_context_takeover = is_off("server", "compression.context_takeover.server");
+    wanted.client_no_context_takeover = is_off("client", "compression.context_takeover.client");
+  } else if (lua_isboolean(L, -1)) {
+    wanted.server_no_context_takeover = wanted.client_no_context_takeover = lua_toboolean(L, -1) == 0;
+  } else {
+    raise_option_error(L, "compression.context_takeover", "true, false or a table");
+  }
+  lua_pop(L, 1);
+}
+
+void read_compression(lua_State* L, int config, ContextOptions& options) {
+  if (!get(L, config, "compression")) return;
+  if (lua_isboolean(L, -1)) {
+    if (lua_toboolean(L, -1) == 0) return lua_pop(L, 1);
+    lua_newtable(L);
+    lua_replace(L, -2);
+  }
+  if (!lua_istable(L, -1)) raise_option_error(L, "compression", "true, false or a table");
+  const int table = lua_gettop(L);
+  CompressionOptions& compression = options.compression.emplace();
+  if (get(L, table, "level")) {
+    compression.level = static_cast<int>(take_integer(L, "compression.level", 0, 9, "a whole number from 0 to 9"));
+  }
+  if (get(L, table, "min_size")) {
+    compression.min_bytes =
+        static_cast<std::size_t>(take_integer(L, "compression.min_size", 1, kMaxBytes, "a number of bytes above 0"));
+  }
+  read_compression_memory(L, table, compression);
+  read_context_takeover(L, table, compression.wanted);
+  if (get(L, table, "client_max_window_bits")) {
+    compression.wanted.client_max_window_bits = static_cast<std::uint8_t>(
+        take_integer(L, "compression.client_max_window_bits", 9, 15, "a whole number from 9 to 15"));
+  }
+  lua_pop(L, 1);
+}
+
 void read_privileges(lua_State* L, int config, ContextOptions& options) {
   constexpr double kMaxId = 4294967294.0;  // (uid_t) -1 means something else
   if (get(L, config, "uid")) options.uid = static_cast<uid_t>(take_integer(L, "uid", 0, kMaxId, "a user's number"));
@@ -257,6 +333,7 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   options.announces_descriptors = read_function(L, config, "on_add_fd", callbacks, LuaContext::kOnAddFd);
   options.announces_one = read_boolean(L, config, "one_fd", false);
 
+  read_compression(L, config, options);
   options.rules.check_utf8 = read_boolean(L, config, "utf8_check", true);
   read_limits(L, config, options);
 

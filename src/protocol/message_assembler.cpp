@@ -49,6 +49,13 @@ bool is_wrong_text(MessageType type, std::span<const std::uint8_t> payload, cons
   return type == MessageType::kText && rules.check_utf8 && !is_valid_utf8(payload);
 }
 
+// Compressing may make a message a little larger. What it becomes is limited when it is decompressed.
+std::uint64_t max_compressed_bytes(std::uint64_t max_message_bytes) {
+  constexpr std::uint64_t kSlackDivisor = 16;
+  constexpr std::uint64_t kSlackBytes = 64;
+  return max_message_bytes + max_message_bytes / kSlackDivisor + kSlackBytes;
+}
+
 // RFC 6455 5.5.1 and 7.4.
 ProtocolError deliver_close_frame(std::span<const std::uint8_t> body, MessageSink& sink) {
   if (body.empty()) {
@@ -94,23 +101,25 @@ ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const As
 
 // Where one header breaks several rules, the answer must not depend on how the input was split: byte by byte, and
 // within the first byte parse_frame_header() goes before check_header(), afterwards the other way round.
-ProtocolError MessageAssembler::read_header(std::span<const std::uint8_t> bytes, const AssemblerRules& rules,
-                                            FrameHeader& header, bool& complete) const {
+ProtocolError MessageAssembler::read_header(std::span<const std::uint8_t> bytes, const Feed& feed, FrameHeader& header,
+                                            bool& complete) const {
   ProtocolError error = ProtocolError::kNone;
   const HeaderStatus status = parse_frame_header(bytes, header, error);
   complete = status == HeaderStatus::kComplete;
   if (status == HeaderStatus::kInvalid && header.header_bytes == 0) {
     return error;
   }
-  const ProtocolError broken_rule = check_header(header, rules);
+  const ProtocolError broken_rule = check_header(header, feed);
   return broken_rule != ProtocolError::kNone ? broken_rule : error;
 }
 
-ProtocolError MessageAssembler::check_header(const FrameHeader& header, const AssemblerRules& rules) const {
-  if (header.rsv1) {
+ProtocolError MessageAssembler::check_header(const FrameHeader& header, const Feed& feed) const {
+  const AssemblerRules& rules = feed.rules;
+  const bool continues = header.opcode == Opcode::kContinuation;
+  // RFC 7692 6: in the first frame of a message.
+  if (header.rsv1 && (continues || is_control(header.opcode) || feed.sink.compression() == nullptr)) {
     return ProtocolError::kReservedBits;
   }
-  const bool continues = header.opcode == Opcode::kContinuation;
   if (continues != in_message_ && !is_control(header.opcode)) {
     return continues ? ProtocolError::kUnexpectedContinuation : ProtocolError::kExpectedContinuation;
   }
@@ -125,8 +134,11 @@ ProtocolError MessageAssembler::check_header(const FrameHeader& header, const As
 
 ProtocolError MessageAssembler::check_length(const FrameHeader& header, const AssemblerRules& rules) const {
   const std::uint64_t bytes_before = in_message_ ? message_bytes_ : 0;
+  const bool is_compressed = in_message_ ? is_compressed_ : header.rsv1;
+  const std::uint64_t max_bytes =
+      is_compressed ? max_compressed_bytes(rules.max_message_bytes) : rules.max_message_bytes;
   // A sum might overflow.
-  if (bytes_before > rules.max_message_bytes || header.payload_bytes > rules.max_message_bytes - bytes_before) {
+  if (bytes_before > max_bytes || header.payload_bytes > max_bytes - bytes_before) {
     return ProtocolError::kMessageTooBig;
   }
   if (in_message_ && fragments_ >= kFreeFragments &&
@@ -185,6 +197,15 @@ MessageAssembler::Step MessageAssembler::deliver(MessageType type, std::span<con
   return {ProtocolError::kNone, sink.on_messages(run)};
 }
 
+MessageAssembler::Step MessageAssembler::deliver_compressed(MessageType type, std::span<const std::uint8_t> payload,
+                                                            const AssemblerRules& rules, MessageSink& sink) {
+  MessageCompression& compression = *sink.compression();
+  CompressionPool::Scratch message(compression.pool());
+  const bool is_text = type == MessageType::kText && rules.check_utf8;
+  const ProtocolError error = compression.inflate_message(payload, rules.max_message_bytes, is_text, *message);
+  return error == ProtocolError::kNone ? deliver(type, message->bytes(), sink) : Step{error, false};
+}
+
 MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
   const std::size_t kept_bytes = split_header_bytes_;
   std::span<const std::uint8_t> bytes = feed.input;
@@ -195,7 +216,7 @@ MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
   }
   FrameHeader header;
   bool complete = false;
-  const ProtocolError error = read_header(bytes, feed.rules, header, complete);
+  const ProtocolError error = read_header(bytes, feed, header, complete);
   if (error != ProtocolError::kNone) {
     return {error, false};
   }
@@ -219,6 +240,9 @@ MessageAssembler::Step MessageAssembler::begin_data_frame(const FrameHeader& hea
     if (header.fin && !chunk_mode_ && header.payload_bytes <= feed.input.size()) {
       const std::span<std::uint8_t> payload = take_front(feed.input, header.payload_bytes);
       apply_mask(payload, header.mask_key, 0);
+      if (header.rsv1) {
+        return deliver_compressed(type, payload, feed.rules, feed.sink);
+      }
       if (is_wrong_text(type, payload, feed.rules)) {
         return {ProtocolError::kInvalidUtf8, false};
       }
@@ -227,6 +251,10 @@ MessageAssembler::Step MessageAssembler::begin_data_frame(const FrameHeader& hea
     type_ = type;
     in_message_ = true;
     in_chunks_ = chunk_mode_;
+    is_compressed_ = header.rsv1;
+    if (is_compressed_) {
+      feed.sink.compression()->begin_message();
+    }
     message_bytes_ = 0;
     fragments_ = 0;
     utf8_.reset();
@@ -286,6 +314,9 @@ MessageAssembler::Step MessageAssembler::take_control(const Feed& feed) {
 }
 
 MessageAssembler::Step MessageAssembler::take_data(const Feed& feed) {
+  if (is_compressed_ && in_chunks_) {
+    return take_compressed_chunk(feed);
+  }
   const std::span<std::uint8_t> piece = take_front(feed.input, std::min<std::uint64_t>(remaining_, feed.input.size()));
   unmask(piece);
   if (!check_text(piece, feed.rules)) {
@@ -294,7 +325,30 @@ MessageAssembler::Step MessageAssembler::take_data(const Feed& feed) {
   if (!in_chunks_) {
     gather(piece);
   }
-  return end_piece(piece, feed.sink);
+  return end_piece(piece, feed.rules, feed.sink);
+}
+
+// The sink may want no more after any chunk. So of the input only as much is taken as surely fits into this one.
+MessageAssembler::Step MessageAssembler::take_compressed_chunk(const Feed& feed) {
+  constexpr std::size_t kChunkBytes = std::size_t{64} << 10U;
+  MessageCompression& compression = *feed.sink.compression();
+  CompressionPool::Scratch chunk(compression.pool());
+  chunk->reserve(kChunkBytes);
+  do {
+    const std::span<std::uint8_t> piece = take_front(
+        feed.input, std::min<std::uint64_t>({remaining_, feed.input.size(), MessageCompression::kPieceBytes}));
+    unmask(piece);
+    const bool is_last = remaining_ == 0 && last_frame_;
+    const ProtocolError error = compression.append_inflated(piece, is_last, feed.rules.max_message_bytes, *chunk);
+    if (error != ProtocolError::kNone) {
+      return {error, false};
+    }
+  } while (remaining_ != 0 && !feed.input.empty() &&
+           chunk->size() + MessageCompression::kInflatedPieceBytes <= kChunkBytes);
+  if (!check_text(chunk->bytes(), feed.rules)) {
+    return {ProtocolError::kInvalidUtf8, false};
+  }
+  return end_piece(chunk->bytes(), feed.rules, feed.sink);
 }
 
 void MessageAssembler::unmask(std::span<std::uint8_t> piece) {
@@ -304,13 +358,15 @@ void MessageAssembler::unmask(std::span<std::uint8_t> piece) {
 }
 
 bool MessageAssembler::check_text(std::span<const std::uint8_t> piece, const AssemblerRules& rules) {
-  if (type_ != MessageType::kText || !rules.check_utf8) {
+  const bool is_text = type_ == MessageType::kText && (!is_compressed_ || in_chunks_);
+  if (!is_text || !rules.check_utf8) {
     return true;
   }
   return utf8_.accept(piece) && (utf8_.complete() || remaining_ != 0 || !last_frame_);
 }
 
-MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t> piece, MessageSink& sink) {
+MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t> piece, const AssemblerRules& rules,
+                                                   MessageSink& sink) {
   if (remaining_ == 0) {
     position_ = Position::kHeader;
   }
@@ -325,7 +381,8 @@ MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t>
     return {};
   }
   const ByteBuffer message = std::move(gathered_);
-  return deliver(type_, message.bytes(), sink);
+  return is_compressed_ ? deliver_compressed(type_, message.bytes(), rules, sink)
+                        : deliver(type_, message.bytes(), sink);
 }
 
 void MessageAssembler::gather(std::span<const std::uint8_t> piece) {
@@ -369,7 +426,7 @@ ProtocolError MessageAssembler::consume_in_place(std::size_t count, const Assemb
     return ProtocolError::kInvalidUtf8;
   }
   gathered_.commit(count);
-  return end_piece(piece, sink).error;
+  return end_piece(piece, rules, sink).error;
 }
 
 }  // namespace websockets

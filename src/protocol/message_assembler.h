@@ -8,6 +8,7 @@
 
 #include "protocol/byte_buffer.h"
 #include "protocol/frame.h"
+#include "protocol/message_compression.h"
 #include "protocol/protocol_error.h"
 #include "protocol/utf8.h"
 
@@ -17,9 +18,9 @@ enum class MessageType : std::uint8_t { kText, kBinary };
 
 // The rules that hold for all connections of a context.
 struct AssemblerRules {
-  std::uint64_t max_message_bytes = 16U << 20U;
-  bool check_utf8 = true;     // of text; a Close frame's reason is always checked
-  bool expect_masked = true;  // a server's input is masked, a client's is not
+  std::uint64_t max_message_bytes = 16U << 20U;  // at most 2^62
+  bool check_utf8 = true;                        // of text; a Close frame's reason is always checked
+  bool expect_masked = true;                     // a server's input is masked, a client's is not
 };
 
 // Whole messages, one behind the other, for a sink that takes them one at a time. What it does not take stays in the
@@ -77,14 +78,19 @@ class MessageSink {
   // `code` is kNoStatus when the frame had none. The assembler always stops behind a Close frame.
   virtual void on_close_frame(CloseCode code, std::span<const std::uint8_t> reason) = 0;
 
+  // What permessage-deflate was negotiated with (RFC 7692); null: it was not.
+  virtual MessageCompression* compression() { return nullptr; }
+
  protected:
   ~MessageSink() = default;
 };
 
-// Turns the bytes that arrive on one open connection into messages and control frames (RFC 6455 5 and 8.1).
+// Turns the bytes that arrive on one open connection into messages and control frames (RFC 6455 5 and 8.1), those that
+// are compressed included (RFC 7692 6.2).
 // Bytes in, events out: knows no socket and no clock. After an error, and after a Close frame, it must not be fed any
 // more. A whole frame that lies in the input is delivered from there, without a copy; only what is split or fragmented
-// is gathered in a buffer, which is given back when the message is complete.
+// is gathered in a buffer, which is given back when the message is complete. A compressed message is gathered as it is,
+// and decompressed when it is complete; in chunk mode, as it arrives.
 class MessageAssembler {
  public:
   // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
@@ -92,8 +98,8 @@ class MessageAssembler {
   // where it stopped only when it returns, not yet during the calls of the sink. Everything is checked as early as the
   // bytes allow: a message over the limit or out of order fails at its frame header (kMessageTooBig counts all
   // fragments so far plus the announced length), text at its first impossible byte, even within a split frame. Only the
-  // body of a Close frame is judged as a whole. Throws std::bad_alloc when memory is short; it must not be fed any more
-  // then, either.
+  // body of a Close frame and a compressed message are judged as a whole. Throws std::bad_alloc when memory is short;
+  // it must not be fed any more then, either.
   ProtocolError consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink);
 
   // While a large payload is only partly there: where the next bytes of the stream may be received directly,
@@ -129,20 +135,23 @@ class MessageAssembler {
 
   Step take_short_messages(const Feed& feed);
   static Step deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink);
+  static Step deliver_compressed(MessageType type, std::span<const std::uint8_t> payload, const AssemblerRules& rules,
+                                 MessageSink& sink);
   Step take_header(const Feed& feed);
-  ProtocolError read_header(std::span<const std::uint8_t> bytes, const AssemblerRules& rules, FrameHeader& header,
+  ProtocolError read_header(std::span<const std::uint8_t> bytes, const Feed& feed, FrameHeader& header,
                             bool& complete) const;
-  ProtocolError check_header(const FrameHeader& header, const AssemblerRules& rules) const;
+  ProtocolError check_header(const FrameHeader& header, const Feed& feed) const;
   ProtocolError check_length(const FrameHeader& header, const AssemblerRules& rules) const;
   Step begin_data_frame(const FrameHeader& header, const Feed& feed);
   static Step deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload, MessageSink& sink);
   Step begin_control_frame(const FrameHeader& header, const Feed& feed);
 
   Step take_data(const Feed& feed);
+  Step take_compressed_chunk(const Feed& feed);
   Step take_control(const Feed& feed);
   void unmask(std::span<std::uint8_t> piece);
   bool check_text(std::span<const std::uint8_t> piece, const AssemblerRules& rules);
-  Step end_piece(std::span<const std::uint8_t> piece, MessageSink& sink);
+  Step end_piece(std::span<const std::uint8_t> piece, const AssemblerRules& rules, MessageSink& sink);
   void gather(std::span<const std::uint8_t> piece);
   void make_room(std::size_t needed_bytes, std::uint64_t frame_end);
 
@@ -158,9 +167,10 @@ class MessageAssembler {
   Opcode control_opcode_ = Opcode::kPing;
   std::uint8_t control_bytes_ = 0;  // of the split control frame's payload
   MessageType type_ = MessageType::kText;
-  bool in_message_ = false;
-  bool in_chunks_ = false;  // the mode that the current message began in
-  bool last_frame_ = false;
+  bool in_message_ : 1 = false;
+  bool in_chunks_ : 1 = false;      // the mode that the current message began in
+  bool is_compressed_ : 1 = false;  // the current message
+  bool last_frame_ : 1 = false;
   bool chunk_mode_ = false;
 };
 

@@ -13,7 +13,7 @@ constexpr std::size_t kErrorCount = static_cast<std::size_t>(ProtocolError::kToo
 // In the order of ProtocolError.
 constexpr std::array<ProtocolErrorInfo, kErrorCount> kInfos = {{
     {CloseCode::kNone, ""},
-    {CloseCode::kProtocolError, "a reserved bit of a frame is set, but no extension that uses it was negotiated"},
+    {CloseCode::kProtocolError, "a reserved bit of a frame is set, but no extension uses it there"},
     {CloseCode::kProtocolError, "a frame has a reserved opcode"},
     {CloseCode::kProtocolError, "a client must mask its frames"},
     {CloseCode::kProtocolError, "a server must not mask its frames"},
@@ -28,6 +28,7 @@ constexpr std::array<ProtocolErrorInfo, kErrorCount> kInfos = {{
     {CloseCode::kProtocolError, "the code of a Close frame is not one that may be sent"},
     {CloseCode::kInvalidPayload, "the reason in a Close frame is not UTF-8"},
     {CloseCode::kMessageTooBig, "the message is larger than the limit"},
+    {CloseCode::kInvalidPayload, "a compressed message is not valid deflate data"},
     {CloseCode::kPolicyViolation, "the message consists of too many tiny fragments"},
 }};
 

@@ -26,6 +26,7 @@ enum class ProtocolError : std::uint8_t {
   kInvalidCloseCode,        // RFC 6455 7.4
   kInvalidCloseReason,      // RFC 6455 5.5.1: not UTF-8
   kMessageTooBig,           // over the receiver's limit
+  kInvalidCompression,      // RFC 7692 7.2.2: not deflate data, or not whole
   kTooManyFragments,        // fragments averaging under 16 bytes: only good for burning CPU
 };
 

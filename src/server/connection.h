@@ -184,6 +184,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void check_handler(bool succeeded);
   void finish_handshake(CloseCode code, std::string_view reason);
   bool has_room(std::size_t bytes);
+  bool queue_compressed(Opcode opcode, std::span<const std::uint8_t> payload);
   void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept = {});
   void queue_held_frames();
   void queue_close_frame(CloseCode code, std::string_view reason);
@@ -194,6 +195,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool on_ping(std::span<const std::uint8_t> payload) override;
   bool on_pong(std::span<const std::uint8_t> payload) override;
   void on_close_frame(CloseCode code, std::span<const std::uint8_t> reason) override;
+  MessageCompression* compression() override { return compression_.get(); }
 
   Context& context_;
   Stream stream_;
@@ -205,6 +207,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   OutputQueue queue_;
   MessageAssembler assembler_;
   std::unique_ptr<HttpExchange> exchange_;
+  std::unique_ptr<MessageCompression> compression_;  // null: not negotiated
   std::unique_ptr<ByteBuffer> held_input_;   // read, but not to be delivered yet
   std::unique_ptr<HeldFrames> held_frames_;  // wait for the last fragment
   PeerAddress peer_;

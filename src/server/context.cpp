@@ -28,6 +28,7 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
       timers_(now_ms_),
       counts_(options.max_connections, options.max_connections_per_address),
       protocols_(options.protocols.size()) {
+  if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
   for (std::size_t i = 0; i < protocols_.size(); ++i) protocols_[i].name = options.protocols[i];
 }
 

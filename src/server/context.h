@@ -203,6 +203,7 @@ class Context final : private ReadyHandler {
   OutputPool output_pool_;
   Topics topics_;
   ConnectionCounts counts_;
+  std::unique_ptr<CompressionPool> compression_;  // null: off
   struct Received {
     Pollable* pollable;
     IoResult result;

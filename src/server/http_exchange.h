@@ -105,6 +105,7 @@ class HttpExchange {
   void ask_for_decision(Connection& connection);
   // May destroy this object, and so may grant().
   void decide(Connection& connection, const UpgradeAnswer& answer);
+  std::string negotiate_compression(Connection& connection) const;
   void grant(Connection& connection, std::string_view header_lines);
   void refuse(Connection& connection, const UpgradeAnswer& answer);
 

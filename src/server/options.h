@@ -13,6 +13,7 @@
 #include "net/listener.h"
 #include "net/tls.h"
 #include "protocol/message_assembler.h"
+#include "protocol/message_compression.h"
 
 namespace websockets {
 
@@ -27,6 +28,7 @@ struct ContextOptions {
   std::vector<std::string> protocols;  // the subprotocols that are served
   std::string default_protocol;        // for clients that ask for none; "": the only one there is
   AssemblerRules rules;
+  std::optional<CompressionOptions> compression;  // none: permessage-deflate is not negotiated
   RequestLimits request_limits;
   std::size_t max_backpressure_bytes = 16U << 20U;  // what may wait to be sent on one connection
   bool drops_when_full =

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "protocol/frame.h"
+#include "protocol/message_compression.h"
 #include "server/output_queue.h"
 
 namespace websockets {
@@ -16,13 +18,23 @@ class SharedMessage {
   // `opcode`: text or binary.
   SharedMessage(Opcode opcode, std::span<const std::uint8_t> payload) : opcode_(opcode), payload_(payload) {}
 
-  // Throws std::bad_alloc.
-  const SharedFrame& frame();
+  struct Form {
+    SharedFrame frame;
+    bool is_compressed = false;
+  };
+  // For a receiver that agreed on this compression, or null: on none. Stays valid until the next call. Throws
+  // std::bad_alloc.
+  const Form& form_for(MessageCompression* compression);
+  std::span<const std::uint8_t> payload() const { return payload_; }
 
  private:
+  const Form& plain();
+  Form compressed(MessageCompression& compression);
+
   Opcode opcode_;
   std::span<const std::uint8_t> payload_;
-  SharedFrame frame_;
+  Form plain_;
+  std::vector<Form> compressed_;  // by the bits of the receiver's window
 };
 
 }  // namespace websockets

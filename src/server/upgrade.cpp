@@ -88,13 +88,24 @@ void HttpExchange::decide(Connection& connection, const UpgradeAnswer& answer) {
   refuse(connection, answer);
 }
 
+// The header line that says what was agreed upon; none when nothing was.
+std::string HttpExchange::negotiate_compression(Connection& connection) const {
+  CompressionPool* const pool = connection.context_.compression_.get();
+  if (pool == nullptr) return {};
+  std::string answer;
+  connection.compression_ = pool->negotiate(parser_.request().joined("Sec-WebSocket-Extensions"), answer);
+  if (connection.compression_ == nullptr) return {};
+  return std::string("Sec-WebSocket-Extensions: ").append(answer).append("\r\n");
+}
+
 void HttpExchange::grant(Connection& connection, std::string_view header_lines) {
   if (connection.context_.is_shutting_down()) return answer(connection, {503, "The server is shutting down."}, false);
   const Request& request = parser_.request();
   const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
+  const std::string all_lines = negotiate_compression(connection).append(header_lines);
   const std::string head =
       serialize_switching_protocols(accept_key(request.header("Sec-WebSocket-Key")),
-                                    has_offers ? std::string_view(protocol_->name) : std::string_view(), header_lines);
+                                    has_offers ? std::string_view(protocol_->name) : std::string_view(), all_lines);
   connection.queue_.append(connection.context_.output_pool_, as_bytes(head));
   connection.after_output();
   const std::unique_ptr<HttpExchange> self = std::move(connection.exchange_);

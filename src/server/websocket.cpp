@@ -120,11 +120,29 @@ WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint
   if (!is_open()) return WriteStatus::kClosed;
   if (!has_room(payload.size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
+  const bool is_whole = !is_control(opcode) && fin && !fragmenting_;
   if (!is_control(opcode)) fragmenting_ = !fin;
-  queue_frame(make_header(opcode, fin, payload.size()), payload, std::move(kept));
+  if (compression_ == nullptr || !is_whole || !queue_compressed(opcode, payload)) {
+    queue_frame(make_header(opcode, fin, payload.size()), payload, std::move(kept));
+  }
   if (!is_control(opcode) && fin && held_frames_ != nullptr) queue_held_frames();
   after_output();
   return WriteStatus::kAccepted;
+}
+
+// False: the message has to be sent as it is.
+bool Connection::queue_compressed(Opcode opcode, std::span<const std::uint8_t> payload) {
+  CompressionPool::Scratch compressed(compression_->pool());
+  try {
+    if (!compression_->compress(payload, *compressed)) return false;
+  } catch (const std::bad_alloc&) {
+    fail_later(CloseCode::kAbnormal);
+    throw;
+  }
+  FrameHeader header = make_header(opcode, true, compressed->size());
+  header.rsv1 = true;
+  queue_frame(header, compressed->bytes());
+  return true;
 }
 
 void Connection::queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept) {
@@ -161,7 +179,8 @@ void Connection::queue_held_frames() {
 
 WriteStatus Connection::write_shared(SharedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
-  const SharedFrame& frame = message.frame();
+  const SharedMessage::Form& form = message.form_for(compression_.get());
+  const SharedFrame& frame = form.frame;
   if (!has_room(frame->size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
   if (fragmenting_) {
@@ -170,10 +189,11 @@ WriteStatus Connection::write_shared(SharedMessage& message) {
     if (is_full && held_frames_->bytes > 0) return WriteStatus::kQueueFull;
     held_frames_->frames.push_back(frame);
     held_frames_->bytes += frame->size();
-    return WriteStatus::kAccepted;
+  } else {
+    queue_.append_frame(context_.output_pool_, frame);
+    after_output();
   }
-  queue_.append_frame(context_.output_pool_, frame);
-  after_output();
+  if (form.is_compressed) compression_->note_shared(message.payload());
   return WriteStatus::kAccepted;
 }
 

@@ -9,13 +9,14 @@
 --   observer  is told 'opened NAME' and 'closed NAME CODE REASON' of the connections of the others
 -- over HTTP: FILE at /file, a few bytes at /small, an answer to every method at /any.
 -- With FOLDER, where script/demo-certificate has put its files, over TLS; with client, to those only who have the
--- client's certificate.
+-- client's certificate. The environment variable COMPRESSION is the option of that name, as Lua writes it.
 
 local websockets = require 'websockets'
 
 local max_message_size = 8 * 2 ^ 20
 local file = arg[1] or arg[0]
 local folder, asks_for_client = arg[2], arg[3] == 'client'
+local compression = (loadstring or load)('return ' .. (os.getenv 'COMPRESSION' or 'nil'))() -- luacheck: ignore
 local context
 
 local function observed(name, serve)
@@ -58,10 +59,18 @@ function commands.fragments(ws, count)
   end
 end
 
+-- Once to the one that says so, then to all who give commands.
+function commands.shout(ws, first, rest)
+  local text = first .. ' ' .. rest
+  ws:write(text)
+  ws:broadcast(text)
+end
+
 local config = {
   listen = { '127.0.0.1:0' },
   max_message_size = max_message_size,
   default_protocol = 'echo',
+  compression = compression,
   ssl_cert_path = folder and folder .. '/server.pem',
   ssl_private_key_path = folder and folder .. '/server.key',
   ssl_ca_path = folder and folder .. '/ca.pem',

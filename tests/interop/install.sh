@@ -61,10 +61,10 @@ has_files() {
   for file in "$@"; do [[ -s $file ]] || { echo "$file is missing"; return 1; }; done
 }
 
-# What is there at run time: the system's libraries, OpenSSL's, C++'s, and no others.
+# What is there at run time: the system's libraries, OpenSSL's, zlib's, C++'s, and no others.
 links_no_others() {
   local others
-  others=$(objdump -p "$1" | sed -n 's/^ *NEEDED *//p' | grep -vE '^(lib(c|m|ssl|crypto|stdc\+\+|gcc_s)|ld-linux.*)\.so' || true)
+  others=$(objdump -p "$1" | sed -n 's/^ *NEEDED *//p' | grep -vE '^(lib(c|m|ssl|crypto|z|stdc\+\+|gcc_s)|ld-linux.*)\.so' || true)
   [[ -z $others ]] || { echo "needs $others"; return 1; }
 }
 
@@ -74,6 +74,7 @@ install_by_cmake() {
   count links_no_others "$tree/somewhere/lib/lua/5.4/websockets.so"
   count has_files "$tree"/somewhere/share/{lua-websockets/types/websockets.lua,doc/lua-websockets/README.md}
   count refuses 'OpenSSL 3 with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
+  count refuses 'zlib 1.2.9 or later with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_ZLIB=ON
   count refuses 'The headers of Boost 1.74 or later are needed' -DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON
   count refuses 'No headers of Lua found' -DWEBSOCKETS_LUAS=lua9
   count refuses "There is no $tree/lua.h" "-DWEBSOCKETS_LUA_INCLUDE_DIR=$tree"
@@ -82,7 +83,7 @@ install_by_cmake() {
 package_depends() {
   local depends
   depends=$(dpkg-deb -f "$1" Depends)
-  [[ $depends == *libc6* && $depends == *libssl3* && $depends == *libstdc++6* && $depends != *boost* ]] ||
+  [[ $depends == *libc6* && $depends == *libssl3* && $depends == *zlib1g* && $depends == *libstdc++6* && $depends != *boost* ]] ||
     { echo "$depends"; return 1; }
 }
 

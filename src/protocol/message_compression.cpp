@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "protocol/message_compression.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace websockets {
+
+namespace {
+
+// More is not kept while nothing is compressed.
+constexpr std::size_t kSpareBytes = 64U << 10U;
+constexpr std::size_t kFirstBytes = 1024;
+constexpr std::size_t kUsualRatio = 4;
+// Not 8: some that agree upon 256 bytes look back as far as 512.
+constexpr std::uint8_t kMinInflateWindowBits = 9;
+
+// One byte more than there may be shows that there is more.
+std::span<std::uint8_t> space_behind(ByteBuffer& out, std::uint64_t max_bytes) {
+  const std::uint64_t most = max_bytes + 1;
+  if (out.size() == out.capacity()) {
+    out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(most, std::max(kFirstBytes, 2 * out.capacity()))));
+  }
+  return {out.data() + out.size(),
+          static_cast<std::size_t>(std::min<std::uint64_t>(most, out.capacity())) - out.size()};
+}
+
+}  // namespace
+
+// --- What is shared ---
+
+CompressionPool::Scratch::~Scratch() {
+  if (bytes_.capacity() > kSpareBytes) return;
+  bytes_.clear();
+  pool_.spare_bytes_ = std::move(bytes_);
+}
+
+std::unique_ptr<MessageCompression> CompressionPool::negotiate(std::string_view offers, std::string& answer) {
+  std::optional<DeflateAgreement> agreement = negotiate_deflate(offers, options_.wanted);
+  if (!agreement) return nullptr;
+  answer = std::move(agreement->answer);
+  return std::make_unique<MessageCompression>(*this, agreement->parameters);
+}
+
+bool CompressionPool::is_worth_compressing(std::size_t bytes) const {
+  return options_.level > 0 && bytes >= options_.min_bytes && bytes > 0;
+}
+
+DeflateSettings CompressionPool::settings_for(std::uint8_t window_bits) const {
+  return {options_.level, window_bits, options_.memory_level};
+}
+
+std::unique_ptr<Inflater> CompressionPool::take_inflater() {
+  if (spare_inflater_ != nullptr) return std::move(spare_inflater_);
+  return std::make_unique<Inflater>(kMaxWindowBits);
+}
+
+// --- Sending ---
+
+bool MessageCompression::compress(std::span<const std::uint8_t> message, ByteBuffer& out) {
+  if (agreed_.server_no_context_takeover) return compress_shared(message, out);
+  if (!pool_.is_worth_compressing(message.size())) return false;
+  if (deflater_ == nullptr) deflater_ = std::make_unique<Deflater>(pool_.settings_for(window_bits()));
+  deflater_->compress(message, out);
+  return true;  // whether or not it is smaller: the next ones may refer to it
+}
+
+bool MessageCompression::compress_shared(std::span<const std::uint8_t> message, ByteBuffer& out) {
+  if (!pool_.is_worth_compressing(message.size())) return false;
+  std::unique_ptr<Deflater>& deflater = pool_.deflaters_[window_bits()];
+  if (deflater == nullptr) deflater = std::make_unique<Deflater>(pool_.settings_for(window_bits()));
+  const std::size_t bytes_before = out.size();
+  deflater->reset();
+  deflater->compress(message, out);
+  return out.size() - bytes_before < message.size();
+}
+
+void MessageCompression::note_shared(std::span<const std::uint8_t> message) {
+  if (deflater_ != nullptr) deflater_->learn(message);
+}
+
+// --- Receiving ---
+
+Inflater& MessageCompression::inflater() {
+  if (inflater_ == nullptr) {
+    inflater_ = agreed_.client_no_context_takeover
+                    ? pool_.take_inflater()
+                    : std::make_unique<Inflater>(std::max(agreed_.client_max_window_bits, kMinInflateWindowBits));
+  }
+  return *inflater_;
+}
+
+bool MessageCompression::end_message() {
+  if (!inflater_->end_message()) return false;
+  if (agreed_.client_no_context_takeover) {
+    inflater_->reset();
+    pool_.spare_inflater_ = std::move(inflater_);
+  }
+  return true;
+}
+
+// Appends what `input` yields, until `out` has more than `max_bytes`.
+ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t max_bytes,
+                                          Utf8Validator* text, ByteBuffer& out) {
+  std::span<std::uint8_t> space;
+  do {
+    const std::size_t bytes_before = out.size();
+    const std::span<std::uint8_t> all_space = space = space_behind(out, max_bytes);
+    if (!inflater().inflate(input, space)) return ProtocolError::kInvalidCompression;
+    out.commit(all_space.size() - space.size());
+    if (out.size() > max_bytes) return ProtocolError::kMessageTooBig;
+    if (text != nullptr && !text->accept(out.bytes().subspan(bytes_before))) return ProtocolError::kInvalidUtf8;
+  } while (!input.empty() || space.empty());
+  return ProtocolError::kNone;
+}
+
+ProtocolError MessageCompression::inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes,
+                                                  bool is_text, ByteBuffer& out) {
+  Utf8Validator text;
+  Utf8Validator* const checked = is_text ? &text : nullptr;
+  out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(max_bytes, kUsualRatio * compressed.size())));
+  ProtocolError error = inflate(compressed, max_bytes, checked, out);
+  if (error == ProtocolError::kNone) error = inflate(inflater().tail(), max_bytes, checked, out);
+  if (error != ProtocolError::kNone) return error;
+  if (!end_message()) return ProtocolError::kInvalidCompression;
+  return text.complete() ? ProtocolError::kNone : ProtocolError::kInvalidUtf8;
+}
+
+ProtocolError MessageCompression::append_inflated(std::span<const std::uint8_t> piece, bool is_last,
+                                                  std::uint64_t max_bytes, ByteBuffer& out) {
+  const std::size_t bytes_before = out.size();
+  const std::uint64_t most = bytes_before + max_bytes - message_bytes_;
+  ProtocolError error = inflate(piece, most, nullptr, out);
+  if (error == ProtocolError::kNone && is_last) error = inflate(inflater().tail(), most, nullptr, out);
+  if (error != ProtocolError::kNone) return error;
+  message_bytes_ += out.size() - bytes_before;
+  return is_last && !end_message() ? ProtocolError::kInvalidCompression : ProtocolError::kNone;
+}
+
+}  // namespace websockets

@@ -264,15 +264,28 @@ bool Context::do_deferred_work() {
 }
 
 void Context::free_closed() {
-  if (closed_.empty()) return;
+  if (closed_.empty() && !has_unlisted_closed_) return;
   const auto is_closed = [](const Connection* connection) { return connection->state_ == Connection::State::kClosed; };
   std::erase_if(with_work_, is_closed);
   while (!closed_.empty()) {
-    const std::unique_ptr<Connection> connection(closed_.back());
+    Connection& connection = *closed_.back();
     closed_.pop_back();
-    ConnectionList::remove(*connection);
-    if (connection->user != nullptr) handler_.on_freed(*connection);
+    free(connection);
   }
+  if (!std::exchange(has_unlisted_closed_, false)) return;
+  for_each_list([&](const ConnectionList& list) {
+    for (Connection* connection = list.first; connection != nullptr;) {
+      Connection* const next = ConnectionList::next(*connection);
+      if (is_closed(connection)) free(*connection);
+      connection = next;
+    }
+  });
+}
+
+void Context::free(Connection& connection) {
+  const std::unique_ptr<Connection> owner(&connection);
+  ConnectionList::remove(connection);
+  if (connection.user != nullptr) handler_.on_freed(connection);
 }
 
 void Context::flush_later(Connection& connection) {
@@ -288,7 +301,14 @@ void Context::work_later(Connection& connection) {
   if (depth_ == 0) set_wake_time();
 }
 
-void Context::free_later(Connection& connection) { closed_.push_back(&connection); }
+// Must not fail: what has no room in the list is looked for.
+void Context::free_later(Connection& connection) {
+  try {
+    closed_.push_back(&connection);
+  } catch (const std::bad_alloc&) {
+    has_unlisted_closed_ = true;
+  }
+}
 
 std::unique_ptr<Context::ReceiveBuffer> Context::borrow_receive_buffer() {
   // Nested calls of service take one of their own.

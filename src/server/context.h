@@ -153,14 +153,17 @@ class Context final : private ReadyHandler {
   void end_child();
   void end_shutdown();
   template <typename Function>
+  void for_each_list(Function function) {
+    function(http_connections_);
+    for (const Protocol& protocol : protocols_) function(protocol);
+  }
+  template <typename Function>
   void for_each_connection(Function function) {
-    const auto each = [&](const ConnectionList& list) {
+    for_each_list([&](const ConnectionList& list) {
       for (Connection* connection = list.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
         function(*connection);
       }
-    };
-    each(http_connections_);
-    for (const Protocol& protocol : protocols_) each(protocol);
+    });
   }
   bool send_shared(Connection& connection, SharedMessage& message);
   void end_round();
@@ -175,6 +178,7 @@ class Context final : private ReadyHandler {
 
   bool do_deferred_work();
   void free_closed();
+  void free(Connection& connection);
 
   // For connections and acceptors.
   void schedule(Timer& timer, std::uint64_t timeout_ms);
@@ -220,6 +224,7 @@ class Context final : private ReadyHandler {
   std::size_t flushed_ = 0;  // of to_flush_
   std::deque<Connection*> with_work_;
   std::vector<Connection*> closed_;
+  bool has_unlisted_closed_ = false;  // besides
   std::uint64_t last_serial_ = 0;
   // Destroys the context.
   class ShutdownTimer final : public Timer {

@@ -8,10 +8,9 @@
 #include <sys/un.h>
 
 #include <array>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "fake_system.h"
 #include "fuzz_support.h"
@@ -19,6 +18,7 @@
 #include "protocol_reference.h"
 #include "server/connection.h"
 #include "server/http_exchange.h"
+#include "server/pending_upgrade.h"
 
 using namespace websockets;
 using namespace websockets::protocol_support;
@@ -48,6 +48,7 @@ class Server final : public ContextHandler {
     options.rules.max_message_bytes = kMaxMessageBytes;
     options.max_backpressure_bytes = 8192;
     options.drops_when_full = (flags & 2U) != 0;
+    options.asks_before_upgrade = (flags & 4U) != 0;
     Result<std::unique_ptr<Context>> created = Context::create(options, *this);
     EXPECT_TRUE(created) << created.error().text;
     context_ = std::move(*created);
@@ -64,40 +65,39 @@ class Server final : public ContextHandler {
 
   Connection* pick() {
     if (open_.empty()) return nullptr;
-    auto at = open_.begin();
-    std::advance(at, static_cast<std::ptrdiff_t>(input_.byte() % open_.size()));
-    return *at;
+    return open_[input_.byte() % open_.size()];
   }
 
   // Something that a program may do at any time.
   void act() {
     const Context::Round round(*context_);
-    const unsigned action = input_.byte() % 12;
+    const unsigned action = input_.byte() % 13;
     if (action == 0) return context_->destroy();
     if (action == 1) return context_->service(0);
     if (action == 2) return context_->broadcast(*context_->find_protocol("p"), as_bytes(kBroadcast));
+    if (action == 3) return answer_pending(input_.byte() % 2 == 0 ? 101 : 403);
     Connection* const connection = pick();
     if (connection == nullptr) return;
     const std::string text(input_.below(600), 's');
     switch (action) {
-      case 3:
-        return connection->close(CloseCode::kNormal, "bye");
       case 4:
-        return connection->terminate();
+        return connection->close(CloseCode::kNormal, "bye");
       case 5:
-        return connection->set_reading(input_.byte() % 2 == 0);
+        return connection->terminate();
       case 6:
+        return connection->set_reading(input_.byte() % 2 == 0);
+      case 7:
         connection->write_close(CloseCode::kNone, {});
         return;
-      case 7:
+      case 8:
         return connection->set_broadcast_mode(input_.byte() % 2 == 0 ? BroadcastMode::kCallback
                                                                      : BroadcastMode::kForwardText);
-      case 8:
-        return connection->set_wants_drained(true);
       case 9:
+        return connection->set_wants_drained(true);
+      case 10:
         if (!connection->is_fragmenting()) connection->write(Opcode::kText, false, as_bytes(text));
         return;
-      case 10:
+      case 11:
         if (connection->is_fragmenting()) connection->write(Opcode::kContinuation, true, as_bytes(text));
         return;
       default:
@@ -105,9 +105,17 @@ class Server final : public ContextHandler {
     }
   }
 
-  bool on_open(Connection& connection) override {
+  bool on_upgrade(Connection&, const HttpExchange&, const std::shared_ptr<PendingUpgrade>& pending) override {
+    const unsigned choice = input_.byte() % 4;
+    if (choice == 3) return react();  // nobody will answer, unless it is destroyed now
+    pending_.push_back(pending);
+    if (choice == 1) answer_pending(101);
+    if (choice == 2) answer_pending(403);
+    return react();
+  }
+  bool on_open(Connection& connection, const HttpExchange&) override {
     ++opened_;
-    EXPECT_TRUE(open_.insert(&connection).second);
+    open_.push_back(&connection);
     connection.user = new Seen;
     return react();
   }
@@ -143,7 +151,7 @@ class Server final : public ContextHandler {
     ++closed_;
     auto& seen = *static_cast<Seen*>(connection.user);
     EXPECT_FALSE(std::exchange(seen.is_closed, true));
-    EXPECT_EQ(open_.erase(&connection), 1U);
+    EXPECT_EQ(std::erase(open_, &connection), 1U);
     EXPECT_EQ(connection.write(Opcode::kText, true, {}), WriteStatus::kClosed);
     react();
   }
@@ -161,9 +169,21 @@ class Server final : public ContextHandler {
   void on_del_fd(int) override {}
   void release_payload(int) override {}
 
-  const std::set<Connection*>& open() const { return open_; }
+  const std::vector<Connection*>& open() const { return open_; }
 
  private:
+  // The answer has an effect once at most, and none when the client has left.
+  void answer_pending(int status) {
+    if (pending_.empty()) return;
+    const std::shared_ptr<PendingUpgrade> pending = pending_.back();
+    pending_.pop_back();
+    UpgradeAnswer answer;
+    answer.status = status;
+    pending->answer(std::move(answer));
+    UpgradeAnswer another;
+    EXPECT_NE(pending->answer(std::move(another)), PendingUpgrade::Status::kWaiting);
+  }
+
   // What a callback does. False: it fails.
   bool react() {
     if (is_quiet_ || depth_ > 3) return true;
@@ -178,7 +198,8 @@ class Server final : public ContextHandler {
 
   fuzz::Input& input_;
   std::unique_ptr<Context> context_;
-  std::set<Connection*> open_;
+  std::vector<Connection*> open_;
+  std::vector<std::shared_ptr<PendingUpgrade>> pending_;
   std::size_t opened_ = 0;
   std::size_t closed_ = 0;
   int depth_ = 0;

@@ -236,6 +236,34 @@ function Context:publish(topic, data, type) end
 ---@return table<string, integer>
 function Context:topics() end
 
+---What stats() returns.
+---@class websockets.Stats
+---@field open_connections integer
+---@field connections integer
+---@field http_requests integer
+---@field messages_received integer
+---@field messages_sent integer
+---@field received_bytes integer
+---@field sent_bytes integer
+---@field queued_bytes integer
+---@field queue_full integer
+---@field topics integer
+---@field subscriptions integer
+---Name of a subprotocol -> websockets now, and ever.
+---@field protocols table<string, { open: integer, opened: integer }>
+---By close code.
+---@field closed table<integer|"other", integer>
+---By reason.
+---@field refused table<string, integer>
+
+---What was counted, and what is there now.
+---@return websockets.Stats
+function Context:stats() end
+
+---The same as a text for Prometheus.
+---@return string
+function Context:metrics() end
+
 ---Calls a function; what it writes leaves afterwards, in one system call per connection.
 ---@param fn fun()
 function Context:batch(fn) end

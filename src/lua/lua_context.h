@@ -190,9 +190,10 @@ void check_revents(lua_State* L, int first);
 // service_fd: serves `fd` and pushes the result.
 int serve_descriptor(lua_State* L, LuaContext& context, int callbacks, int fd);
 extern const luaL_Reg kOuterLoopMethods[];
-// wrap_topics.cpp, wrap_run.cpp
+// wrap_topics.cpp, wrap_run.cpp, wrap_stats.cpp
 extern const luaL_Reg kContextTopicMethods[];
 extern const luaL_Reg kContextRunMethods[];
+extern const luaL_Reg kContextStatsMethods[];
 
 // Pushes what a function returns that has sent something to a forked process.
 int push_link_status(lua_State* L, ForkLink::Status status);
@@ -200,6 +201,8 @@ int push_link_status(lua_State* L, ForkLink::Status status);
 // Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry. Raises when the context
 // was destroyed.
 LuaContext& check_context(lua_State* L, int& callbacks);
+// The same for what makes no sense where a forked process serves: raises there.
+LuaContext& check_served_here(lua_State* L, int& callbacks);
 // The same by the table of kWeakContext on top of the stack. Null: the context was destroyed, or collected.
 LuaContext* find_context(lua_State* L, int& callbacks);
 

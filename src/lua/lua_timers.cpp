@@ -108,8 +108,7 @@ int make_timer(lua_State* L, bool repeats) {
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
   int callbacks;
-  LuaContext& context = check_context(L, callbacks);
-  if (context.context().is_forked()) return luaL_error(L, "websocket fork_service_loop was called already");
+  LuaContext& context = check_served_here(L, callbacks);
   auto* const timer = static_cast<LuaTimer*>(new_userdata(L, sizeof(LuaTimer)));
   *timer = LuaTimer{};
   luaL_getmetatable(L, kTimerType);

@@ -240,6 +240,12 @@ LuaContext* find_context(lua_State* L, int& callbacks) {
   return userdata->context;
 }
 
+LuaContext& check_served_here(lua_State* L, int& callbacks) {
+  LuaContext& context = check_context(L, callbacks);
+  if (context.context().is_forked()) raise(L, "websocket fork_service_loop was called already");
+  return context;
+}
+
 int create_context(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -277,6 +283,7 @@ void register_context(lua_State* L) {
   set_functions(L, kContextTopicMethods, 0);
   set_functions(L, kContextTimerMethods, 0);
   set_functions(L, kContextRunMethods, 0);
+  set_functions(L, kContextStatsMethods, 0);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -20,12 +20,6 @@ std::uint64_t check_shutdown_ms(lua_State* L, int index) {
   return static_cast<std::uint64_t>(std::ceil(seconds * 1000));
 }
 
-LuaContext& check_served_here(lua_State* L, int& callbacks) {
-  LuaContext& context = check_context(L, callbacks);
-  if (context.context().is_forked()) raise(L, "websocket fork_service_loop was called already");
-  return context;
-}
-
 const char* name_of(int signal) { return signal == 0 ? "stop" : signal == SIGINT ? "SIGINT" : "SIGTERM"; }
 
 int run(lua_State* L) {

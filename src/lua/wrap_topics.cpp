@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lua/constants.h"
+#include "lua/push_copy.h"
 #include "lua/wrap_websocket.h"
 
 namespace websockets::lua {
@@ -30,7 +31,6 @@ int push_receivers(lua_State* L, std::size_t receivers) {
   return 2;
 }
 
-// What names something in the engine is copied: making a table of it may run finalizers, which may change the engine's.
 using Counts = std::vector<std::pair<std::string, std::size_t>>;
 using Names = std::vector<std::string>;
 
@@ -55,20 +55,6 @@ int push_names(lua_State* L) {
     lua_rawseti(L, -2, static_cast<int>(i + 1));
   }
   return 1;
-}
-
-// Pushes what `push` makes of what `take` returns, which is freed whether or not that succeeds.
-template <typename Take>
-int push_copy(lua_State* L, lua_CFunction push, Take take) {
-  luaL_checkstack(L, 4, "websocket");
-  lua_pushcfunction(L, push);
-  int failed = 0;
-  guarded(L, [&] {
-    auto copy = take();
-    lua_pushlightuserdata(L, &copy);
-    failed = lua_pcall(L, 1, 1, 0);
-  });
-  return failed == 0 ? 1 : lua_error(L);
 }
 
 // --- Of a context ---

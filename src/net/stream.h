@@ -36,6 +36,8 @@ class Stream {
   // Only gives the descriptor back: the connection lives on in another process.
   void abandon();
 
+  // TLS: before both sides have agreed.
+  bool is_in_handshake() const;
   // TLS: input was taken from the kernel already, which a driver will not report.
   bool has_buffered_input() const;
   // TLS: receive() cannot go on before the descriptor is writable.

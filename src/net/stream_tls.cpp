@@ -31,6 +31,8 @@ IoResult Stream::tls_failure(int result) {
   return {IoStatus::kFailed, 0};
 }
 
+bool Stream::is_in_handshake() const { return tls_ != nullptr && SSL_is_init_finished(tls_.get()) == 0; }
+
 IoResult Stream::receive_tls(std::span<std::uint8_t> into) {
   ERR_clear_error();  // others in this process may have left something
   std::size_t count = 0;

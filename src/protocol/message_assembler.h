@@ -37,8 +37,11 @@ class MessageRun {
     if (!has_next_ && !find_next()) return false;
     message = next_;
     has_next_ = false;
+    ++taken_;
     return true;
   }
+  // How many next() has given.
+  std::size_t taken() const { return taken_; }
 
  private:
   friend class MessageAssembler;
@@ -57,6 +60,7 @@ class MessageRun {
   const Source* source_ = nullptr;
   Message next_;
   bool has_next_ = false;
+  std::size_t taken_ = 0;
   ProtocolError error_ = ProtocolError::kNone;
 };
 

@@ -46,6 +46,7 @@ void Connection::start() {
 }
 
 void Connection::refuse(Admission admission) {
+  context_.count_refusal(admission);
   is_refused_ = context_.counts_.begin_refusal();
   if (!is_refused_) return terminate();
   exchange_->refuse(*this, admission);
@@ -106,6 +107,7 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   if (state_ == State::kClosed) return;  // by a callback of another one
   receives_much_ = input.size() == IoBatch::kReceiveBytes;
   if (!input.empty()) note_heard();
+  context_.stats_.bytes_received += input.size();
   try {
     if (!input.empty()) consume(input);
     end_receive(result.status);
@@ -117,6 +119,7 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
 }
 
 void Connection::end_receive(IoStatus status) {
+  if (status != IoStatus::kDone && stream_.is_in_handshake()) context_.stats_.refuse(Refusal::kTls);
   if (status == IoStatus::kEnd) on_end_of_input();
   if (status == IoStatus::kFailed) terminate();
 }
@@ -136,6 +139,7 @@ void Connection::receive() {
   }
   receives_much_ = received > IoBatch::kReceiveBytes;
   if (received > 0) note_heard();
+  context_.stats_.bytes_received += received;
   if (state_ == State::kClosed) return;
   if (has_output()) flush();
   if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
@@ -247,6 +251,7 @@ void Connection::on_sent(IoResult result) {
 
 // False: the connection is lost.
 bool Connection::note_send(IoResult result) {
+  context_.stats_.bytes_sent += result.bytes;
   blocked_ = result.status == IoStatus::kWouldBlock;
   if (result.status != IoStatus::kFailed) return true;
   queue_.clear(context_.output_pool_);

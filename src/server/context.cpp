@@ -85,7 +85,10 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   // What stays on this machine needs none.
   const bool is_tls = tls_ != nullptr && !peer.is_unix();
   const PeerAddress address(peer);
-  if (is_tls && counts_.ask(address) != Admission::kAdmitted) return;  // it cannot be told before the TLS handshake
+  ++stats_.connections;
+  const Admission admission = counts_.ask(address);
+  // It cannot be told before the TLS handshake.
+  if (is_tls && admission != Admission::kAdmitted) return count_refusal(admission);
   SslSession session = is_tls ? tls_->new_session(fd.get()) : nullptr;
   auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), address);
   Connection& connection = *owner;
@@ -97,6 +100,10 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
     connection.terminate();
     throw;
   }
+}
+
+void Context::count_refusal(Admission admission) {
+  stats_.refuse(admission == Admission::kTooManyOfAddress ? Refusal::kAddress : Refusal::kConnections);
 }
 
 // --- Serving ---

@@ -25,6 +25,7 @@
 #include "server/fork_link.h"
 #include "server/options.h"
 #include "server/output_queue.h"
+#include "server/stats.h"
 #include "server/topics.h"
 #include "server/watcher.h"
 
@@ -35,6 +36,8 @@ class Runner;
 // A subprotocol and its open connections.
 struct Protocol : ConnectionList {
   std::string name;
+  std::size_t open = 0;      // without those that are closed but there still
+  std::uint64_t opened = 0;  // ever
 };
 
 // One server: its listeners, its connections, and the loop that serves them. Contexts know nothing of each other.
@@ -84,6 +87,9 @@ class Context final : private ReadyHandler {
   std::size_t index_of(const Protocol& protocol) const {
     return static_cast<std::size_t>(&protocol - protocols_.data());
   }
+
+  // What has happened, and what is there. Looks at every connection.
+  StatsReport report();
 
   // For timers of the owner, whose on_timeout() may do anything; times are those of monotonic_ms().
   void schedule_at(Timer& timer, std::uint64_t time_ms);
@@ -136,6 +142,7 @@ class Context final : private ReadyHandler {
   Error open();
   Error listen();
   void adopt(UniqueFd fd, const SocketAddress& peer);
+  void count_refusal(Admission admission);
   // `offered` is the client's list; nullptr: it has none.
   Protocol* choose_protocol(const std::string* offered, std::string_view& why_not);
   bool serve_once(int timeout_ms);
@@ -206,6 +213,7 @@ class Context final : private ReadyHandler {
   TimerWheel timers_;
   OutputPool output_pool_;
   Topics topics_;
+  Stats stats_;
   ConnectionCounts counts_;
   std::unique_ptr<CompressionPool> compression_;  // null: off
   struct Received {

@@ -32,6 +32,9 @@ UniqueFd open_file(const char* path, struct stat& info) {
   return file;
 }
 
+// Of an answer that the parser has chosen.
+bool is_limit(int status) { return status == 413 || status == 414 || status == 431; }
+
 }  // namespace
 
 void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& input) {
@@ -50,6 +53,7 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
     case RequestParser::Status::kComplete:
       return handle_request(connection);
     case RequestParser::Status::kError:
+      connection.context_.stats_.refuse(is_limit(parser_.error_status()) ? Refusal::kTooLarge : Refusal::kBadRequest);
       return answer(connection, {parser_.error_status(), parser_.error_text()}, false);
   }
 }
@@ -60,6 +64,7 @@ void HttpExchange::handle_request(Connection& connection) {
   const std::string protocols = request.joined("Upgrade");
   if (asks_for_websocket(protocols)) return upgrade(connection, protocols);
 
+  ++connection.context_.stats_.http_requests;
   phase_ = Phase::kAwaiting;
   deferred_ = raw_ = false;
   in_handler_ = true;
@@ -178,6 +183,7 @@ void HttpExchange::settle(Connection& connection) {
 }
 
 void HttpExchange::refuse_plain_text(Connection& connection) {
+  connection.context_.stats_.refuse(Refusal::kPlainText);
   answer(connection, {400, "This port speaks TLS: use https or wss."}, false);
 }
 
@@ -193,6 +199,7 @@ void HttpExchange::on_timeout(Connection& connection) {
   if (is_deciding()) return decide(connection, {503, {}, false, {}});
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) return connection.terminate();
+  connection.context_.stats_.refuse(Refusal::kTimeout);
   answer(connection, {408, "The request did not arrive in time."}, false);
 }
 

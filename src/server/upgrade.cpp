@@ -53,12 +53,16 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
   const std::string offers = request.joined("Sec-WebSocket-Protocol");
   std::string_view why_not;
   protocol_ = context.choose_protocol(has_offers ? &offers : nullptr, why_not);
-  if (protocol_ == nullptr) return answer(connection, {400, why_not}, false);
+  if (protocol_ == nullptr) {
+    context.stats_.refuse(Refusal::kSubprotocol);
+    return answer(connection, {400, why_not}, false);
+  }
   if (context.options_.asks_before_upgrade) return ask_for_decision(connection);
   grant(connection, {});
 }
 
 void HttpExchange::refuse_handshake(Connection& connection, const HandshakeVerdict& verdict) {
+  connection.context_.stats_.refuse(verdict.status == 426 ? Refusal::kVersion : Refusal::kHandshake);
   Answer refusal{verdict.status, verdict.text};
   if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
   // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
@@ -99,7 +103,10 @@ std::string HttpExchange::negotiate_compression(Connection& connection) const {
 }
 
 void HttpExchange::grant(Connection& connection, std::string_view header_lines) {
-  if (connection.context_.is_shutting_down()) return answer(connection, {503, "The server is shutting down."}, false);
+  if (connection.context_.is_shutting_down()) {
+    connection.context_.stats_.refuse(Refusal::kShutdown);
+    return answer(connection, {503, "The server is shutting down."}, false);
+  }
   const Request& request = parser_.request();
   const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
   const std::string all_lines = negotiate_compression(connection).append(header_lines);
@@ -116,6 +123,7 @@ void HttpExchange::grant(Connection& connection, std::string_view header_lines) 
 
 // What follows is no request, but may be frames: the connection ends.
 void HttpExchange::refuse(Connection& connection, const UpgradeAnswer& answer) {
+  connection.context_.stats_.refuse(Refusal::kUpgrade);
   const std::string_view reason = reason_phrase(answer.status);
   const std::string meaning = std::string(reason.empty() ? "Refused" : reason).append("\n");
   const std::string_view body = answer.body ? std::string_view(*answer.body) : std::string_view(meaning);

@@ -36,6 +36,9 @@ void Connection::open(ConnectionList& list, const HttpExchange& exchange) {
   serial_ = ++context_.last_serial_;
   ConnectionList::remove(*this);
   list.append(*this);
+  auto& protocol = static_cast<Protocol&>(list);
+  ++protocol.open;
+  ++protocol.opened;
   check_handler(context_.handler_.on_open(*this, exchange));
 }
 
@@ -51,6 +54,7 @@ void Connection::on_protocol_error(ProtocolError error) {
 
 bool Connection::on_messages(MessageRun& messages) {
   if (!reported_) check_handler(context_.handler_.on_messages(*this, messages));
+  context_.stats_.messages_received += messages.taken();
   // After a local close only the peer's Close frame is waited for.
   MessageRun::Message ignored;
   while (reported_ && messages.next(ignored)) {
@@ -59,6 +63,7 @@ bool Connection::on_messages(MessageRun& messages) {
 }
 
 bool Connection::on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
+  if (is_last) ++context_.stats_.messages_received;
   if (!reported_) check_handler(context_.handler_.on_chunk(*this, type, piece, is_last));
   return goes_on();
 }
@@ -100,6 +105,8 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
   const bool was_open = serial_ != 0;
   if (!was_open || reported_) return;
   reported_ = true;
+  --static_cast<Protocol*>(list_)->open;
+  context_.stats_.close(code);
   context_.topics_.unsubscribe_all(*this);
   context_.handler_.on_closed(*this, code, reason);
 }
@@ -113,7 +120,9 @@ bool Connection::has_room(std::size_t bytes) {
   };
   // Whatever the turns of others.
   while (is_full() && !blocked_) flush();
-  return !is_full();
+  if (!is_full()) return true;
+  ++context_.stats_.queue_full;
+  return false;
 }
 
 WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept) {
@@ -127,6 +136,7 @@ WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint
   }
   if (!is_control(opcode) && fin && held_frames_ != nullptr) queue_held_frames();
   after_output();
+  if (!is_control(opcode) && fin) ++context_.stats_.messages_sent;
   return WriteStatus::kAccepted;
 }
 
@@ -186,7 +196,10 @@ WriteStatus Connection::write_shared(SharedMessage& message) {
   if (fragmenting_) {
     if (held_frames_ == nullptr) held_frames_ = std::make_unique<HeldFrames>();
     const bool is_full = buffered_bytes() + frame->size() > context_.options_.max_backpressure_bytes;
-    if (is_full && held_frames_->bytes > 0) return WriteStatus::kQueueFull;
+    if (is_full && held_frames_->bytes > 0) {
+      ++context_.stats_.queue_full;
+      return WriteStatus::kQueueFull;
+    }
     held_frames_->frames.push_back(frame);
     held_frames_->bytes += frame->size();
   } else {
@@ -194,6 +207,7 @@ WriteStatus Connection::write_shared(SharedMessage& message) {
     after_output();
   }
   if (form.is_compressed) compression_->note_shared(message.payload());
+  ++context_.stats_.messages_sent;
   return WriteStatus::kAccepted;
 }
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/close_code.h"
+
+namespace websockets {
+
+// Why a client did not get what it came for. To count a further reason, add a line here, with its name in stats() and
+// metrics(), and call Stats::refuse() where it is found; name it in the manual, too.
+#define WEBSOCKETS_REFUSALS(X)                                            \
+  X(kBadRequest, "bad_request")         /* HTTP that is malformed */      \
+  X(kTooLarge, "too_large")             /* its head or body */            \
+  X(kTimeout, "timeout")                /* a request that does not end */ \
+  X(kTls, "tls")                        /* the TLS handshake failed */    \
+  X(kPlainText, "plain_text")           /* HTTP where TLS is spoken */    \
+  X(kHandshake, "handshake")            /* of a websocket: malformed */   \
+  X(kVersion, "version")                /* of the protocol */             \
+  X(kSubprotocol, "subprotocol")        /* none that is served */         \
+  X(kUpgrade, "upgrade")                /* by on_upgrade */               \
+  X(kConnections, "connections")        /* there are too many */          \
+  X(kAddress, "connections_of_address") /* the same, of one address */    \
+  X(kDescriptors, "descriptors")        /* the process has none left */   \
+  X(kShutdown, "shutdown")              /* the server ends */
+
+enum class Refusal : std::uint8_t {
+#define WEBSOCKETS_ENUMERATOR(name, text) name,
+  WEBSOCKETS_REFUSALS(WEBSOCKETS_ENUMERATOR)
+#undef WEBSOCKETS_ENUMERATOR
+};
+
+constexpr std::array kRefusalNames = {
+#define WEBSOCKETS_NAME(name, text) std::string_view(text),
+    WEBSOCKETS_REFUSALS(WEBSOCKETS_NAME)
+#undef WEBSOCKETS_NAME
+};
+
+// What a context has counted since it was made. Only plain additions, where it touches its own memory anyway.
+struct Stats {
+  std::uint64_t connections = 0;
+  std::uint64_t http_requests = 0;
+  std::uint64_t messages_received = 0;
+  std::uint64_t messages_sent = 0;
+  std::uint64_t bytes_received = 0;  // within TLS; heads and headers, too
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t queue_full = 0;  // frames
+  std::array<std::uint64_t, kRefusalNames.size()> refused{};
+  // By code; what clients may choose freely has one place, behind the others.
+  static constexpr std::size_t kFirstCode = 1000;
+  static constexpr std::size_t kCodes = 16;
+  std::array<std::uint64_t, kCodes + 1> closed{};
+
+  void close(CloseCode code) { ++closed[std::min(static_cast<std::size_t>(code) - kFirstCode, kCodes)]; }
+  void refuse(Refusal reason) { ++refused[static_cast<std::size_t>(reason)]; }
+};
+
+// The same at one time, with what is there now.
+struct StatsReport {
+  struct OfProtocol {
+    std::string_view name;
+    std::size_t open;
+    std::uint64_t opened;
+  };
+
+  Stats counted;
+  std::size_t connections = 0;
+  std::size_t queued_bytes = 0;
+  std::size_t topics = 0;
+  std::size_t subscriptions = 0;
+  std::vector<OfProtocol> protocols;
+};
+
+// In the text exposition format 0.0.4 of Prometheus.
+std::string metrics_text(const StatsReport& report);
+
+}  // namespace websockets

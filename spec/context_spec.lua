@@ -55,6 +55,7 @@ describe('context', function()
     max_backpressure = sizes,
     max_header_size = sizes,
     max_headers = sizes,
+    max_memory = counts,
     max_connections = counts,
     max_connections_per_ip = counts,
     idle_timeout = silences,

@@ -120,6 +120,8 @@ local websockets = {}
 ---@field max_body_size? integer
 ---431 beyond. Default: 100.
 ---@field max_headers? integer
+---What may wait in memory for all connections together: 1013 for those that have most. Default: 0, no limit.
+---@field max_memory? integer
 ---503 beyond. Default: 0, any number.
 ---@field max_connections? integer
 ---429 beyond; for each address. Default: 0, any number.

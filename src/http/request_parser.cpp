@@ -225,6 +225,9 @@ bool RequestParser::expects_continue() const { return impl_->expects_continue; }
 const Request& RequestParser::request() const { return impl_->request; }
 int RequestParser::error_status() const { return impl_->refusal.status; }
 std::string_view RequestParser::error_text() const { return impl_->refusal.text; }
+std::size_t RequestParser::bytes() const {
+  return impl_->request.head_.size() + impl_->request.body_.size() + impl_->chunk_lines.size();
+}
 void RequestParser::reset() { impl_->reset(); }
 
 }  // namespace websockets

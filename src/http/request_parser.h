@@ -49,6 +49,9 @@ class RequestParser {
   int error_status() const;  // 400, 413, 417, 431, 501 or 505
   std::string_view error_text() const;
 
+  // What is kept of the request so far.
+  std::size_t bytes() const;
+
   // Forgets the complete request and gets ready for the next one.
   void reset();
 

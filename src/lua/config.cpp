@@ -311,6 +311,10 @@ void read_limits(lua_State* L, int config, ContextOptions& options) {
   }
   read_optional_seconds(L, config, "idle_timeout", options.idle_timeout_ms);
   read_optional_seconds(L, config, "ping_interval", options.ping_interval_ms);
+  if (get(L, config, "max_memory")) {
+    options.max_memory_bytes =
+        static_cast<std::size_t>(take_integer(L, "max_memory", 0, kMaxBytes, "a number of bytes, 0 for any number"));
+  }
   read_count(L, config, "max_connections", options.max_connections);
   read_count(L, config, "max_connections_per_ip", options.max_connections_per_address);
 }

@@ -118,6 +118,11 @@ class MessageAssembler {
   // message is being delivered. Live during on_chunk.
   std::uint64_t remaining_frame_bytes() const { return position_ == Position::kData ? remaining_ : 0; }
 
+  // Of a message, or control frame, that is not complete.
+  std::size_t gathered_bytes() const { return gathered_.size(); }
+  // Gives up what was gathered, once it will not be fed any more. Not within consume().
+  void drop_gathered() { gathered_.release(); }
+
   // Deliver data by on_chunk as it arrives instead of gathering messages. May be called between any two events, also
   // from within one; a message that is being gathered already is finished in the old way.
   void set_chunk_mode(bool enabled) { chunk_mode_ = enabled; }

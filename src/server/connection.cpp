@@ -32,7 +32,10 @@ Connection::Connection(Context& context, Stream stream, const PeerAddress& peer)
       exchange_(std::make_unique<HttpExchange>(context.options_.request_limits)),
       peer_(peer) {}
 
-Connection::~Connection() { queue_.clear(context_.output_pool_); }
+Connection::~Connection() {
+  queue_.clear(context_.output_pool_);
+  context_.memory_.remove(counted_input_bytes_);
+}
 
 ContextHandler& Connection::handler() const { return context_.handler_; }
 
@@ -110,12 +113,24 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   context_.stats_.bytes_received += input.size();
   try {
     if (!input.empty()) consume(input);
+    count_input();
     end_receive(result.status);
     update_interest();
   } catch (const std::bad_alloc&) {
     busy_ = false;
     terminate();
   }
+}
+
+void Connection::count_input() {
+  if (busy_) return;  // to be done where that began
+  if (state_ != State::kHttp && !is_websocket()) assembler_.drop_gathered();
+  std::size_t bytes = assembler_.gathered_bytes();
+  if (held_input_ != nullptr) bytes += held_input_->size();
+  if (exchange_ != nullptr) bytes += exchange_->request_bytes();
+  context_.memory_.remove(counted_input_bytes_);
+  context_.memory_.add(bytes);
+  counted_input_bytes_ = bytes;
 }
 
 void Connection::end_receive(IoStatus status) {
@@ -140,6 +155,7 @@ void Connection::receive() {
   receives_much_ = received > IoBatch::kReceiveBytes;
   if (received > 0) note_heard();
   context_.stats_.bytes_received += received;
+  count_input();
   if (state_ == State::kClosed) return;
   if (has_output()) flush();
   if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
@@ -343,12 +359,26 @@ void Connection::close_descriptor() {
   fd_ = -1;
   queue_.clear(context_.output_pool_);
   held_input_.reset();
+  count_input();
   context_.free_later(*this);
 }
 
 void Connection::terminate(CloseCode code, std::string_view reason) {
   close_descriptor();
   report_closed(code, reason);
+}
+
+void Connection::give_up() {
+  constexpr std::string_view kWhy = "the server is short of memory";
+  try {
+    if (state_ == State::kHttp) return exchange_->give_up(*this);
+    // Else the peer would have to read first what it does not read.
+    if (!is_websocket() || !queue_.empty()) return terminate(CloseCode::kTryAgainLater, kWhy);
+    fail(CloseCode::kTryAgainLater, kWhy);
+    count_input();
+  } catch (const std::bad_alloc&) {
+    terminate(CloseCode::kTryAgainLater, kWhy);
+  }
 }
 
 void Connection::destroy(CloseCode code) {
@@ -380,6 +410,7 @@ void Connection::do_deferred_work() {
     if (drained) check_handler(context_.handler_.on_drained(*this));
     if (state_ == State::kHttp) exchange_->do_deferred_work(*this);
     resume_input();
+    count_input();
     if (state_ != State::kClosed && stream_.has_buffered_input()) receive();
     if (state_ == State::kClosed) return;
     if (has_output()) flush();

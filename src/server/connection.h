@@ -123,6 +123,10 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Another process has it now: gives up the descriptor without a word to the peer or to the handler but on_freed.
   void abandon();
   std::uint64_t serial() const { return serial_; }
+  // What waits in memory for it: received, and to be sent.
+  std::size_t waiting_bytes() const { return counted_input_bytes_ + buffered_bytes(); }
+  // Ends it because memory is short, and it has most of it.
+  void give_up();
 
  private:
   friend class Context;
@@ -153,6 +157,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void consume(std::span<std::uint8_t> input);
   void resume_input();
   void end_receive(IoStatus status);
+  void count_input();
   void on_end_of_input();
   void on_output_empty();
   void on_output_progress();
@@ -211,6 +216,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   std::unique_ptr<ByteBuffer> held_input_;           // read, but not to be delivered yet
   std::unique_ptr<HeldFrames> held_frames_;          // wait for the last fragment
   PeerAddress peer_;
+  std::size_t counted_input_bytes_ = 0;   // what waits of the input, as the context has counted it
   std::uint32_t heard_ms_ = 0;            // when something was received last, in the lower bits of the context's time
   CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
   State state_ = State::kHttp;

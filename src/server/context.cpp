@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <limits>
 #include <new>
 #include <utility>
@@ -26,6 +27,8 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
                options.driver == "io_uring" ? "epoll" : options.driver),
       now_ms_(monotonic_ms()),
       timers_(now_ms_),
+      memory_(options.max_memory_bytes),
+      output_pool_(memory_),
       counts_(options.max_connections, options.max_connections_per_address),
       protocols_(options.protocols.size()) {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
@@ -209,6 +212,7 @@ bool Context::serve_timers_and_work() {
   now_ms_ = monotonic_ms();
   const bool timed_out = timers_.advance(now_ms_) > 0;
   flush_connections();
+  keep_within_memory();
   return do_deferred_work() || timed_out;
 }
 
@@ -251,6 +255,7 @@ void Context::terminate(int fd, std::uint64_t serial) {
 
 void Context::end_round() {
   flush_connections();
+  keep_within_memory();
   free_closed();
   end_shutdown();
   if (destroyed_) return watcher_.release();
@@ -268,6 +273,29 @@ bool Context::do_deferred_work() {
     if (!destroyed_) connection.do_deferred_work();
   }
   return true;
+}
+
+// What leaves at once does not count.
+void Context::keep_within_memory() {
+  if (!memory_.is_exceeded()) return;
+  flush_connections();
+  try {
+    if (memory_.is_exceeded()) drop_largest();
+  } catch (const std::bad_alloc&) {  // there will be another time
+  }
+}
+
+// Many small ones in one go, so that it takes little time for each of them.
+void Context::drop_largest() {
+  std::vector<std::pair<std::size_t, Connection*>> sizes;
+  for_each_connection([&](Connection& connection) {
+    if (const std::size_t bytes = connection.waiting_bytes(); bytes > 0) sizes.emplace_back(bytes, &connection);
+  });
+  std::sort(sizes.begin(), sizes.end(), std::greater<>());
+  for (const auto& [bytes, connection] : sizes) {
+    if (memory_.is_relieved() || destroyed_) return;
+    connection->give_up();
+  }
 }
 
 void Context::free_closed() {
@@ -353,8 +381,8 @@ Protocol* Context::choose_protocol(const std::string* offered, std::string_view&
 void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data) {
   const Round round(*this);
   const std::uint64_t last_serial = last_serial_;
-  SharedMessage text(Opcode::kText, data);
-  SharedMessage binary(Opcode::kBinary, data);
+  SharedMessage text(memory_, Opcode::kText, data);
+  SharedMessage binary(memory_, Opcode::kBinary, data);
   for (Connection* connection = list.first; connection != nullptr && connection->serial() <= last_serial;
        connection = ConnectionList::next(*connection)) {
     if (!connection->is_open()) continue;
@@ -370,7 +398,7 @@ void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data
 std::size_t Context::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                              const Connection* except) {
   const Round round(*this);
-  SharedMessage message(opcode, data);
+  SharedMessage message(memory_, opcode, data);
   std::size_t receivers = 0;
   topics_.for_each_subscriber(topic, [&](Connection& connection) {
     if (&connection != except && send_shared(connection, message)) ++receivers;

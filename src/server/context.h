@@ -23,6 +23,7 @@
 #include "server/connection_counts.h"
 #include "server/context_handler.h"
 #include "server/fork_link.h"
+#include "server/memory_budget.h"
 #include "server/options.h"
 #include "server/output_queue.h"
 #include "server/stats.h"
@@ -184,6 +185,8 @@ class Context final : private ReadyHandler {
   void flush_batch(BorrowedBatch batch);
 
   bool do_deferred_work();
+  void keep_within_memory();
+  void drop_largest();
   void free_closed();
   void free(Connection& connection);
 
@@ -211,6 +214,7 @@ class Context final : private ReadyHandler {
   std::vector<Pollable*> descriptors_;  // by number
   std::uint64_t now_ms_;
   TimerWheel timers_;
+  MemoryBudget memory_;
   OutputPool output_pool_;
   Topics topics_;
   Stats stats_;

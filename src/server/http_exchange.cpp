@@ -171,6 +171,7 @@ void HttpExchange::settle(Connection& connection) {
   if (in_handler_) return;
   if (!keep_alive_ || connection.context_.is_shutting_down()) return connection.drain(true);
   parser_.reset();
+  connection.count_input();
   phase_ = Phase::kReading;
   if (connection.queue_.empty()) {
     connection.on_output_empty();
@@ -192,6 +193,13 @@ void HttpExchange::refuse(Connection& connection, Admission why) {
     return answer(connection, {429, "There are too many connections from this address."}, false);
   }
   answer(connection, {503, "The server has too many connections."}, false);
+}
+
+void HttpExchange::give_up(Connection& connection) {
+  if (phase_ != Phase::kReading || !connection.queue_.empty()) return connection.terminate();
+  answer(connection, {503, "The server is short of memory."}, false);
+  parser_.reset();
+  connection.count_input();
 }
 
 void HttpExchange::on_timeout(Connection& connection) {

@@ -79,6 +79,9 @@ class HttpExchange {
   void do_deferred_work(Connection& connection);
   // The server ends.
   void shut_down(Connection& connection);
+  std::size_t request_bytes() const { return parser_.bytes(); }
+  // There is no memory for the request.
+  void give_up(Connection& connection);
   // Answers a client that does not speak TLS where it should.
   void refuse_plain_text(Connection& connection);
   // Says why the connection was not admitted.

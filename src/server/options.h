@@ -40,6 +40,7 @@ struct ContextOptions {
   std::uint64_t close_timeout_ms = 10'000;  // for the peer to end a closing connection, from the last byte it took
   std::uint64_t idle_timeout_ms = 120'000;  // how long a websocket's peer may be silent; 0: without end
   std::uint64_t ping_interval_ms = 50'000;  // of silence, after each of which it is sent a Ping frame; 0: never
+  std::size_t max_memory_bytes = 0;         // that wait for all connections together; 0: any number
   std::size_t max_connections = 0;          // 0: any number
   std::size_t max_connections_per_address = 0;
   std::uint64_t fork_busy_timeout_ms = 5'000;  // how long a broadcast waits for a forked process that takes nothing

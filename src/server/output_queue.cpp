@@ -15,7 +15,8 @@ struct OutputPiece {
   const std::uint8_t* data = nullptr;  // the first byte to send; nullptr: a file
   std::uint64_t size = 0;              // still to send
   std::size_t capacity = 0;            // of the storage
-  std::shared_ptr<const void> owner;   // of what is elsewhere: a frame, a file
+  std::size_t counted_bytes = 0;
+  std::shared_ptr<const void> owner;  // of what is elsewhere: a frame, a file
   KeptPayload kept;
   int file = -1;
   off_t offset = 0;
@@ -70,7 +71,18 @@ OutputPool::~OutputPool() {
   }
 }
 
+void OutputPool::count(OutputPiece* piece, std::size_t bytes) {
+  piece->counted_bytes += bytes;
+  memory_.add(bytes);
+}
+
 OutputPiece* OutputPool::take(std::size_t wanted_bytes, bool is_first) {
+  OutputPiece* const piece = find(wanted_bytes, is_first);
+  count(piece, sizeof(OutputPiece) + piece->capacity);
+  return piece;
+}
+
+OutputPiece* OutputPool::find(std::size_t wanted_bytes, bool is_first) {
   std::size_t index = wanted_bytes == 0 ? 0 : 2;
   if (is_first && wanted_bytes != 0 && wanted_bytes <= kCapacities[1]) index = 1;
   if (wanted_bytes > kCapacities[index]) return allocate(wanted_bytes);
@@ -83,6 +95,7 @@ OutputPiece* OutputPool::take(std::size_t wanted_bytes, bool is_first) {
 }
 
 void OutputPool::give_back(OutputPiece* piece) {
+  memory_.remove(std::exchange(piece->counted_bytes, 0));
   piece->owner.reset();
   piece->kept.reset();
   for (std::size_t index = 0; index < free_.size(); ++index) {
@@ -149,6 +162,7 @@ void OutputQueue::append_kept(OutputPool& pool, std::span<const std::uint8_t> by
   piece->size = bytes.size();
   bytes_ += bytes.size();
   piece->kept = std::move(kept);
+  pool.count(piece, bytes.size());
   link(piece);
 }
 

@@ -13,6 +13,7 @@
 #include "net/stream.h"
 #include "net/unique_fd.h"
 #include "server/kept_payload.h"
+#include "server/memory_budget.h"
 
 namespace websockets {
 
@@ -27,7 +28,8 @@ struct OutputPiece;
 // Memory for the pieces of all queues of a context: what was sent is used again, without asking the allocator.
 class OutputPool {
  public:
-  OutputPool() = default;
+  // Counts there what the queues take of it.
+  explicit OutputPool(MemoryBudget& memory) : memory_(memory) {}
   ~OutputPool();
   OutputPool(const OutputPool&) = delete;
   OutputPool& operator=(const OutputPool&) = delete;
@@ -35,12 +37,15 @@ class OutputPool {
  private:
   friend class OutputQueue;
   OutputPiece* take(std::size_t wanted_bytes, bool is_first);
+  OutputPiece* find(std::size_t wanted_bytes, bool is_first);
+  void count(OutputPiece* piece, std::size_t bytes);
   void give_back(OutputPiece* piece);
 
   struct FreeList {
     OutputPiece* first = nullptr;
     std::size_t count = 0;
   };
+  MemoryBudget& memory_;
   std::array<FreeList, 3> free_;  // by the size of a piece's storage
 };
 

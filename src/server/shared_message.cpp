@@ -3,20 +3,42 @@
 
 #include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace websockets {
 namespace {
 
-SharedFrame make_frame(FrameHeader header, std::span<const std::uint8_t> payload) {
+struct CountedFrame {
+  explicit CountedFrame(MemoryBudget& budget) : memory(budget) {}
+  ~CountedFrame() { memory.remove(counted_bytes); }
+  CountedFrame(const CountedFrame&) = delete;
+  CountedFrame& operator=(const CountedFrame&) = delete;
+
+  MemoryBudget& memory;
+  std::size_t counted_bytes = 0;
+  std::vector<std::uint8_t> bytes;
+};
+
+// Makes `frame` a shared one that is counted.
+SharedFrame count_frame(std::vector<std::uint8_t> frame, MemoryBudget& memory) {
+  auto counted = std::make_shared<CountedFrame>(memory);
+  counted->bytes = std::move(frame);
+  counted->counted_bytes = counted->bytes.capacity();
+  memory.add(counted->counted_bytes);
+  return {counted, &counted->bytes};
+}
+
+SharedFrame make_frame(MemoryBudget& memory, FrameHeader header, std::span<const std::uint8_t> payload) {
   header.fin = true;
   header.payload_bytes = payload.size();
   std::array<std::uint8_t, kMaxFrameHeaderBytes> encoded;
   const std::size_t header_bytes = encode_frame_header(header, encoded.data());
-  auto frame = std::make_shared<std::vector<std::uint8_t>>();
-  frame->reserve(header_bytes + payload.size());
-  frame->insert(frame->end(), encoded.begin(), encoded.begin() + static_cast<std::ptrdiff_t>(header_bytes));
-  frame->insert(frame->end(), payload.begin(), payload.end());
-  return frame;
+  std::vector<std::uint8_t> frame;
+  frame.reserve(header_bytes + payload.size());
+  frame.insert(frame.end(), encoded.begin(), encoded.begin() + static_cast<std::ptrdiff_t>(header_bytes));
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  return count_frame(std::move(frame), memory);
 }
 
 }  // namespace
@@ -33,7 +55,7 @@ const SharedMessage::Form& SharedMessage::plain() {
   if (plain_.frame == nullptr) {
     FrameHeader header;
     header.opcode = opcode_;
-    plain_.frame = make_frame(header, payload_);
+    plain_.frame = make_frame(memory_, header, payload_);
   }
   return plain_;
 }
@@ -44,7 +66,7 @@ SharedMessage::Form SharedMessage::compressed(MessageCompression& compression) {
   FrameHeader header;
   header.opcode = opcode_;
   header.rsv1 = true;
-  return {make_frame(header, bytes->bytes()), true};
+  return {make_frame(memory_, header, bytes->bytes()), true};
 }
 
 }  // namespace websockets

@@ -15,8 +15,9 @@ namespace websockets {
 // queues of all. The payload must stay valid meanwhile.
 class SharedMessage {
  public:
-  // `opcode`: text or binary.
-  SharedMessage(Opcode opcode, std::span<const std::uint8_t> payload) : opcode_(opcode), payload_(payload) {}
+  // `opcode`: text or binary. What is made is counted in `memory` once, as long as some queue keeps it.
+  SharedMessage(MemoryBudget& memory, Opcode opcode, std::span<const std::uint8_t> payload)
+      : memory_(memory), opcode_(opcode), payload_(payload) {}
 
   struct Form {
     SharedFrame frame;
@@ -31,6 +32,7 @@ class SharedMessage {
   const Form& plain();
   Form compressed(MessageCompression& compression);
 
+  MemoryBudget& memory_;
   Opcode opcode_;
   std::span<const std::uint8_t> payload_;
   Form plain_;

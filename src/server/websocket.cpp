@@ -116,7 +116,8 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
 // What waits for the end of the round only is sent first.
 bool Connection::has_room(std::size_t bytes) {
   const auto is_full = [&] {
-    return !queue_.empty() && buffered_bytes() + bytes > context_.options_.max_backpressure_bytes;
+    return !queue_.empty() &&
+           (buffered_bytes() + bytes > context_.options_.max_backpressure_bytes || context_.memory_.is_exceeded());
   };
   // Whatever the turns of others.
   while (is_full() && !blocked_) flush();

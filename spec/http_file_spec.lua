@@ -399,6 +399,25 @@ describe('serve_http_file', function()
     c:close()
   end)
 
+  -- The kernel tells of room only when there is enough of it.
+  it('drops a client that reads a byte now and then', function()
+    local path = big_file(big_bytes)
+    local ctx, port = loop.context {
+      send_timeout = 0.2,
+      protocols = { p = function() end },
+      on_http = function(ws) ws:serve_http_file(path, 'text/plain') end,
+    }
+    local c = client.connect(ctx, port, { receive_buffer = 4096 })
+    loop.step(ctx)
+    local before = count_descriptors()
+    c:send(http.request '/')
+    loop.serve_until(ctx, function()
+      c.sock:receive(1)
+      return count_descriptors() < before
+    end, 'the end of a slow reader')
+    c:close()
+  end)
+
   it('waits for a client that goes on reading, for longer than send_timeout in all', function()
     local send_timeout, count = 2, big_bytes / (2 * megabyte)
     local path, block = big_file(big_bytes)

@@ -409,11 +409,11 @@ describe('serve_http_file', function()
     }
     local c = client.connect(ctx, port, { receive_buffer = 4096 })
     loop.step(ctx)
-    local before = count_descriptors()
+    local before = leaks.count_descriptors()
     c:send(http.request '/')
     loop.serve_until(ctx, function()
       c.sock:receive(1)
-      return count_descriptors() < before
+      return leaks.count_descriptors() < before
     end, 'the end of a slow reader')
     c:close()
   end)

@@ -78,7 +78,7 @@ class Server final : public ContextHandler {
     if (action == 3) return answer_pending(input_.byte() % 2 == 0 ? 101 : 403);
     Connection* const connection = pick();
     if (connection == nullptr) return;
-    const std::string text(input_.below(600), 's');
+    const std::string text(1 + input_.below(600), 's');
     switch (action) {
       case 4:
         return connection->close(CloseCode::kNormal, "bye");

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// What decides which file, and which part of it, a request gets. The first line of the input is a target, the second a
+// Range, the third an Accept-Encoding, the fourth a Cookie.
+#include "fuzz_support.h"
+#include "http/cookies.h"
+#include "http/static_encodings.h"
+#include "http/static_path.h"
+#include "http/static_ranges.h"
+#include "http/url.h"
+#include "protocol/http_text.h"
+
+using namespace websockets;
+
+namespace {
+
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(text.size(), line.size() + 1));
+  return line;
+}
+
+// It leads to a place below the root, by names that say what they mean.
+void check_path(std::string_view target, bool shows_hidden) {
+  const StaticPath found = resolve_static_path(target, shows_hidden);
+  if (found.status != 0) {
+    EXPECT_TRUE(found.status == 400 || found.status == 404);
+    return;
+  }
+  EXPECT_FALSE(found.path.starts_with('/') || found.path.ends_with('/'));
+  EXPECT_TRUE(
+      std::none_of(found.path.begin(), found.path.end(), [](char c) { return http_text::is_control(c) || c == '\\'; }));
+  std::string_view rest = found.path;
+  while (!rest.empty()) {
+    const std::string_view name = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+    EXPECT_FALSE(name.empty() || name == "." || name == "..");
+    EXPECT_TRUE(shows_hidden || name.front() != '.' || found.path.starts_with(".well-known"));
+  }
+  const std::string reference = folder_reference(target);
+  EXPECT_FALSE(reference.starts_with("//") || reference.starts_with("/\\")) << reference;
+}
+
+void check_ranges(std::string_view header, std::uint64_t size) {
+  const RangeSelection selection = select_ranges(header, size);
+  EXPECT_EQ(selection.ranges.empty(), selection.status != RangeSelection::Status::kParts);
+  EXPECT_LE(selection.ranges.size(), kMaxRanges);
+  std::uint64_t sum = 0;
+  for (const ByteRange& range : selection.ranges) {
+    EXPECT_GT(range.bytes, 0U);
+    EXPECT_LE(range.bytes, size);
+    EXPECT_LE(range.first, size - range.bytes);
+    sum += range.bytes;
+  }
+  EXPECT_LE(sum, size);  // they do not overlap
+}
+
+void check_cookies(std::string_view header) {
+  Cookies cookies(header);
+  std::string_view name;
+  std::string_view value;
+  while (cookies.next(name, value)) {
+    EXPECT_FALSE(name.empty());
+    EXPECT_EQ(name.find_first_of("=;"), std::string_view::npos);
+    EXPECT_EQ(value.find(';'), std::string_view::npos);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const unsigned flags = input.byte();
+  const std::uint64_t file_bytes = input.below(5000);
+  std::string_view text = input.text();
+  check_path(take_line(text), (flags & 1U) != 0);
+  check_ranges(take_line(text), file_bytes);
+  for (const ContentEncoding& encoding : accepted_encodings(take_line(text))) {
+    EXPECT_TRUE(encoding.name == "br" || encoding.name == "gzip");
+  }
+  check_cookies(take_line(text));
+  return 0;
+}

@@ -7,12 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "protocol/frame.h"
 #include "protocol/mask.h"
 #include "protocol/message_assembler.h"
+#include "protocol/message_compression.h"
 #include "protocol/utf8.h"
 
 namespace websockets {
@@ -130,6 +132,58 @@ void assemble_64(benchmark::State& state, Opcode opcode) {
 }
 BENCHMARK_CAPTURE(assemble_64, binary, Opcode::kBinary);
 BENCHMARK_CAPTURE(assemble_64, text, Opcode::kText);
+
+// JSON that differs a little from the one before, and has so many bytes.
+std::vector<Bytes> similar_messages(std::size_t bytes) {
+  constexpr unsigned kMessages = 512;  // more than the window has room for
+  std::vector<Bytes> messages(kMessages);
+  for (unsigned number = 1; Bytes & message : messages) {
+    std::string text = "[";
+    for (; text.size() < bytes; number = number * 7919 % 100'003) {
+      text += R"({"id":)" + std::to_string(number) + R"(,"name":"user)" + std::to_string(number % 97) + R"("},)";
+    }
+    message.assign(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bytes));
+  }
+  return messages;
+}
+
+constexpr DeflateParameters kByItself{.server_no_context_takeover = true, .client_no_context_takeover = true};
+constexpr DeflateParameters kWindowKept{};
+
+void compress(benchmark::State& state, const DeflateParameters& agreed) {
+  CompressionPool pool({.wanted = {}, .min_bytes = 1});
+  MessageCompression compression(pool, agreed);
+  const std::vector<Bytes> messages = similar_messages(static_cast<std::size_t>(state.range(0)));
+  std::size_t compressed_bytes = 0;
+  for (std::size_t next = 0; auto _ : state) {
+    CompressionPool::Scratch out(pool);
+    compression.compress(messages[next++ % messages.size()], *out);
+    compressed_bytes += out->size();
+  }
+  count_bytes(state, static_cast<std::size_t>(state.range(0)));
+  state.counters["compressed"] = static_cast<double>(compressed_bytes) / static_cast<double>(state.iterations());
+}
+BENCHMARK_CAPTURE(compress, by_itself, kByItself)->Arg(200)->Arg(kLarge);
+BENCHMARK_CAPTURE(compress, window_kept, kWindowKept)->Arg(200)->Arg(kLarge);
+
+void decompress(benchmark::State& state) {
+  CompressionPool pool({.wanted = {}, .min_bytes = 1});
+  MessageCompression compression(pool, kByItself);
+  std::vector<Bytes> messages = similar_messages(static_cast<std::size_t>(state.range(0)));
+  for (Bytes& message : messages) {
+    ByteBuffer out;
+    compression.compress(message, out);
+    message.assign(out.bytes().begin(), out.bytes().end());
+  }
+  for (std::size_t next = 0; auto _ : state) {
+    CompressionPool::Scratch out(pool);
+    if (compression.inflate_message(messages[next++ % messages.size()], kHuge, true, *out) != ProtocolError::kNone) {
+      state.SkipWithError("it is valid");
+    }
+  }
+  count_bytes(state, static_cast<std::size_t>(state.range(0)));
+}
+BENCHMARK(decompress)->Arg(200)->Arg(kLarge);
 
 }  // namespace
 }  // namespace websockets

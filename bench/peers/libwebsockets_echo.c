@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Usage: libwebsockets_echo PORT [broadcast]
+// Usage: libwebsockets_echo PORT [broadcast | compressed]
 //
 // Echoes, or with 'broadcast' sends each message to everyone, by libwebsockets. Messages are echoed whole, as a server
-// that does something with them would do it. Prints its port when it can be connected to.
+// that does something with them would do it. 'compressed': as the client offers it, by zlib's defaults. Prints its port
+// when it can be connected to.
 
 #include <libwebsockets.h>
 #include <stdbool.h>
@@ -133,6 +134,9 @@ static int on_event(struct lws* wsi, enum lws_callback_reasons reason, void* use
   switch (reason) {
     case LWS_CALLBACK_ESTABLISHED:
       open_session(user);
+      // Fails when nothing is compressed.
+      lws_set_extension_option(wsi, "permessage-deflate", "compression_level", "6");
+      lws_set_extension_option(wsi, "permessage-deflate", "mem_level", "8");
       return 0;
     case LWS_CALLBACK_RECEIVE:
       receive(wsi, user, bytes, size);
@@ -153,6 +157,8 @@ int main(int argc, char** argv) {
                                                     .per_session_data_size = sizeof(struct session),
                                                     .rx_buffer_size = kReceiveBytes},
                                                    {0}};
+  static const struct lws_extension extensions[] = {
+      {"permessage-deflate", lws_extension_callback_pm_deflate, "permessage-deflate"}, {0}};
   if (argc < 2) return 2;
   is_broadcasting = argc > 2 && strcmp(argv[2], "broadcast") == 0;
   lws_set_log_level(LLL_ERR, NULL);
@@ -161,6 +167,7 @@ int main(int argc, char** argv) {
   info.iface = "127.0.0.1";
   info.protocols = protocols;
   info.pt_serv_buf_size = kReceiveBytes;
+  if (argc > 2 && strcmp(argv[2], "compressed") == 0) info.extensions = extensions;
   struct lws_context* context = lws_create_context(&info);
   if (context == NULL) return 1;
   puts(argv[1]);

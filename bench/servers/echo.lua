@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua echo.lua PORT [echo | broadcast [CERTIFICATE KEY]]
+-- Usage: lua echo.lua PORT [echo | compressed | broadcast [CERTIFICATE KEY]]
 --
--- Echoes, or with 'broadcast' sends each message to everyone; with a certificate over TLS. Prints its port when it can be
+-- Echoes, or with 'broadcast' sends each message to everyone; with a certificate over TLS. 'compressed': as the client
+-- offers it, by zlib's defaults. Prints its port when it can be
 -- connected to.
 
 local websockets = require 'websockets'
@@ -23,10 +24,13 @@ local serve = {
   end,
 }
 
+serve.compressed = serve.echo
+
 local context = websockets.context {
   port = port,
   interf = '127.0.0.1',
   protocols = { bench = serve[arg[2] or 'echo'] },
+  compression = arg[2] == 'compressed' and { level = 6, min_size = 1, context_takeover = true },
   ssl_cert_path = arg[3],
   ssl_private_key_path = arg[4],
 }

@@ -107,6 +107,20 @@ describe('compression limits', function()
     c:expect_close(1009, too_big)
   end)
 
+  it('stop what yields nothing', function()
+    local empty_blocks = ('\0\0\0\255\255'):rep(30000)
+    for _, in_chunks in ipairs { false, true } do
+      local c = open({}, function(ws)
+        if in_chunks then ws:on_receive_chunk(function() end) end
+      end)
+      send(c, empty_blocks:sub(1, 60000) .. '\0')
+      c:expect_nothing()
+      send(c, empty_blocks .. '\0')
+      c:expect_close(1008, 'a compressed message is much larger than what it becomes')
+      c:close()
+    end
+  end)
+
   it('hold for each message anew', function()
     local count = 0
     local function setup(ws)

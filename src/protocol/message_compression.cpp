@@ -15,14 +15,19 @@ constexpr std::size_t kUsualRatio = 4;
 // Not 8: some that agree upon 256 bytes look back as far as 512.
 constexpr std::uint8_t kMinInflateWindowBits = 9;
 
-// One byte more than there may be shows that there is more.
-std::span<std::uint8_t> space_behind(ByteBuffer& out, std::uint64_t max_bytes) {
-  const std::uint64_t most = max_bytes + 1;
+// Blocks that are empty take time, and yield nothing.
+constexpr std::size_t kFreeBytes = 64U << 10U;
+constexpr std::size_t kStepBytes = 16U << 10U;
+
+// For `most` bytes and one more, which shows that there is more.
+std::span<std::uint8_t> space_behind(ByteBuffer& out, std::uint64_t most) {
+  const std::uint64_t most_capacity = out.size() + most + 1;
   if (out.size() == out.capacity()) {
-    out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(most, std::max(kFirstBytes, 2 * out.capacity()))));
+    const std::uint64_t wanted = std::max(kFirstBytes, 2 * out.capacity());
+    out.reserve(static_cast<std::size_t>(std::min(most_capacity, wanted)));
   }
-  return {out.data() + out.size(),
-          static_cast<std::size_t>(std::min<std::uint64_t>(most, out.capacity())) - out.size()};
+  const std::uint64_t capacity = std::min<std::uint64_t>(most_capacity, out.capacity());
+  return {out.data() + out.size(), static_cast<std::size_t>(capacity) - out.size()};
 }
 
 }  // namespace
@@ -90,51 +95,61 @@ Inflater& MessageCompression::inflater() {
   return *inflater_;
 }
 
-bool MessageCompression::end_message() {
-  if (!inflater_->end_message()) return false;
+// Appends what `input` yields.
+ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t> input, std::uint64_t max_bytes,
+                                               Utf8Validator* text, ByteBuffer& out) {
+  compressed_bytes_ += input.size();
+  std::span<std::uint8_t> space;
+  do {
+    const std::size_t bytes_before = out.size();
+    const std::span<std::uint8_t> all_space = space_behind(out, max_bytes - message_bytes_);
+    space = all_space;
+    if (!inflater().inflate(input, space)) return ProtocolError::kInvalidCompression;
+    out.commit(all_space.size() - space.size());
+    message_bytes_ += out.size() - bytes_before;
+    if (message_bytes_ > max_bytes) return ProtocolError::kMessageTooBig;
+    if (text != nullptr && !text->accept(out.bytes().subspan(bytes_before))) return ProtocolError::kInvalidUtf8;
+  } while (!input.empty() || space.empty());
+  const std::uint64_t useful_bytes = message_bytes_ + message_bytes_ / 16 + kFreeBytes;
+  return compressed_bytes_ <= useful_bytes ? ProtocolError::kNone : ProtocolError::kWastefulCompression;
+}
+
+ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t max_bytes,
+                                          Utf8Validator* text, ByteBuffer& out) {
+  auto error = ProtocolError::kNone;
+  while (!input.empty() && error == ProtocolError::kNone) {
+    const std::size_t bytes = std::min(input.size(), kStepBytes);
+    error = inflate_step(input.first(bytes), max_bytes, text, out);
+    input = input.subspan(bytes);
+  }
+  return error;
+}
+
+ProtocolError MessageCompression::end_message(std::uint64_t max_bytes, Utf8Validator* text, ByteBuffer& out) {
+  const ProtocolError error = inflate(inflater().tail(), max_bytes, text, out);
+  if (error != ProtocolError::kNone) return error;
+  if (!inflater_->end_message()) return ProtocolError::kInvalidCompression;
   if (agreed_.client_no_context_takeover) {
     inflater_->reset();
     pool_.spare_inflater_ = std::move(inflater_);
   }
-  return true;
-}
-
-// Appends what `input` yields, until `out` has more than `max_bytes`.
-ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t max_bytes,
-                                          Utf8Validator* text, ByteBuffer& out) {
-  std::span<std::uint8_t> space;
-  do {
-    const std::size_t bytes_before = out.size();
-    const std::span<std::uint8_t> all_space = space = space_behind(out, max_bytes);
-    if (!inflater().inflate(input, space)) return ProtocolError::kInvalidCompression;
-    out.commit(all_space.size() - space.size());
-    if (out.size() > max_bytes) return ProtocolError::kMessageTooBig;
-    if (text != nullptr && !text->accept(out.bytes().subspan(bytes_before))) return ProtocolError::kInvalidUtf8;
-  } while (!input.empty() || space.empty());
-  return ProtocolError::kNone;
+  return text == nullptr || text->complete() ? ProtocolError::kNone : ProtocolError::kInvalidUtf8;
 }
 
 ProtocolError MessageCompression::inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes,
                                                   bool is_text, ByteBuffer& out) {
-  Utf8Validator text;
-  Utf8Validator* const checked = is_text ? &text : nullptr;
+  begin_message();
+  Utf8Validator validator;
+  Utf8Validator* const text = is_text ? &validator : nullptr;
   out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(max_bytes, kUsualRatio * compressed.size())));
-  ProtocolError error = inflate(compressed, max_bytes, checked, out);
-  if (error == ProtocolError::kNone) error = inflate(inflater().tail(), max_bytes, checked, out);
-  if (error != ProtocolError::kNone) return error;
-  if (!end_message()) return ProtocolError::kInvalidCompression;
-  return text.complete() ? ProtocolError::kNone : ProtocolError::kInvalidUtf8;
+  const ProtocolError error = inflate(compressed, max_bytes, text, out);
+  return error == ProtocolError::kNone ? end_message(max_bytes, text, out) : error;
 }
 
 ProtocolError MessageCompression::append_inflated(std::span<const std::uint8_t> piece, bool is_last,
                                                   std::uint64_t max_bytes, ByteBuffer& out) {
-  const std::size_t bytes_before = out.size();
-  const std::uint64_t most = bytes_before + max_bytes - message_bytes_;
-  ProtocolError error = inflate(piece, most, nullptr, out);
-  if (error == ProtocolError::kNone && is_last) error = inflate(inflater().tail(), most, nullptr, out);
-  if (error != ProtocolError::kNone) return error;
-  message_bytes_ += out.size() - bytes_before;
-  return is_last && !end_message() ? ProtocolError::kInvalidCompression : ProtocolError::kNone;
+  const ProtocolError error = inflate(piece, max_bytes, nullptr, out);
+  return error == ProtocolError::kNone && is_last ? end_message(max_bytes, nullptr, out) : error;
 }
 
 }  // namespace websockets

@@ -97,19 +97,22 @@ class MessageCompression {
   // empty. Of kPieceBytes become at most kInflatedPieceBytes.
   static constexpr std::size_t kPieceBytes = 32;
   static constexpr std::size_t kInflatedPieceBytes = (kPieceBytes + 16) * 1032;
-  void begin_message() { message_bytes_ = 0; }
+  void begin_message() { message_bytes_ = compressed_bytes_ = 0; }
   ProtocolError append_inflated(std::span<const std::uint8_t> piece, bool is_last, std::uint64_t max_bytes,
                                 ByteBuffer& out);
 
  private:
   Inflater& inflater();
+  ProtocolError inflate_step(std::span<const std::uint8_t> input, std::uint64_t max_bytes, Utf8Validator* text,
+                             ByteBuffer& out);
   ProtocolError inflate(std::span<const std::uint8_t> input, std::uint64_t max_bytes, Utf8Validator* text,
                         ByteBuffer& out);
-  bool end_message();
+  ProtocolError end_message(std::uint64_t max_bytes, Utf8Validator* text, ByteBuffer& out);
 
   CompressionPool& pool_;
   DeflateParameters agreed_;
-  std::uint64_t message_bytes_ = 0;     // so far, of the one in pieces
+  std::uint64_t compressed_bytes_ = 0;  // so far, of the message that is received
+  std::uint64_t message_bytes_ = 0;     // what they became
   std::unique_ptr<Deflater> deflater_;  // null: nothing to remember
   std::unique_ptr<Inflater> inflater_;  // likewise
 };

@@ -29,6 +29,7 @@ constexpr std::array<ProtocolErrorInfo, kErrorCount> kInfos = {{
     {CloseCode::kInvalidPayload, "the reason in a Close frame is not UTF-8"},
     {CloseCode::kMessageTooBig, "the message is larger than the limit"},
     {CloseCode::kInvalidPayload, "a compressed message is not valid deflate data"},
+    {CloseCode::kPolicyViolation, "a compressed message is much larger than what it becomes"},
     {CloseCode::kPolicyViolation, "the message consists of too many tiny fragments"},
 }};
 

@@ -27,6 +27,7 @@ enum class ProtocolError : std::uint8_t {
   kInvalidCloseReason,      // RFC 6455 5.5.1: not UTF-8
   kMessageTooBig,           // over the receiver's limit
   kInvalidCompression,      // RFC 7692 7.2.2: not deflate data, or not whole
+  kWastefulCompression,     // far more than what it becomes: only good for burning CPU
   kTooManyFragments,        // fragments averaging under 16 bytes: only good for burning CPU
 };
 

@@ -208,6 +208,19 @@ TEST(CompressedMessage, MayBeABomb) {
   }
 }
 
+TEST(CompressedMessage, MustNotConsistOfNothing) {
+  const std::string empty_block("\0\0\0\xFF\xFF", 5);
+  std::string payload;
+  for (int count = 0; count < 13000; ++count) payload += empty_block;  // 65000 bytes
+  const std::string end(1, '\0');
+  for (const bool chunk_mode : {false, true}) {
+    const Settings settings{.chunk_mode = chunk_mode};
+    EXPECT_EQ(Peer(settings).feed(compressed_frame(payload + end)).recorder.outcome, (Outcome{{"text:"}}));
+    EXPECT_EQ(Peer(settings).feed(compressed_frame(payload + payload + end)).recorder.outcome,
+              (Outcome{{}, ProtocolError::kWastefulCompression}));
+  }
+}
+
 // A little more than the message, which it may need if it cannot be compressed.
 TEST(CompressedMessage, IsLimitedBeforeItIsDecompressed) {
   const auto announced = [](std::uint64_t bytes, Opcode opcode, unsigned rsv_bits) {

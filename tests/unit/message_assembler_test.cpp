@@ -309,8 +309,10 @@ TEST(MessageAssembler, JudgesEveryPairOfFirstBytes) {
 }
 
 TEST(MessageAssembler, ReportsEveryError) {
-  std::set<ProtocolError> seen = {ProtocolError::kNone, ProtocolError::kMessageTooBig, ProtocolError::kTooManyFragments,
-                                  ProtocolError::kMaskedFrame};
+  // Those that it does not see are of tests of their own, here and in compressed_message_test.cpp.
+  std::set<ProtocolError> seen = {
+      ProtocolError::kNone,        ProtocolError::kMessageTooBig,      ProtocolError::kTooManyFragments,
+      ProtocolError::kMaskedFrame, ProtocolError::kInvalidCompression, ProtocolError::kWastefulCompression};
   for (const std::vector<BadCase>& cases : {frame_faults(), payload_faults()}) {
     for (const BadCase& bad : cases) {
       seen.insert(bad.error);

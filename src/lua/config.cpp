@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "http/origin.h"
 #include "lua/constants.h"
 #include "lua/lua_context.h"
 #include "lua/show_value.h"
@@ -148,6 +149,24 @@ void read_protocols(lua_State* L, int config, int callbacks, ContextOptions& opt
   raise_option_error(L, "default_protocol", "one of the protocols");
 }
 
+// Calls `take` for each string of a list, with it on top of the stack; false: it is not one of those expected.
+template <typename Take>
+bool read_strings(lua_State* L, int config, const char* name, const char* expected, Take take) {
+  if (!get(L, config, name)) return false;
+  if (!lua_istable(L, -1)) raise_option_error(L, name, expected);
+  const int list = lua_gettop(L);
+  for (int i = 1;; ++i) {
+    lua_rawgeti(L, list, i);
+    if (lua_isnil(L, -1)) break;
+    bool is_taken = false;
+    if (is_text(L)) guarded(L, [&] { is_taken = take(lua_tostring(L, -1)); });
+    if (!is_taken) raise_option_error(L, name, expected);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+  return true;
+}
+
 void read_listener(lua_State* L, int config, ContextOptions& options) {
   if (get(L, config, "port")) {
     options.port = static_cast<std::uint16_t>(take_integer(L, "port", 0, 65535, "a port number from 1 to 65535"));
@@ -158,17 +177,10 @@ void read_listener(lua_State* L, int config, ContextOptions& options) {
     options.listen_options.unix_mode =
         static_cast<mode_t>(take_integer(L, "unix_mode", 0, 0777, "a file mode from 0 to 511 (octal 777)"));
   }
-  if (!get(L, config, "listen")) return;
-  if (!lua_istable(L, -1)) raise_option_error(L, "listen", "a list of strings");
-  const int list = lua_gettop(L);
-  for (int i = 1;; ++i) {
-    lua_rawgeti(L, list, i);
-    if (lua_isnil(L, -1)) break;
-    if (!is_text(L)) raise_option_error(L, "listen", "a list of strings without zeros");
-    guarded(L, [&] { options.listen.emplace_back(lua_tostring(L, -1)); });
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 2);
+  read_strings(L, config, "listen", "a list of strings without zeros", [&](const char* text) {
+    options.listen.emplace_back(text);
+    return true;
+  });
 }
 
 void read_certificate(lua_State* L, int config, CertificateFiles& files) {
@@ -294,6 +306,21 @@ void read_privileges(lua_State* L, int config, ContextOptions& options) {
   if (get(L, config, "gid")) options.gid = static_cast<gid_t>(take_integer(L, "gid", 0, kMaxId, "a group's number"));
 }
 
+void read_trust(lua_State* L, int config, ContextOptions& options) {
+  options.checks_origins = read_strings(
+      L, config, "origins", "a list of origins: '*', 'null', 'https://example.org' or 'https://*.example.org'",
+      [&](const char* text) {
+        options.origins.emplace_back(text);
+        return is_origin_pattern(text);
+      });
+  read_strings(L, config, "trusted_proxies", "a list of addresses and networks: '10.0.0.0/8', '::1' or 'unix'",
+               [&](const char* text) { return options.trusted_proxies.add(text); });
+  options.expects_proxy_header = read_boolean(L, config, "proxy_protocol", false);
+  if (options.expects_proxy_header && options.trusted_proxies.empty()) {
+    raise_create_error(L, "proxy_protocol needs trusted_proxies");
+  }
+}
+
 void read_limits(lua_State* L, int config, ContextOptions& options) {
   read_bytes(L, config, "max_message_size", options.rules.max_message_bytes);
   read_bytes(L, config, "max_backpressure", options.max_backpressure_bytes);
@@ -340,6 +367,7 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_compression(L, config, options);
   options.rules.check_utf8 = read_boolean(L, config, "utf8_check", true);
   read_limits(L, config, options);
+  read_trust(L, config, options);
 
   if (get(L, config, "options")) {
     const auto mask = static_cast<int>(take_integer(L, "options", 0, 255, "a sum of SERVER_OPTION constants"));

@@ -159,6 +159,21 @@ PeerAddress::PeerAddress(const SocketAddress& address) {
   }
 }
 
+PeerAddress::PeerAddress(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() == 4) std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin());
+  std::copy(bytes.begin(), bytes.end(), bytes_.end() - static_cast<std::ptrdiff_t>(bytes.size()));
+}
+
+std::optional<PeerAddress> PeerAddress::parse(std::string_view text) {
+  std::array<char, INET6_ADDRSTRLEN> copy{};  // ends with a zero
+  if (text.size() >= copy.size() || text.find('\0') != std::string_view::npos) return std::nullopt;
+  std::copy(text.begin(), text.end(), copy.begin());
+  std::array<std::uint8_t, 16> bytes{};
+  if (inet_pton(AF_INET, copy.data(), bytes.data()) == 1) return PeerAddress(std::span(bytes).first(4));
+  if (inet_pton(AF_INET6, copy.data(), bytes.data()) == 1) return PeerAddress(std::span(bytes));
+  return std::nullopt;
+}
+
 bool PeerAddress::is_ipv4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin()); }
 
 std::uint64_t PeerAddress::network() const {

@@ -5,7 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/result.h"
@@ -42,13 +45,19 @@ class PeerAddress {
  public:
   PeerAddress() = default;
   explicit PeerAddress(const SocketAddress& address);
+  // As it is on the wire: 4 bytes of IPv4, or 16 of IPv6.
+  explicit PeerAddress(std::span<const std::uint8_t> bytes);
+  // "192.0.2.1", "2001:db8::1", and nothing else.
+  static std::optional<PeerAddress> parse(std::string_view text);
+  bool operator==(const PeerAddress&) const = default;
   std::string text() const;  // "192.0.2.1", "2001:db8::1", ""
   SocketAddress socket_address() const;
   // What one customer of a provider has, as a number: an IPv4 address, or an IPv6 network of 64 bits; 0: no address.
   std::uint64_t network() const;
+  bool is_ipv4() const;
+  const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
 
  private:
-  bool is_ipv4() const;
 
   std::array<std::uint8_t, 16> bytes_{};
 };

@@ -75,8 +75,22 @@ ssize_t sendfile_without_signal(int socket, int file, off_t offset, std::size_t 
 }  // namespace
 
 IoResult Stream::receive(std::span<std::uint8_t> into) {
-  if (tls_ != nullptr) return receive_tls(into);
-  ssize_t count = retry_interrupted([&] { return ::recv(fd_.get(), into.data(), into.size(), 0); });
+  return tls_ != nullptr ? receive_tls(into) : receive_plain(into, 0);
+}
+
+IoResult Stream::peek(std::span<std::uint8_t> into) { return receive_plain(into, MSG_PEEK); }
+
+void Stream::skip(std::size_t count) {
+  std::array<std::uint8_t, 1024> bytes;
+  while (count > 0) {
+    const IoResult result = receive_plain(std::span(bytes).first(std::min(count, bytes.size())), 0);
+    if (result.status != IoStatus::kDone) return;
+    count -= result.bytes;
+  }
+}
+
+IoResult Stream::receive_plain(std::span<std::uint8_t> into, int flags) {
+  ssize_t count = retry_interrupted([&] { return ::recv(fd_.get(), into.data(), into.size(), flags); });
   if (count > 0) return {IoStatus::kDone, static_cast<std::size_t>(count)};
   if (count == 0) return {IoStatus::kEnd, 0};
   return io_failure(errno);

@@ -26,6 +26,9 @@ class Stream {
   int fd() const { return fd_.get(); }
   bool is_tls() const { return tls_ != nullptr; }
   IoResult receive(std::span<std::uint8_t> into);
+  // What is beneath TLS, before the handshake: looks at what has arrived, which stays; throws bytes of it away.
+  IoResult peek(std::span<std::uint8_t> into);
+  void skip(std::size_t count);
   IoResult send(std::span<const iovec> parts);
   // Sends from a regular file; `offset` is not moved. kEnd: the file is shorter than that.
   IoResult send_file(int file, off_t offset, std::size_t count);
@@ -49,6 +52,7 @@ class Stream {
   Certificate peer_certificate() const;
 
  private:
+  IoResult receive_plain(std::span<std::uint8_t> into, int flags);
   IoResult receive_tls(std::span<std::uint8_t> into);
   IoResult send_tls(std::span<const std::uint8_t> bytes);
   IoResult send_parts_tls(std::span<const iovec> parts);

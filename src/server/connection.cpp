@@ -42,7 +42,8 @@ ContextHandler& Connection::handler() const { return context_.handler_; }
 void Connection::start() {
   context_.register_descriptor(*this);
   set_timeout(context_.options_.handshake_timeout_ms);
-  const Admission admission = context_.counts_.admit(peer_);
+  if (context_.options_.trusted_proxies.contains(peer_)) exchange_->begin_behind_proxy(context_.options_, peer_);
+  const Admission admission = context_.counts_.admit(counted_address());
   is_counted_ = admission == Admission::kAdmitted;
   if (!is_counted_) return refuse(admission);
   update_interest();
@@ -51,12 +52,13 @@ void Connection::start() {
 void Connection::refuse(Admission admission) {
   context_.count_refusal(admission);
   is_refused_ = context_.counts_.begin_refusal();
-  if (!is_refused_) return terminate();
+  // Before the TLS handshake it cannot be told.
+  if (!is_refused_ || (stream_.is_tls() && awaits_proxy_header())) return terminate();
   exchange_->refuse(*this, admission);
 }
 
 void Connection::leave_counts() {
-  if (is_counted_) context_.counts_.leave(peer_);
+  if (is_counted_) context_.counts_.leave(counted_address());
   if (is_refused_) context_.counts_.end_refusal();
   is_counted_ = is_refused_ = false;
 }
@@ -104,7 +106,7 @@ void Connection::on_ready(unsigned events) {
   }
 }
 
-bool Connection::takes_received() const { return !busy_ && !receives_much_ && !stream_.is_tls() && wants_input(); }
+bool Connection::takes_received() const { return !busy_ && !receives_much_ && !stream_.is_tls() && wants_input() && !awaits_proxy_header(); }
 
 void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   if (state_ == State::kClosed) return;  // by a callback of another one
@@ -141,6 +143,7 @@ void Connection::end_receive(IoStatus status) {
 
 void Connection::receive() {
   if (busy_) paused_ = true;  // a callback of this connection serves the others
+  if (awaits_proxy_header() && !receive_proxy_header()) return;
   if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
   bool goes_on = true;
   std::size_t received = 0;

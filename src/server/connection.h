@@ -62,6 +62,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool has_ended_in_http() const { return exchange_ != nullptr && state_ != State::kHttp; }
   ContextHandler& handler() const;
   ConnectionList* list() const { return list_; }  // the connections of the same subprotocol
+  // The client's address, as far as it is known: a trusted proxy tells it.
   const PeerAddress& peer() const { return peer_; }
   bool is_tls() const { return stream_.is_tls(); }
   Certificate peer_certificate() const { return stream_.peer_certificate(); }
@@ -173,6 +174,13 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void close_descriptor();
   void set_timeout(std::uint64_t timeout_ms);
   void cancel_timeout();
+
+  // proxy.cpp
+  PeerAddress counted_address() const;
+  bool set_peer(const PeerAddress& peer);
+  bool awaits_proxy_header() const;
+  bool receive_proxy_header();
+  bool end_proxy_header();
 
   // silence.cpp
   void note_heard();

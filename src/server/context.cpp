@@ -88,8 +88,9 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   // What stays on this machine needs none.
   const bool is_tls = tls_ != nullptr && !peer.is_unix();
   const PeerAddress address(peer);
+  const PeerAddress counted = options_.trusted_proxies.contains(address) ? PeerAddress() : address;
   ++stats_.connections;
-  const Admission admission = counts_.ask(address);
+  const Admission admission = counts_.ask(counted);
   // It cannot be told before the TLS handshake.
   if (is_tls && admission != Admission::kAdmitted) return count_refusal(admission);
   SslSession session = is_tls ? tls_->new_session(fd.get()) : nullptr;

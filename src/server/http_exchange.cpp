@@ -60,7 +60,7 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
 
 void HttpExchange::handle_request(Connection& connection) {
   const Request& request = parser_.request();
-  is_secure_ = connection.is_tls();
+  if (!identify_client(connection)) return;
   const std::string protocols = request.joined("Upgrade");
   if (asks_for_websocket(protocols)) return upgrade(connection, protocols);
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 
 #include "http/request_parser.h"
 #include "http/response.h"
+#include "net/proxy_header.h"
+#include "net/socket_address.h"
 #include "protocol/handshake.h"
 #include "server/connection_counts.h"
 #include "server/kept_payload.h"
@@ -20,6 +23,7 @@
 namespace websockets {
 
 class Connection;
+struct ContextOptions;
 struct Protocol;
 
 // The HTTP side of a connection, until it becomes a websocket: reads requests, one after the other, and answers them;
@@ -35,7 +39,7 @@ class HttpExchange {
   // Whether a request is there in full, until it was answered.
   bool has_request() const { return phase_ != Phase::kReading; }
   const Request& request() const { return parser_.request(); }
-  // Whether it came by TLS.
+  // Whether the client uses TLS, be it to a trusted proxy.
   bool is_secure() const { return is_secure_; }
   // The subprotocol that was chosen; null when it is not for a websocket.
   const Protocol* protocol() const { return protocol_; }
@@ -67,6 +71,10 @@ class HttpExchange {
   // --- For the connection ---
 
   bool takes_input() const { return phase_ == Phase::kReading; }
+  // The peer is a trusted proxy. What it says is for proxy.cpp.
+  void begin_behind_proxy(const ContextOptions& options, const PeerAddress& proxy);
+  // A header of the PROXY protocol comes before everything else.
+  bool awaits_proxy_header() const { return proxy_header_ != nullptr; }
   // Somebody decides whether it becomes a websocket.
   bool is_deciding() const { return phase_ == Phase::kDeciding; }
   // Who answers is not done yet. What comes meanwhile is kept.
@@ -88,6 +96,7 @@ class HttpExchange {
   void refuse(Connection& connection, Admission why);
 
  private:
+  friend class Connection;
   friend class PendingUpgrade;
 
   enum class Phase : std::uint8_t { kReading, kAwaiting, kDeciding, kAnswered };
@@ -101,9 +110,14 @@ class HttpExchange {
   };
 
   void handle_request(Connection& connection);
+  // proxy.cpp
+  bool identify_client(Connection& connection);
+  void refuse_proxy_header(Connection& connection);
+
   // upgrade.cpp
   void upgrade(Connection& connection, std::string_view upgrade);
   HandshakeVerdict check_upgrade(std::string_view upgrade) const;
+  bool allows_origin(const ContextOptions& options) const;
   void refuse_handshake(Connection& connection, const HandshakeVerdict& verdict);
   void ask_for_decision(Connection& connection);
   // May destroy this object, and so may grant().
@@ -120,6 +134,8 @@ class HttpExchange {
   RequestParser parser_;
   Protocol* protocol_ = nullptr;
   std::shared_ptr<PendingUpgrade> pending_;
+  std::unique_ptr<ProxyHeaderParser> proxy_header_;  // while it is not there in full
+  std::optional<PeerAddress> proxy_;                 // that is trusted
   bool is_secure_ = false;
   Phase phase_ = Phase::kReading;
   bool in_handler_ = false;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The part of an HTTP exchange that makes a websocket of the connection, or decides that it becomes none.
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "http/origin.h"
 #include "protocol/bytes.h"
 #include "protocol/handshake.h"
 #include "server/connection.h"
@@ -47,8 +49,11 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
   const HandshakeVerdict verdict = check_upgrade(upgrade);
   if (verdict.status != 101) return refuse_handshake(connection, verdict);
 
-  const Request& request = parser_.request();
   Context& context = connection.context_;
+  if (!allows_origin(context.options_)) {
+    return answer(connection, {403, "Pages of this origin may not open websockets here."}, false);
+  }
+  const Request& request = parser_.request();
   const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
   const std::string offers = request.joined("Sec-WebSocket-Protocol");
   std::string_view why_not;
@@ -59,6 +64,16 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
   }
   if (context.options_.asks_before_upgrade) return ask_for_decision(connection);
   grant(connection, {});
+}
+
+// RFC 6455 10.2. Who is no browser need not send an Origin, and could send any.
+bool HttpExchange::allows_origin(const ContextOptions& options) const {
+  const Request& request = parser_.request();
+  const std::size_t count = options.checks_origins ? request.count("Origin") : 0;
+  if (count == 0) return true;
+  const std::string_view origin = request.header("Origin");
+  return count == 1 && std::any_of(options.origins.begin(), options.origins.end(),
+                                   [&](const std::string& pattern) { return matches_origin(origin, pattern); });
 }
 
 void HttpExchange::refuse_handshake(Connection& connection, const HandshakeVerdict& verdict) {

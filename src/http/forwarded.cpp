@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "http/forwarded.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "protocol/http_text.h"
+
+namespace websockets {
+namespace {
+
+using http_text::equals_ignoring_case;
+using http_text::trimmed;
+
+// "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", "2001:db8::1".
+std::string_view without_port(std::string_view node) {
+  if (node.starts_with('[')) {
+    const std::size_t end = node.find(']');
+    return end == std::string_view::npos ? std::string_view() : node.substr(1, end - 1);
+  }
+  const std::size_t colon = node.find(':');
+  return node.find(':', colon + 1) == std::string_view::npos ? node.substr(0, colon) : node;
+}
+
+// Walks a Forwarded header.
+class Reader {
+ public:
+  explicit Reader(std::string_view list) : rest_(list) {}
+
+  bool at_end() const { return rest_.empty(); }
+  bool take(char c) {
+    skip_blanks();
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  // "": there is none.
+  std::string_view take_token() {
+    skip_blanks();
+    const auto end = std::find_if_not(rest_.begin(), rest_.end(), http_text::is_token_char);
+    return take_first(static_cast<std::size_t>(end - rest_.begin()));
+  }
+  // nullopt: it is neither a token nor a quoted string. Nobody needs escapes for an address; they stay.
+  std::optional<std::string_view> take_value() {
+    if (rest_.empty() || rest_.front() != '"') {
+      const std::string_view token = take_token();
+      return token.empty() ? std::nullopt : std::optional(token);
+    }
+    for (std::size_t i = 1; i < rest_.size(); ++i) {
+      if (rest_[i] == '\\') {
+        ++i;
+      } else if (rest_[i] == '"') {
+        return take_first(i + 1).substr(1, i - 1);
+      }
+    }
+    return std::nullopt;
+  }
+  void skip_blanks() { rest_ = trimmed(rest_); }
+
+ private:
+  std::string_view take_first(std::size_t count) {
+    const std::string_view taken = rest_.substr(0, count);
+    rest_.remove_prefix(count);
+    return taken;
+  }
+
+  std::string_view rest_;
+};
+
+// RFC 7239 4: [ forwarded-pair ] *( ";" [ forwarded-pair ] ). False: it is malformed.
+bool read_element(Reader& reader, ForwardedHop& hop) {
+  do {
+    const std::string_view name = reader.take_token();
+    if (name.empty()) continue;
+    if (!reader.take('=')) return false;
+    const std::optional<std::string_view> value = reader.take_value();
+    if (!value) return false;
+    if (equals_ignoring_case(name, "for")) hop.address = without_port(*value);
+    if (equals_ignoring_case(name, "proto")) hop.scheme = *value;
+  } while (reader.take(';'));
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::vector<ForwardedHop>> read_forwarded(std::string_view list) {
+  std::vector<ForwardedHop> hops;
+  Reader reader(list);
+  do {
+    ForwardedHop hop;
+    if (!read_element(reader, hop)) return std::nullopt;
+    hops.push_back(hop);
+  } while (reader.take(','));
+  reader.skip_blanks();
+  if (!reader.at_end()) return std::nullopt;
+  return hops;
+}
+
+std::vector<ForwardedHop> read_x_forwarded(std::string_view addresses, std::string_view schemes) {
+  const std::string_view scheme = trimmed(schemes.substr(schemes.rfind(',') + 1));
+  std::vector<ForwardedHop> hops;
+  while (addresses.data() != nullptr) {
+    hops.push_back({without_port(http_text::take_list_element(addresses)), scheme});
+  }
+  return hops;
+}
+
+}  // namespace websockets

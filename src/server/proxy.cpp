@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// What trusted proxies say of who is behind them: by the PROXY protocol once for a connection, by headers with each
+// request.
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "server/client_origin.h"
+#include "server/connection.h"
+#include "server/context.h"
+#include "server/http_exchange.h"
+
+namespace websockets {
+namespace {
+
+constexpr std::size_t kPeekedBytes = 1024;
+
+}  // namespace
+
+// --- The address ---
+
+// Proxies speak for many.
+PeerAddress Connection::counted_address() const {
+  return context_.options_.trusted_proxies.contains(peer_) ? PeerAddress() : peer_;
+}
+
+// False: it has too many connections already, and this one was refused.
+bool Connection::set_peer(const PeerAddress& peer) {
+  if (peer == peer_) return true;
+  const bool was_counted = is_counted_;
+  if (was_counted) context_.counts_.leave(counted_address());
+  is_counted_ = false;
+  peer_ = peer;
+  if (!was_counted) return true;
+  const Admission admission = context_.counts_.admit(counted_address());
+  is_counted_ = admission == Admission::kAdmitted;
+  if (!is_counted_) refuse(admission);
+  return is_counted_;
+}
+
+// --- The PROXY protocol ---
+
+void HttpExchange::begin_behind_proxy(const ContextOptions& options, const PeerAddress& proxy) {
+  proxy_ = proxy;
+  if (options.expects_proxy_header) proxy_header_ = std::make_unique<ProxyHeaderParser>();
+}
+
+bool Connection::awaits_proxy_header() const { return exchange_ != nullptr && exchange_->awaits_proxy_header(); }
+
+// It is before the TLS handshake, of which nothing may be taken. False: more is needed, or the connection ends.
+bool Connection::receive_proxy_header() {
+  auto status = ProxyHeaderParser::Status::kIncomplete;
+  while (status == ProxyHeaderParser::Status::kIncomplete) {
+    std::array<std::uint8_t, kPeekedBytes> bytes;
+    const IoResult result = stream_.peek(bytes);
+    if (result.status == IoStatus::kWouldBlock) return false;
+    if (result.status != IoStatus::kDone) {
+      terminate();
+      return false;
+    }
+    std::span<const std::uint8_t> input = std::span(bytes).first(result.bytes);
+    status = exchange_->proxy_header_->consume(input);
+    stream_.skip(result.bytes - input.size());
+  }
+  if (status == ProxyHeaderParser::Status::kError) {
+    exchange_->refuse_proxy_header(*this);
+    return false;
+  }
+  return end_proxy_header();
+}
+
+// False: the connection is refused.
+bool Connection::end_proxy_header() {
+  const ProxyHeaderParser header = *exchange_->proxy_header_;
+  if (header.source() != ProxyHeaderParser::Source::kProxy && !set_peer(header.client())) return false;
+  exchange_->proxy_header_.reset();
+  if (header.source() == ProxyHeaderParser::Source::kProxy) return true;
+  // From here on the client is who speaks; it may be another trusted proxy.
+  const bool is_proxy = header.source() == ProxyHeaderParser::Source::kAddress &&
+                        context_.options_.trusted_proxies.contains(header.client());
+  exchange_->proxy_ = is_proxy ? std::optional(header.client()) : std::nullopt;
+  return true;
+}
+
+void HttpExchange::refuse_proxy_header(Connection& connection) {
+  // Without TLS it can be told.
+  if (connection.is_tls()) return connection.terminate();
+  proxy_header_.reset();
+  answer(connection, {400, "A header of the PROXY protocol is expected here."}, false);
+}
+
+// --- Headers ---
+
+// False: the request was refused.
+bool HttpExchange::identify_client(Connection& connection) {
+  is_secure_ = connection.is_tls();
+  if (!proxy_) return true;
+  const std::optional<ClientOrigin> client =
+      find_client(parser_.request(), {*proxy_, is_secure_}, connection.context_.options_.trusted_proxies);
+  if (!client) {
+    answer(connection, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other, or are malformed."}, false);
+    return false;
+  }
+  is_secure_ = client->is_secure;
+  return connection.set_peer(client->address);
+}
+
+}  // namespace websockets

@@ -358,6 +358,7 @@ void register_websocket(lua_State* L) {
   lua_pushvalue(L, -2);
   set_functions(L, kWebsocketTopicMethods, 1);
   lua_setfield(L, -2, "__index");
+  register_own_fields(L);
   lua_pop(L, 1);
 }
 

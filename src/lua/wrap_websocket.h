@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lua/lua_context.h"
+#include "lua/own_fields.h"
 
 // What the methods of a websocket have in common.
 
@@ -14,9 +15,15 @@ constexpr std::size_t kKeptBytes = 4096;
 inline LuaWebsocket& check_websocket(lua_State* L) {
   // As luaL_checkudata does it, but without a look into the registry.
   void* userdata = lua_touserdata(L, 1);
-  const bool has_metatable = userdata != nullptr && lua_getmetatable(L, 1) != 0;
-  if (!has_metatable || lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) userdata = luaL_checkudata(L, 1, kWebsocketType);
-  lua_pop(L, 1);
+  if (userdata == nullptr || lua_getmetatable(L, 1) == 0) {
+    userdata = luaL_checkudata(L, 1, kWebsocketType);
+  } else if (lua_rawequal(L, -1, lua_upvalueindex(1)) != 0) {
+    lua_pop(L, 1);
+  } else {
+    lua_rawgeti(L, -1, kMetatableOfAll);  // of one that has fields of its own
+    if (lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) userdata = luaL_checkudata(L, 1, kWebsocketType);
+    lua_pop(L, 2);
+  }
   return *static_cast<LuaWebsocket*>(userdata);
 }
 

@@ -45,7 +45,7 @@ void HttpExchange::begin_behind_proxy(const ContextOptions& options, const PeerA
   if (options.expects_proxy_header) proxy_header_ = std::make_unique<ProxyHeaderParser>();
 }
 
-bool Connection::awaits_proxy_header() const { return exchange_ != nullptr && exchange_->awaits_proxy_header(); }
+bool Connection::awaits_proxy_header() const { return state_ == State::kHttp && exchange_->awaits_proxy_header(); }
 
 // It is before the TLS handshake, of which nothing may be taken. False: more is needed, or the connection ends.
 bool Connection::receive_proxy_header() {

@@ -86,6 +86,9 @@ local websockets = {}
 ---@field on_upgrade? fun(request: websockets.Request): boolean|integer|websockets.Request, any, string?
 ---Whether ws:request() has an answer as long as the websocket is open. Default: false.
 ---@field keep_request? boolean
+---The pages that may open websockets, others get 403: "https://example.org", "https://*.example.org", "null", "*".
+---Default: all.
+---@field origins? string[]
 ---A callback raised an error. Default: a line on stderr.
 ---@field on_error? fun(message: string, ws?: websockets.Websocket)
 ---Whether text that is not UTF-8 closes the connection. Default: true.
@@ -102,6 +105,10 @@ local websockets = {}
 ---@field reuse_port? boolean
 ---The mode of the files of unix sockets. Default: 438 (octal 666).
 ---@field unix_mode? integer
+---Addresses, networks and "unix" that may say who their client is. Default: none.
+---@field trusted_proxies? string[]
+---Whether what they send begins with a header of the PROXY protocol. Default: false.
+---@field proxy_protocol? boolean
 ---The user to become once everything is open.
 ---@field uid? integer
 ---The group to become.
@@ -354,7 +361,7 @@ function Context:destroy() end
 ---@field host? string
 ---The numeric address of the client; "" on a unix socket.
 ---@field address string
----Whether the client uses TLS.
+---Whether the client uses TLS, or does so to a trusted proxy.
 ---@field is_secure boolean
 ---@field client_certificate? websockets.ClientCertificate
 local Request = {}
@@ -385,8 +392,9 @@ local Timer = {}
 ---@return boolean was_pending
 function Timer:cancel() end
 
----A connection.
+---A connection. Has any fields of its own.
 ---@class websockets.Websocket
+---@field [any] any
 local Websocket = {}
 
 ---Sends a message, or a part of one.

@@ -13,8 +13,8 @@ struct ForwardedHop {
   std::string_view scheme;   // "": not told
 };
 
-// The elements of a Forwarded header (RFC 7239), those of nearer proxies last; nullopt: it is malformed. The views point
-// into `list`.
+// The elements of a Forwarded header (RFC 7239), those of nearer proxies last; nullopt: it is malformed. The views
+// point into `list`.
 std::optional<std::vector<ForwardedHop>> read_forwarded(std::string_view list);
 // The same of X-Forwarded-For, and of X-Forwarded-Proto, of which the last element counts, for all of them.
 std::vector<ForwardedHop> read_x_forwarded(std::string_view addresses, std::string_view schemes);

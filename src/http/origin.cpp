@@ -19,7 +19,8 @@ bool is_host_char(char c) { return http_text::is_alphanumeric(c) || c == '-' || 
 bool is_scheme_char(char c) { return http_text::is_alphanumeric(c) || c == '+' || c == '-' || c == '.'; }
 
 std::string_view without_default_port(std::string_view pattern) {
-  for (const auto& [scheme, port] : {std::pair<std::string_view, std::string_view>("https:", ":443"), {"http:", ":80"}}) {
+  for (const auto& [scheme, port] :
+       {std::pair<std::string_view, std::string_view>("https:", ":443"), {"http:", ":80"}}) {
     if (equals_ignoring_case(pattern.substr(0, scheme.size()), scheme) && pattern.ends_with(port)) {
       return pattern.substr(0, pattern.size() - port.size());
     }

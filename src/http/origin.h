@@ -9,8 +9,8 @@ namespace websockets {
 // "https://*.example.org".
 bool is_origin_pattern(std::string_view pattern);
 
-// Whether an Origin header (RFC 6454 7) is what the pattern says; without case. A default port that the pattern names is
-// left out by browsers. "*." stands for one or more labels.
+// Whether an Origin header (RFC 6454 7) is what the pattern says; without case. A default port that the pattern names
+// is left out by browsers. "*." stands for one or more labels.
 bool matches_origin(std::string_view origin, std::string_view pattern);
 
 }  // namespace websockets

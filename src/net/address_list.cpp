@@ -45,9 +45,8 @@ bool AddressList::add(std::string_view text) {
 
 bool AddressList::contains(const PeerAddress& address) const {
   if (address == PeerAddress()) return has_unix_;
-  return std::any_of(networks_.begin(), networks_.end(), [&](const Network& network) {
-    return is_within(address, network.address, network.bits);
-  });
+  return std::any_of(networks_.begin(), networks_.end(),
+                     [&](const Network& network) { return is_within(address, network.address, network.bits); });
 }
 
 }  // namespace websockets

@@ -58,7 +58,6 @@ class PeerAddress {
   const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
 
  private:
-
   std::array<std::uint8_t, 16> bytes_{};
 };
 

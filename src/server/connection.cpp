@@ -106,7 +106,9 @@ void Connection::on_ready(unsigned events) {
   }
 }
 
-bool Connection::takes_received() const { return !busy_ && !receives_much_ && !stream_.is_tls() && wants_input() && !awaits_proxy_header(); }
+bool Connection::takes_received() const {
+  return !busy_ && !receives_much_ && !stream_.is_tls() && wants_input() && !awaits_proxy_header();
+}
 
 void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   if (state_ == State::kClosed) return;  // by a callback of another one

@@ -35,12 +35,12 @@ struct ContextOptions {
   bool drops_when_full =
       false;  // a broadcast that has no room there: it is left out; else the connection is closed, 1013
   std::uint64_t handshake_timeout_ms = 10'000;  // for a request to arrive in full, and for the next one to begin
-  bool checks_origins = false;         // against these: see matches_origin(); who sends none is let in
+  bool checks_origins = false;                  // against these: see matches_origin(); who sends none is let in
   std::vector<std::string> origins;
-  AddressList trusted_proxies;         // may say who their clients are
-  bool expects_proxy_header = false;   // in front of everything that these send
-  bool asks_before_upgrade = false;             // on_upgrade is called
-  std::uint64_t upgrade_timeout_ms = 10'000;    // for the answer to it
+  AddressList trusted_proxies;                // may say who their clients are
+  bool expects_proxy_header = false;          // in front of everything that these send
+  bool asks_before_upgrade = false;           // on_upgrade is called
+  std::uint64_t upgrade_timeout_ms = 10'000;  // for the answer to it
   std::uint64_t send_timeout_ms = 60'000;   // for an HTTP client to take more of its answer, from the last byte it took
   std::uint64_t close_timeout_ms = 10'000;  // for the peer to end a closing connection, from the last byte it took
   std::uint64_t idle_timeout_ms = 120'000;  // how long a websocket's peer may be silent; 0: without end

@@ -98,7 +98,8 @@ bool HttpExchange::identify_client(Connection& connection) {
   const std::optional<ClientOrigin> client =
       find_client(parser_.request(), {*proxy_, is_secure_}, connection.context_.options_.trusted_proxies);
   if (!client) {
-    answer(connection, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other, or are malformed."}, false);
+    answer(connection, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other, or are malformed."},
+           false);
     return false;
   }
   is_secure_ = client->is_secure;

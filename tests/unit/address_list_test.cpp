@@ -54,9 +54,26 @@ TEST(AddressListTest, TakesUnixSocketsByTheirName) {
 
 TEST(AddressListTest, RefusesWhatIsNoAddress) {
   AddressList list;
-  for (const char* text : {"", "/", "x", "localhost", "192.0.2", "192.0.2.1/", "192.0.2.1/33", "192.0.2.1/-1",
-                           "192.0.2.1/8x", "192.0.2.1/+8", "::1/129", "::1/ 1", "/8", "192.0.2.1:80", "[::1]",
-                           "fe80::1%eth0", "192.0.2.1 ", "unix:", "UNIX", "1.2.3.4/8/8"}) {
+  for (const char* text : {"",
+                           "/",
+                           "x",
+                           "localhost",
+                           "192.0.2",
+                           "192.0.2.1/",
+                           "192.0.2.1/33",
+                           "192.0.2.1/-1",
+                           "192.0.2.1/8x",
+                           "192.0.2.1/+8",
+                           "::1/129",
+                           "::1/ 1",
+                           "/8",
+                           "192.0.2.1:80",
+                           "[::1]",
+                           "fe80::1%eth0",
+                           "192.0.2.1 ",
+                           "unix:",
+                           "UNIX",
+                           "1.2.3.4/8/8"}) {
     EXPECT_FALSE(list.add(text)) << text;
   }
   EXPECT_FALSE(list.add(std::string_view("1.2.3.4\0", 8)));

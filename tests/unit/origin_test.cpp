@@ -7,15 +7,31 @@ namespace websockets {
 namespace {
 
 TEST(OriginTest, KnowsPatterns) {
-  for (const char* pattern : {"*", "null", "https://example.org", "http://localhost:8080", "https://*.example.org",
-                              "https://[::1]:8443", "https://[::1]", "chrome-extension://abcdef", "https://a_b.org",
-                              "https://*.example.org:81"}) {
+  for (const char* pattern :
+       {"*", "null", "https://example.org", "http://localhost:8080", "https://*.example.org", "https://[::1]:8443",
+        "https://[::1]", "chrome-extension://abcdef", "https://a_b.org", "https://*.example.org:81"}) {
     EXPECT_TRUE(is_origin_pattern(pattern)) << pattern;
   }
-  for (const char* pattern : {"", "example.org", "https://", "://x", "https://example.org/", "https://example.org/a",
-                              "https://*", "https://*.", "https://a.*.org", "https://**.org", "https://exa mple.org",
-                              "https://example.org:", "https://example.org:x", "https://user@example.org", "https:/x",
-                              "ht tp://x", "https://[::1", "https://[::1]x", "**", "https://example.org?"}) {
+  for (const char* pattern : {"",
+                              "example.org",
+                              "https://",
+                              "://x",
+                              "https://example.org/",
+                              "https://example.org/a",
+                              "https://*",
+                              "https://*.",
+                              "https://a.*.org",
+                              "https://**.org",
+                              "https://exa mple.org",
+                              "https://example.org:",
+                              "https://example.org:x",
+                              "https://user@example.org",
+                              "https:/x",
+                              "ht tp://x",
+                              "https://[::1",
+                              "https://[::1]x",
+                              "**",
+                              "https://example.org?"}) {
     EXPECT_FALSE(is_origin_pattern(pattern)) << pattern;
   }
 }
@@ -42,9 +58,9 @@ TEST(OriginTest, ComparesLabels) {
   EXPECT_TRUE(matches_origin("https://a.example.org", "https://*.example.org:443"));
   EXPECT_TRUE(matches_origin("https://a.example.org:81", "https://*.example.org:81"));
   for (const char* origin : {"https://example.org", "https://.example.org", "http://www.example.org",
-                             "https://evil.com/.example.org", "https://evil.com?.example.org", "https://a:1.example.org",
-                             "https://user@www.example.org", "https://www.example.org:81", "https://wwwexample.org",
-                             "https://www.example.org.evil.com", "null", "https://"}) {
+                             "https://evil.com/.example.org", "https://evil.com?.example.org",
+                             "https://a:1.example.org", "https://user@www.example.org", "https://www.example.org:81",
+                             "https://wwwexample.org", "https://www.example.org.evil.com", "null", "https://"}) {
     EXPECT_FALSE(matches_origin(origin, kPattern)) << origin;
   }
   EXPECT_TRUE(matches_origin("null", "*"));

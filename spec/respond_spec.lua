@@ -309,25 +309,4 @@ describe('respond', function()
     client.open(ctx, port, 'p'):expect_nothing()
     waiting = nil
   end)
-
-  -- --- Contents of requests ---
-
-  it('refuses contents over max_body_size', function()
-    local count = 0
-    local ctx, port = http.context(function(ws)
-      count = count + 1
-      ws:respond(200, nil, 'taken')
-    end, { max_body_size = 1000 })
-    local c = client.connect(ctx, port)
-    c:send(http.request('/', { method = 'POST', body = ('x'):rep(1000) }))
-    http.expect_word(c, 'taken')
-    c:send(http.request('/', { method = 'POST', chunks = { ('x'):rep(500), ('x'):rep(500) } }))
-    http.expect_word(c, 'taken')
-    assert.equal(2, count)
-    local too_long = http.request('/', { method = 'POST', body = ('x'):rep(1001) })
-    http.expect_refusal(ctx, port, too_long, 413)
-    http.expect_refusal(ctx, port, too_long:sub(1, -1002), 413) -- at its Content-Length
-    http.expect_refusal(ctx, port, http.request('/', { method = 'PUT', chunks = { ('x'):rep(500), ('x'):rep(501) } }), 413)
-    assert.equal(2, count)
-  end)
 end)

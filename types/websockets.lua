@@ -125,6 +125,8 @@ local websockets = {}
 ---@field max_header_size? integer
 ---The content of an HTTP request: 413 beyond. Default: 1048576.
 ---@field max_body_size? integer
+---The contents of all requests together: 503 beyond. Default: 67108864.
+---@field max_body_memory? integer
 ---431 beyond. Default: 100.
 ---@field max_headers? integer
 ---What may wait in memory for all connections together: 1013 for those that have most. Default: 0, no limit.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "http/line_gatherer.h"
 #include "http/request_reader.h"
@@ -47,6 +48,9 @@ struct RequestParser::Impl {
   enum class Phase { kEmptyLines, kHead, kBody, kComplete, kError };
 
   explicit Impl(const RequestLimits& given) : limits(given) { reader.emplace(request, limits); }
+  ~Impl() { release_content(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   Status consume(Bytes& input);
   Status skip_empty_lines(Bytes& input);
@@ -57,6 +61,8 @@ struct RequestParser::Impl {
   Status consume_chunk_line(Bytes& input);
   bool has_whole_chunk_lines();
   Status read_chunk_lines();
+  bool charge_content();
+  void release_content();
   Status refuse(const Refusal& why);
   void reset();
 
@@ -66,10 +72,11 @@ struct RequestParser::Impl {
   Refusal refusal;
   std::optional<RequestReader> reader;
   LineGatherer lines;
-  std::string chunk_lines;       // what stands between two chunks, or behind the last one
-  std::size_t empty_lines = 0;   // before the request line
-  std::size_t excess_bytes = 0;  // chunk extensions beyond what the chunks' content pays for
-  bool after_cr = false;         // in an empty line
+  std::string chunk_lines;        // what stands between two chunks, or behind the last one
+  std::size_t empty_lines = 0;    // before the request line
+  std::size_t charged_bytes = 0;  // to limits.contents
+  std::size_t excess_bytes = 0;   // chunk extensions beyond what the chunks' content pays for
+  bool after_cr = false;          // in an empty line
   bool has_method = false;
   bool expects_continue = false;
   bool after_chunk = false;  // the line in front of the next size is the end of a chunk's content
@@ -156,6 +163,7 @@ RequestParser::Status RequestParser::Impl::consume_body(Bytes& input) {
       if (consume_chunk_line(input) == Status::kError) return Status::kError;
     } else {
       input = input.subspan(reader->read_content(input));
+      if (!charge_content()) return refuse({503, "The server has too many requests with content."});
     }
   }
   phase = Phase::kComplete;
@@ -194,8 +202,23 @@ RequestParser::Status RequestParser::Impl::read_chunk_lines() {
   return Status::kIncomplete;
 }
 
+// False: it is too much, together with that of others.
+bool RequestParser::Impl::charge_content() {
+  if (limits.contents == nullptr) return true;
+  const std::size_t used_by_others = limits.contents->used_bytes - charged_bytes;
+  charged_bytes = request.body_.size();
+  limits.contents->used_bytes = used_by_others + charged_bytes;
+  return used_by_others == 0 || limits.contents->used_bytes <= limits.contents->limit_bytes;
+}
+
+void RequestParser::Impl::release_content() {
+  clear(request.body_);
+  if (charged_bytes > 0) limits.contents->used_bytes -= std::exchange(charged_bytes, 0);
+}
+
 RequestParser::Status RequestParser::Impl::refuse(const Refusal& why) {
   refusal = why;
+  release_content();
   phase = Phase::kError;
   return Status::kError;
 }
@@ -212,7 +235,7 @@ void RequestParser::Impl::reset() {
   request.keep_alive_ = true;
   clear(request.headers_);
   clear(request.head_);
-  clear(request.body_);
+  release_content();
   reader.emplace(request, limits);
 }
 

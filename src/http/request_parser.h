@@ -11,10 +11,17 @@
 
 namespace websockets {
 
+// What the contents of all requests of a server take in memory, from their first byte to their answer.
+struct ContentBudget {
+  std::size_t limit_bytes;
+  std::size_t used_bytes = 0;
+};
+
 struct RequestLimits {
   std::size_t max_header_bytes = 8U << 10U;  // request line and all headers: 431 beyond
   std::size_t max_headers = 100;             // 431 beyond
   std::size_t max_body_bytes = 1U << 20U;    // 413 beyond, at the Content-Length where there is one
+  ContentBudget* contents = nullptr;         // 503 beyond, but for a content that is alone; null: no limit
 };
 
 // Reads HTTP/1.x requests from a stream of bytes, one after the other (pipelining), split anywhere. Bytes in,
@@ -46,7 +53,7 @@ class RequestParser {
   bool expects_continue() const;
   const Request& request() const;
 
-  int error_status() const;  // 400, 413, 417, 431, 501 or 505
+  int error_status() const;  // 400, 413, 417, 431, 501, 503 or 505
   std::string_view error_text() const;
 
   // What is kept of the request so far.

@@ -9,12 +9,6 @@
 namespace websockets {
 namespace {
 
-int hex_digit(char c) {
-  if (http_text::is_digit(c)) return c - '0';
-  const char lower = http_text::to_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // RFC 3986 2.1; false when a "%" has no two digits behind it.
 bool percent_decode_strictly(std::string_view text, std::string& decoded) {
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -23,8 +17,8 @@ bool percent_decode_strictly(std::string_view text, std::string& decoded) {
       continue;
     }
     if (text.size() - i < 3) return false;
-    const int high = hex_digit(text[i + 1]);
-    const int low = hex_digit(text[i + 2]);
+    const int high = http_text::hexadecimal_value(text[i + 1]);
+    const int low = http_text::hexadecimal_value(text[i + 2]);
     if (high < 0 || low < 0) return false;
     decoded += static_cast<char>(high * 16 + low);
     i += 2;

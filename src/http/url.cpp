@@ -8,11 +8,7 @@
 namespace websockets {
 namespace {
 
-int hexadecimal_value(char c) {
-  if (http_text::is_digit(c)) return c - '0';
-  const char lower = http_text::to_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+using http_text::hexadecimal_value;
 
 // RFC 9112 3.2.2: what is behind the authority.
 std::string_view without_authority(std::string_view target) {

@@ -327,6 +327,7 @@ void read_limits(lua_State* L, int config, ContextOptions& options) {
   options.drops_when_full = read_choice(L, config, "backpressure_policy", "close", "drop") == 1;
   read_bytes(L, config, "max_header_size", options.request_limits.max_header_bytes);
   read_bytes(L, config, "max_body_size", options.request_limits.max_body_bytes);
+  read_bytes(L, config, "max_body_memory", options.max_body_memory_bytes);
   read_seconds(L, config, "handshake_timeout", options.handshake_timeout_ms);
   read_seconds(L, config, "upgrade_timeout", options.upgrade_timeout_ms);
   read_seconds(L, config, "send_timeout", options.send_timeout_ms);

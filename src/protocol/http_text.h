@@ -14,6 +14,13 @@ constexpr bool is_alphanumeric(char c) { return is_digit(c) || (to_lower(c) >= '
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 constexpr bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
+// -1: it is no hexadecimal digit.
+constexpr int hexadecimal_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char lower = to_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 // RFC 9110 5.6.2: tchar.
 constexpr bool is_token_char(char c) {
   return is_alphanumeric(c) || (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);

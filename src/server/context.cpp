@@ -21,6 +21,7 @@ namespace websockets {
 
 Context::Context(const ContextOptions& options, ContextHandler& handler)
     : options_(options),
+      contents_{options.max_body_memory_bytes},
       handler_(handler),
       owner_(::getpid()),
       watcher_(*this, options.announces_descriptors ? &handler : nullptr, options.announces_one,
@@ -33,6 +34,7 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
       protocols_(options.protocols.size()) {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
   for (std::size_t i = 0; i < protocols_.size(); ++i) protocols_[i].name = options.protocols[i];
+  options_.request_limits.contents = &contents_;
 }
 
 Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, ContextHandler& handler) {

@@ -205,6 +205,7 @@ class Context final : private ReadyHandler {
   void give_back(std::unique_ptr<ReceiveBuffer> buffer);
 
   ContextOptions options_;
+  ContentBudget contents_;
   ContextHandler& handler_;
   pid_t owner_;                      // the process that made it, or was forked to serve it
   pid_t child_ = 0;                  // that serves it instead

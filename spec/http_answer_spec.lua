@@ -40,30 +40,20 @@ describe('on_http', function()
     assert.equal('closed', c.ended)
   end)
 
-  it('can send many raw bytes to a slow reader', function()
+  it('can send many raw bytes to a slow reader, also to one that has ended its side', function()
     local data = http.pattern((is_slow and 1 or 8) * 1024 * 1024)
-    local c, ctx, port = http.open(function(ws) assert.equal(0, ws:write(http.response(data), HTTP)) end,
-      { max_backpressure = 1000 })
-    c:send(http.request '/')
-    for _ = 1, 5 do
-      client.open(ctx, port, 'p'):close()
+    for _, has_ended in ipairs { false, true } do
+      local c, ctx, port = http.open(function(ws) assert.equal(0, ws:write(http.response(data), HTTP)) end,
+        { max_backpressure = 1000 })
+      c:send(http.request '/')
+      if has_ended then c:shutdown() end
+      for _ = 1, 5 do
+        client.open(ctx, port, 'p'):close()
+      end
+      local _, _, body = c:read_response()
+      assert.is_true(body == data)
+      c:expect_end()
     end
-    local _, _, body = c:read_response()
-    assert.is_true(body == data)
-    c:expect_end()
-  end)
-
-  it('can send many raw bytes to a slow reader that has ended its side', function()
-    local data = http.pattern((is_slow and 1 or 8) * 1024 * 1024)
-    local c, ctx, port = http.open(function(ws) ws:write(http.response(data), HTTP) end)
-    c:send(http.request '/')
-    c:shutdown()
-    for _ = 1, 5 do
-      client.open(ctx, port, 'p'):close()
-    end
-    local _, _, body = c:read_response()
-    assert.is_true(body == data)
-    c:expect_end()
   end)
 
   it('cannot send raw bytes after an answer, nor answer after raw bytes', function()
@@ -121,14 +111,7 @@ describe('on_http', function()
   end)
 
   it('sends raw bytes in on_http only', function()
-    local ctx, port = loop.context { protocols = { p = function(ws)
-      local ok, message = pcall(ws.write, ws, 'x', HTTP)
-      ws:write(tostring(ok))
-      ws:write(message)
-    end } }
-    local c = client.open(ctx, port, 'p')
-    c:expect_text 'false'
-    assert.is_truthy(c:expect_text():find('on_http', 1, true))
+    http.expect_for_on_http_only(function(ws) ws:write('x', HTTP) end)
   end)
 
   -- --- Ending it ---
@@ -245,14 +228,10 @@ describe('on_http', function()
 
   it('can answer later with a file', function()
     local path = http.file 'contents'
-    local waiting = {}
-    local c = http.open(function(ws)
-      ws:defer()
-      waiting[#waiting + 1] = ws
-    end)
+    local c, waiting = http.open_deferred()
     c:send(http.request '/' .. http.request '/' .. http.request '/')
     for i = 1, 3 do
-      loop.serve_until(c.ctx, function() return #waiting >= i end)
+      http.await(c, waiting, i)
       for _ = 1, 3 do
         loop.step(c.ctx)
       end
@@ -266,14 +245,9 @@ describe('on_http', function()
   end)
 
   it('can answer later with raw bytes', function()
-    local waiting
-    local c = http.open(function(ws)
-      ws:defer()
-      waiting = ws
-    end)
+    local c, waiting = http.open_deferred()
     c:send(http.request '/')
-    loop.serve_until(c.ctx, function() return waiting end)
-    assert.equal(0, waiting:write(http.response 'late', HTTP))
+    assert.equal(0, http.await(c, waiting):write(http.response 'late', HTTP))
     http.expect_word(c, 'late')
     c:expect_end()
     waiting = nil
@@ -338,18 +312,14 @@ describe('on_http', function()
     local path = http.file 'contents'
     for _, ending in ipairs { 'close', 'reset', 'shutdown' } do
       for _, early in ipairs { '', http.request '/', ('x'):rep(4000) } do
-        local waiting
-        local c = http.open(function(ws)
-          ws:defer()
-          waiting = ws
-        end)
+        local c, waiting = http.open_deferred()
         c:send(http.request '/' .. early)
-        loop.serve_until(c.ctx, function() return waiting end)
+        local ws = http.await(c, waiting)
         c:send(early)
         c[ending](c)
-        loop.serve_until(c.ctx, function() return tostring(waiting):find 'closed' end, ending)
-        assert.same({ -1, 'closed' }, { waiting:serve_http_file(path, 'text/plain') })
-        assert.same({ -1, 'closed' }, { waiting:write(http.response 'x', HTTP) })
+        loop.serve_until(c.ctx, function() return tostring(ws):find 'closed' end, ending)
+        assert.same({ -1, 'closed' }, { ws:serve_http_file(path, 'text/plain') })
+        assert.same({ -1, 'closed' }, { ws:write(http.response 'x', HTTP) })
         if ending == 'shutdown' then c:expect_loss() end
       end
     end
@@ -373,13 +343,9 @@ describe('on_http', function()
 
   it('takes no more than a little from a client that sends on before the answer', function()
     local path = http.file 'contents'
-    local waiting
-    local c = http.open(function(ws)
-      ws:defer()
-      waiting = ws
-    end)
+    local c, waiting = http.open_deferred()
     c:send(http.request '/')
-    loop.serve_until(c.ctx, function() return waiting end)
+    local ws = http.await(c, waiting)
     local block, sent = ('x'):rep(65536), 0
     local idle = 0
     while idle < 20 do -- the system takes some more each time that something was read
@@ -388,26 +354,20 @@ describe('on_http', function()
       assert.is_true(sent < 64 * 1024 * 1024)
       loop.step(c.ctx, 1)
     end
-    waiting:serve_http_file(path, 'text/plain')
+    ws:serve_http_file(path, 'text/plain')
     http.expect_word(c, 'contents')
     waiting = nil
   end)
 
   it('takes up the requests that came while an answer was awaited, in their order', function()
     local paths = { http.file 'one', http.file 'two', http.file 'three' }
-    local waiting
-    local count = 0
-    local c = http.open(function(ws)
-      ws:defer()
-      waiting, count = ws, count + 1
-    end)
+    local c, waiting = http.open_deferred()
     c:send(http.request '/')
-    loop.serve_until(c.ctx, function() return waiting end)
+    http.await(c, waiting)
     c:send_split(http.request '/', 7)
     c:send_split(http.request '/', 7)
     for i = 1, 3 do
-      loop.serve_until(c.ctx, function() return count == i end)
-      waiting:serve_http_file(paths[i], 'text/plain')
+      http.await(c, waiting, i):serve_http_file(paths[i], 'text/plain')
       http.expect_word(c, ({ 'one', 'two', 'three' })[i])
     end
     waiting = nil
@@ -415,23 +375,16 @@ describe('on_http', function()
 
   it('answers later than handshake_timeout', function()
     local path = http.file 'contents'
-    local waiting
-    local c, ctx, port = http.open(function(ws)
-      ws:defer()
-      waiting = ws
-    end, { handshake_timeout = 0.05 })
+    local c, waiting, ctx, port = http.open_deferred { handshake_timeout = 0.05 }
     c:send(http.request '/')
-    loop.serve_until(ctx, function() return waiting end)
+    local ws = http.await(c, waiting)
     client.connect(ctx, port):expect_loss() -- connected later, gone earlier
-    assert.equal(0, waiting:serve_http_file(path, 'text/plain'))
+    assert.equal(0, ws:serve_http_file(path, 'text/plain'))
     http.expect_word(c, 'contents')
     waiting = nil
   end)
 
   it('cannot say later that it answers later', function()
-    local ctx, port = loop.context { protocols = { p = function(ws)
-      ws:write(tostring((pcall(ws.defer, ws))))
-    end } }
-    client.open(ctx, port, 'p'):expect_text 'false'
+    http.expect_for_on_http_only(function(ws) ws:defer() end)
   end)
 end)

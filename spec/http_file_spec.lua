@@ -308,14 +308,7 @@ describe('serve_http_file', function()
 
   it('is for on_http only', function()
     local path = http.file 'contents'
-    local ctx, port = loop.context { protocols = { p = function(ws)
-      local ok, message = pcall(ws.serve_http_file, ws, path, 'a/b')
-      ws:write(tostring(ok))
-      ws:write(message)
-    end } }
-    local c = client.open(ctx, port, 'p')
-    c:expect_text 'false'
-    assert.is_truthy(c:expect_text():find('on_http', 1, true))
+    http.expect_for_on_http_only(function(ws) ws:serve_http_file(path, 'a/b') end)
   end)
 
   it('does nothing between two requests', function()

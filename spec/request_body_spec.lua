@@ -87,16 +87,10 @@ describe('the content of a request', function()
   end)
 
   it('is there for an answer that comes later', function()
-    local waiting
-    local c = http.open(function(ws)
-      ws:defer()
-      waiting = ws
-    end)
+    local c, waiting = http.open_deferred()
     c:send(http.request('/', { method = 'POST', body = 'first' }) .. http.request('/', { method = 'POST', body = 'second' }))
-    for _, body in ipairs { 'first', 'second' } do
-      loop.serve_until(c.ctx, function() return waiting end)
-      local ws = waiting
-      waiting = nil
+    for i, body in ipairs { 'first', 'second' } do
+      local ws = http.await(c, waiting, i)
       ws:respond(200, nil, ws:request().body)
       http.expect_word(c, body)
     end

@@ -266,12 +266,7 @@ describe('respond', function()
   end)
 
   it('is for on_http only', function()
-    local ctx, port = loop.context { protocols = { p = function(ws)
-      local _, message = pcall(ws.respond, ws, 200, nil, 'x')
-      ws:write(message)
-    end } }
-    local c = client.open(ctx, port, 'p')
-    assert.is_truthy(c:expect_text():find('websocket respond is for on_http only', 1, true))
+    http.expect_for_on_http_only(function(ws) ws:respond(200, nil, 'x') end)
   end)
 
   -- --- Later ---
@@ -295,18 +290,13 @@ describe('respond', function()
   end)
 
   it('finds a client that has left closed', function()
-    local waiting
-    local c, ctx, port = http.open(function(ws)
-      ws:defer()
-      waiting = ws
-    end)
+    local c, waiting, ctx, port = http.open_deferred()
     c:send(http.request '/')
-    loop.serve_until(ctx, function() return waiting end)
+    local ws = http.await(c, waiting)
     c:close()
-    loop.serve_until(ctx, function() return tostring(waiting):find 'closed' end)
-    assert.same({ -1, 'closed' }, { waiting:respond(200, nil, 'x') })
-    assert.same({ -1, 'closed' }, { waiting:respond(200, nil, ('x'):rep(10000)) })
+    loop.serve_until(ctx, function() return tostring(ws):find 'closed' end)
+    assert.same({ -1, 'closed' }, { ws:respond(200, nil, 'x') })
+    assert.same({ -1, 'closed' }, { ws:respond(200, nil, ('x'):rep(10000)) })
     client.open(ctx, port, 'p'):expect_nothing()
-    waiting = nil
   end)
 end)

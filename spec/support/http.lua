@@ -53,6 +53,34 @@ function http.open(on_http, config)
   return client.connect(ctx, port), ctx, port
 end
 
+-- A server that answers later, and a client of it. The second result: the list of what waits for an answer.
+function http.open_deferred(config)
+  local waiting = {}
+  local c, ctx, port = http.open(function(ws)
+    ws:defer()
+    waiting[#waiting + 1] = ws
+  end, config)
+  return c, waiting, ctx, port
+end
+
+-- Serves until so many requests have waited for an answer; returns the last of them.
+function http.await(c, waiting, count)
+  loop.serve_until(c.ctx, function() return #waiting >= (count or 1) end, 'a request')
+  return waiting[count or 1]
+end
+
+-- What is called with a websocket raises that it is for on_http.
+function http.expect_for_on_http_only(fn)
+  local ctx, port = loop.context { protocols = { p = function(ws)
+    local ok, message = pcall(fn, ws)
+    ws:write(tostring(ok))
+    ws:write(message)
+  end } }
+  local c = client.open(ctx, port, 'p')
+  c:expect_text 'false'
+  assert.is_truthy(c:expect_text():find('on_http', 1, true))
+end
+
 -- Sends bytes to the server, expects to be refused with this status and disconnected. Returns headers and body.
 function http.expect_refusal(ctx, port, bytes, status)
   local c = client.connect(ctx, port)

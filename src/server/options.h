@@ -29,7 +29,7 @@ struct ContextOptions {
   std::vector<std::string> protocols;  // the subprotocols that are served
   std::string default_protocol;        // for clients that ask for none; "": the only one there is
   AssemblerRules rules;
-  std::optional<CompressionOptions> compression;  // none: permessage-deflate is not negotiated
+  std::optional<CompressionOptions> compression;    // none: permessage-deflate is not negotiated
   RequestLimits request_limits;                     // but for `contents`, which the context adds
   std::size_t max_body_memory_bytes = 64U << 20U;   // of the contents of all requests
   std::size_t max_backpressure_bytes = 16U << 20U;  // what may wait to be sent on one connection

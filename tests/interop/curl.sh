@@ -18,6 +18,10 @@ failed=0
 start_server() {
   head -c 20000000 /dev/urandom >"$folder/file"
   head -c 500000 "$folder/file" >"$folder/sent" # less than the megabyte that a body may have
+  mkdir "$folder/sub"
+  echo index >"$folder/sub/index.html"
+  seq 20000 >"$folder/text.txt"
+  gzip --keep "$folder/text.txt"
   mkfifo "$folder/port"
   "${LUA:-lua5.4}" echo_server.lua "$folder/file" >"$folder/port" &
   server=$!
@@ -176,6 +180,76 @@ check_malformed_requests() {
     }
   done
 }
+
+# --- A folder of files ---
+
+check_site() {
+  fetch "$url/site/text.txt" && same "$folder/body" "$folder/text.txt" && logged '^< content-type: text/plain' &&
+    logged '^< accept-ranges: bytes' || return
+  fetch --head "$url/site/file" && logged '^< content-length: 20000000' || return
+  fetch "$url/site/missing" && logged '^< HTTP/1\.1 404' || return
+  fetch --request POST "$url/site/file" && logged '^< HTTP/1\.1 405' && logged '^< allow: GET, HEAD'
+}
+
+check_site_folder() {
+  fetch --location "$url/site/sub?a=b" && logged '^< HTTP/1\.1 301' && logged '^> GET /site/sub/\?a=b ' &&
+    same "$folder/body" "$folder/sub/index.html"
+}
+
+check_site_compressed() {
+  fetch --compressed "$url/site/text.txt" && logged '^< content-encoding: gzip' &&
+    logged "^< content-length: $(wc -c <"$folder/text.txt.gz")" && same "$folder/body" "$folder/text.txt" || return
+  fetch --header 'Accept-Encoding: gzip;q=0' "$url/site/text.txt" && equal "$(count_logged '^< content-encoding')" 0 &&
+    same "$folder/body" "$folder/text.txt"
+}
+
+check_site_range() {
+  fetch --range 1000-1999 "$url/site/file" && logged '^< HTTP/1\.1 206' &&
+    logged '^< content-range: bytes 1000-1999/20000000' &&
+    same "$folder/body" <(tail -c +1001 "$folder/file" | head -c 1000) || return
+  fetch --range -1000 "$url/site/file" && same "$folder/body" <(tail -c 1000 "$folder/file") || return
+  fetch --range 20000000- "$url/site/file" && logged '^< HTTP/1\.1 416'
+}
+
+check_site_ranges() {
+  fetch --range 0-13,100-113 "$url/site/text.txt" && logged '^< content-type: multipart/byteranges; boundary=' &&
+    equal "$(grep -ac '^Content-Range: bytes' "$folder/body")" 2 &&
+    equal "$(tr -d '\r' <"$folder/body" | grep -a '^[0-9]' | xargs)" \
+      "$( (head -c 14; echo; tail -c +87 | head -c 14) <"$folder/text.txt" | xargs)"
+}
+
+check_site_resume() {
+  head -c 7654321 "$folder/file" >"$folder/body"
+  fetch --continue-at - "$url/site/file" && logged '^> range: bytes=7654321-' && logged '^< HTTP/1\.1 206' &&
+    same "$folder/body" "$folder/file"
+}
+
+check_site_conditions() {
+  fetch --etag-save "$folder/etag" "$url/site/text.txt" && logged '^< HTTP/1\.1 200' || return
+  fetch --etag-compare "$folder/etag" "$url/site/text.txt" && logged '^< HTTP/1\.1 304' || return
+  fetch --time-cond "$folder/text.txt" "$url/site/text.txt" && logged '^< HTTP/1\.1 304' || return
+  fetch --time-cond '2000-01-01' "$url/site/text.txt" && logged '^< HTTP/1\.1 200' || return
+  fetch --header 'If-Match: "other"' "$url/site/text.txt" && logged '^< HTTP/1\.1 412' || return
+  touch "$folder/text.txt"
+  fetch --etag-compare "$folder/etag" "$url/site/text.txt" && logged '^< HTTP/1\.1 200'
+}
+
+check_site_ways_out() {
+  local path
+  for path in '../../etc/passwd' '%2e%2e/%2e%2e/etc/passwd' '..%2f..%2fetc%2fpasswd' '/etc/passwd' 'sub/../file' \
+    '....//etc/passwd' '..\..\etc\passwd' 'file%00'; do
+    fetch --path-as-is "$url/site/$path" && logged '^< HTTP/1\.1 40[04]' || return
+  done
+}
+
+check_sent_body() {
+  fetch --header 'Expect:' --data-binary "@$folder/sent" "$url/sent" && same "$folder/body" "$folder/sent" || return
+  fetch --header 'Transfer-Encoding: chunked' --data-binary "@$folder/sent" "$url/sent" &&
+    same "$folder/body" "$folder/sent" || return
+  fetch --data-urlencode 'name=a&b' "$url/sent" && equal "$(<"$folder/body")" 'name=a%26b'
+}
+
+# --- Websockets ---
 
 handshake=(--http1.1 --header 'Connection: Upgrade' --header 'Upgrade: websocket' --header 'Sec-WebSocket-Version: 13'
   --header 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' --header 'Expect:')

@@ -7,7 +7,8 @@
 --   chat      each message goes to everyone, as text
 --   command   does to its own connection what a message says, see `commands`
 --   observer  is told 'opened NAME' and 'closed NAME CODE REASON' of the connections of the others
--- over HTTP: FILE at /file, a few bytes at /small, an answer to every method at /any.
+-- over HTTP: FILE at /file, the folder that it is in at /site/, a few bytes at /small, an answer to every method at
+-- /any, what was sent at /sent.
 -- With FOLDER, where script/demo-certificate has put its files, over TLS; with client, to those only who have the
 -- client's certificate. The environment variable COMPRESSION is the option of that name, as Lua writes it.
 
@@ -17,6 +18,7 @@ local max_message_size = 8 * 2 ^ 20
 local file = arg[1] or arg[0]
 local folder, asks_for_client = arg[2], arg[3] == 'client'
 local compression = (loadstring or load)('return ' .. (os.getenv 'COMPRESSION' or 'nil'))() -- luacheck: ignore
+local site = websockets.static(file:match '^(.*)/' or '.')
 local context
 
 local function observed(name, serve)
@@ -103,6 +105,10 @@ local config = {
   on_http = function(ws, uri)
     if uri == '/file' then
       ws:serve_http_file(file, 'application/octet-stream')
+    elseif uri:find '^/site/' then
+      site(ws, uri:sub(6))
+    elseif uri == '/sent' then
+      ws:respond(200, { ['Content-Type'] = 'application/octet-stream' }, ws:request().body)
     elseif uri == '/small' then
       ws:serve_http_file(arg[0], 'text/plain')
     elseif uri == '/any' then

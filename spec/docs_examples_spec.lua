@@ -223,6 +223,14 @@ describe('examples:', function()
     assert.is_true(found)
   end)
 
+  it('examples/static.lua serves a page and a chat', function()
+    local made = {}
+    local env = environment(made)
+    env.arg = {}
+    run(read 'examples/static.lua', 'examples/static.lua', env)
+    visit(made[1])
+  end)
+
   it('links lead somewhere', function()
     for _, path in ipairs(documents) do
       local prose = (read(path) or ''):gsub('`[^`\n]*`', '')

@@ -15,7 +15,8 @@ describe('the content of a request', function()
   -- Answers with what it was sent.
   local function echo(ws)
     local request = ws:request()
-    ws:respond(200, { ['X-Method'] = request.method, ['X-Type'] = request.headers['content-type'] or 'none' }, request.body)
+    ws:respond(200, { ['X-Method'] = request.method, ['X-Type'] = request.headers['content-type'] or 'none' },
+      request.body)
   end
 
   it('is there in full when on_http is called', function()
@@ -51,7 +52,8 @@ describe('the content of a request', function()
   it('may come in chunks, and in pieces', function()
     local c = http.open(echo)
     local chunks = { 'a', 'bc', ('d'):rep(300), '\r\n', '0\r\n\r\n' }
-    c:send_split(http.request('/', { method = 'POST', chunks = chunks }) .. http.request('/', { method = 'POST', body = 'end' }))
+    c:send_split(http.request('/', { method = 'POST', chunks = chunks })
+      .. http.request('/', { method = 'POST', body = 'end' }))
     http.expect_word(c, table.concat(chunks))
     http.expect_word(c, 'end')
     c:send(http.request('/', { method = 'POST', chunks = {} }))
@@ -81,14 +83,16 @@ describe('the content of a request', function()
     local body = http.pattern(300000)
     local ctx, port = http.context(echo, tls.config())
     local c = client.connect(ctx, port, { tls = {} })
-    c:send(http.request('/', { method = 'POST', body = body }) .. http.request('/', { method = 'PUT', chunks = { body } }))
+    c:send(http.request('/', { method = 'POST', body = body })
+      .. http.request('/', { method = 'PUT', chunks = { body } }))
     http.expect_word(c, body)
     http.expect_word(c, body)
   end)
 
   it('is there for an answer that comes later', function()
     local c, waiting = http.open_deferred()
-    c:send(http.request('/', { method = 'POST', body = 'first' }) .. http.request('/', { method = 'POST', body = 'second' }))
+    c:send(http.request('/', { method = 'POST', body = 'first' })
+      .. http.request('/', { method = 'POST', body = 'second' }))
     for i, body in ipairs { 'first', 'second' } do
       local ws = http.await(c, waiting, i)
       ws:respond(200, nil, ws:request().body)
@@ -113,7 +117,8 @@ describe('the content of a request', function()
     local too_long = http.request('/', { method = 'POST', body = ('x'):rep(1001) })
     http.expect_refusal(ctx, port, too_long, 413)
     http.expect_refusal(ctx, port, too_long:sub(1, -1002), 413) -- at its Content-Length
-    http.expect_refusal(ctx, port, http.request('/', { method = 'PUT', chunks = { ('x'):rep(500), ('x'):rep(501) } }), 413)
+    local chunks = { ('x'):rep(500), ('x'):rep(501) }
+    http.expect_refusal(ctx, port, http.request('/', { method = 'PUT', chunks = chunks }), 413)
     assert.equal(2, count)
   end)
 

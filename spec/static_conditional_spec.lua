@@ -8,7 +8,8 @@ describe('conditions of static files', function()
   leaks.check_each(before_each, after_each)
   after_each(site.remove_folders)
 
-  local before, at, behind = 'Wed, 01 Jan 2020 00:00:00 GMT', 'Thu, 02 Jan 2020 03:04:05 GMT', 'Fri, 03 Jan 2020 00:00:00 GMT'
+  local before, at, behind = 'Wed, 01 Jan 2020 00:00:00 GMT', 'Thu, 02 Jan 2020 03:04:05 GMT',
+    'Fri, 03 Jan 2020 00:00:00 GMT'
 
   local function open()
     local c, root = site.open({ ['a.txt'] = 'contents' }, { max_age = 60 })
@@ -57,7 +58,8 @@ describe('conditions of static files', function()
     expect(c, 304, 'If-Modified-Since: Thu Jan  2 03:04:05 2020')
     expect(c, 200, 'If-Modified-Since: ' .. before)
     for _, value in ipairs { '', 'nonsense', at:sub(1, -2), at .. 'x', 'Thu, 32 Jan 2020 03:04:05 GMT',
-      'Thu, 30 Feb 2020 03:04:05 GMT', 'Fri, 03 Jan 2020 24:00:00 GMT', 'Fri, 03 Jan 2020 00:00:00 CET', '1577934245' } do
+      'Thu, 30 Feb 2020 03:04:05 GMT', 'Fri, 03 Jan 2020 24:00:00 GMT', 'Fri, 03 Jan 2020 00:00:00 CET',
+      '1577934245' } do
       expect(c, 200, 'If-Modified-Since: ' .. value)
     end
   end)

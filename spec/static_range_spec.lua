@@ -51,7 +51,8 @@ describe('ranges of static files', function()
 
   it('that are none, or are of something else, get the whole', function()
     local c = site.open { ['a.txt'] = digits }
-    for _, range in ipairs { '', 'bytes', 'bytes=', 'bytes=,', 'bytes=-', 'bytes=x', 'bytes=1', 'bytes=1-x', 'bytes=x-1',
+    for _, range in ipairs { '', 'bytes', 'bytes=', 'bytes=,', 'bytes=-', 'bytes=x', 'bytes=1', 'bytes=1-x',
+      'bytes=x-1',
       'bytes=3-2', 'bytes=1--2', 'bytes=--2', 'bytes=+1-2', 'bytes=1-2-3', 'bytes=0x1-2', 'bytes=1 -2', 'bytes=1-2;3-4',
       'bytes 1-2', 'bytes =1-2', 'items=1-2', 'bytes=1-2, x', 'bytes=9999999999999999999999-1', '1-2' } do
       local status, headers, body = get(c, '/a.txt', range)
@@ -145,7 +146,8 @@ describe('ranges of static files', function()
     assert.equal('Thu, 02 Jan 2020 03:04:05 GMT', headers['last-modified'])
     for value, expected in pairs {
       [headers.etag] = 206, ['W/' .. headers.etag] = 200, ['"other"'] = 200, [headers['last-modified']] = 206,
-      ['Thursday, 02-Jan-20 03:04:05 GMT'] = 206, ['Thu Jan  2 03:04:05 2020'] = 206, ['Thu, 02 Jan 2020 03:04:06 GMT'] = 200,
+      ['Thursday, 02-Jan-20 03:04:05 GMT'] = 206, ['Thu Jan  2 03:04:05 2020'] = 206,
+      ['Thu, 02 Jan 2020 03:04:06 GMT'] = 200,
       ['Thu, 02 Jan 2020 03:04:04 GMT'] = 200, ['nonsense'] = 200, [headers.etag .. ', "x"'] = 200, ['*'] = 200,
     } do
       local status, _, body = get(c, '/a.txt', 'bytes=1-2', 'If-Range: ' .. value)

@@ -75,11 +75,13 @@ describe('static', function()
   end)
 
   it('knows the types of files, whatever the case of their suffix', function()
-    local c = site.open({ ['a.HTML'] = '', ['b.js'] = '', ['c.wasm'] = '', ['d.unknown'] = '', ['e'] = '', ['f.tar.gz'] = '',
-      ['g.css'] = '', ['x.html/h'] = '', ['i.own'] = '', ['j.'] = '' }, { types = { own = 'x/own', CSS = 'text/x-css' } })
+    local c = site.open({ ['a.HTML'] = '', ['b.js'] = '', ['c.wasm'] = '', ['d.unknown'] = '', ['e'] = '',
+      ['f.tar.gz'] = '', ['g.css'] = '', ['x.html/h'] = '', ['i.own'] = '', ['j.'] = '' },
+      { types = { own = 'x/own', CSS = 'text/x-css' } })
     for path, expected in pairs {
       ['/a.HTML'] = 'text/html; charset=utf-8', ['/b.js'] = 'text/javascript; charset=utf-8',
-      ['/c.wasm'] = 'application/wasm', ['/d.unknown'] = 'application/octet-stream', ['/e'] = 'application/octet-stream',
+      ['/c.wasm'] = 'application/wasm', ['/d.unknown'] = 'application/octet-stream',
+      ['/e'] = 'application/octet-stream',
       ['/f.tar.gz'] = 'application/gzip', ['/g.css'] = 'text/x-css', ['/x.html/h'] = 'application/octet-stream',
       ['/i.own'] = 'x/own', ['/j.'] = 'application/octet-stream',
     } do
@@ -130,7 +132,8 @@ describe('static', function()
       ['.well-known/security.txt'] = 'public', ['.well-known/.x'] = 'secret', ['a/.well-known/x'] = 'secret',
       ['.hidden/index.html'] = 'secret' }
     local c = site.open(files)
-    for _, path in ipairs { '/.env', '/%2eenv', '/.git/config', '/a/.b/c', '/.well-known/.x', '/a/.well-known/x', '/.hidden/',
+    for _, path in ipairs { '/.env', '/%2eenv', '/.git/config', '/a/.b/c', '/.well-known/.x', '/a/.well-known/x',
+      '/.hidden/',
       '/.hidden' } do
       local status, _, body = site.get(c, path)
       assert.equal(404, status, path)
@@ -170,7 +173,8 @@ describe('static', function()
       { '/a.js', 'gzip, deflate, br, zstd', 'br' }, { '/a.js', 'gzip;q=1, br;q=0.5', 'gzip' },
       { '/a.js', 'gzip;q=0, br;q=0', nil }, { '/a.js', 'gzip;q=0.000, br;q=0.001', 'br' }, { '/a.js', '*', 'br' },
       { '/a.js', '*;q=0', nil }, { '/a.js', 'br;q=0, *', 'gzip' }, { '/a.js', 'identity', nil },
-      { '/a.js', 'identity, gzip;q=0.5', nil }, { '/a.js', 'identity;q=0.5, gzip', 'gzip' }, { '/a.js', 'x-gzip', 'gzip' },
+      { '/a.js', 'identity, gzip;q=0.5', nil }, { '/a.js', 'identity;q=0.5, gzip', 'gzip' },
+      { '/a.js', 'x-gzip', 'gzip' },
       { '/a.js', 'GZIP ; Q=0.5', 'gzip' }, { '/a.js', 'gzip;q=2, br;q=x', nil }, { '/a.js', 'deflate, compress', nil },
       { '/b.js', 'br, gzip', 'gzip' }, { '/b.js', 'br', nil }, { '/c.js', 'br, gzip', nil }, { '/e.js', 'gzip', nil },
       { '/', 'gzip', 'gzip' },
@@ -181,7 +185,8 @@ describe('static', function()
       assert.equal(encoding, headers['content-encoding'], accepted)
       assert.equal(encoding == 'br' and 'BROTLI' or encoding == 'gzip' and 'GZIP' or 'plain', body)
       assert.equal('Accept-Encoding', headers.vary)
-      assert.equal(path == '/' and 'text/html; charset=utf-8' or 'text/javascript; charset=utf-8', headers['content-type'])
+      assert.equal(path == '/' and 'text/html; charset=utf-8' or 'text/javascript; charset=utf-8',
+        headers['content-type'])
     end
     assert.equal(404, (site.get(c, '/d.js', { headers = { 'Accept-Encoding: gzip' } })))
     local _, headers, body = site.get(c, '/a.js.gz') -- asked for by its own name
@@ -355,7 +360,8 @@ describe('static', function()
     local prefix = 'websocket could not serve a folder: '
     expect_error(prefix .. "cannot open '/no/such/folder': No such file or directory", '/no/such/folder')
     expect_error(prefix .. "cannot open '/dev/null': Not a directory", '/dev/null')
-    for name, values in pairs { dotfiles = { 1, 'x' }, follow_symlinks = { 1 }, fallthrough = { {} }, precompressed = { 'no' },
+    for name, values in pairs { dotfiles = { 1, 'x' }, follow_symlinks = { 1 }, fallthrough = { {} },
+      precompressed = { 'no' },
       index = { 1, true, '', 'a/b', { 'a', 1 }, { 'a\n' } }, types = { 'x', { 'x' }, { x = 1 }, { x = 'a/b\r\nX: y' } },
       max_age = { -1, '1', 0 / 0, 1 / 0 } } do
       for _, value in ipairs(values) do

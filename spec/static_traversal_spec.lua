@@ -15,7 +15,8 @@ describe('static files', function()
   -- A folder with a secret beside it, and another one whose name begins alike:
   --   secret.txt  wwwx/secret.txt  www/index.html  www/sub/file.txt  www/...
   local function open(options)
-    local outside = site.folder { ['secret.txt'] = 'SECRET', ['wwwx/secret.txt'] = 'SECRET', ['www/index.html'] = 'inside',
+    local outside = site.folder { ['secret.txt'] = 'SECRET', ['wwwx/secret.txt'] = 'SECRET',
+      ['www/index.html'] = 'inside',
       ['www/sub/file.txt'] = 'inside', ['www/.htaccess'] = 'SECRET', ['www/index.html~'] = 'inside' }
     local ctx, port = http.context(websockets.static(outside .. '/www', options))
     return ctx, port, outside
@@ -34,12 +35,15 @@ describe('static files', function()
   end
 
   local ups = {
-    '..', '%2e%2e', '%2E%2e', '.%2e', '%2e.', '%252e%252e', '%%32%65%%32%65', '%c0%ae%c0%ae', '%c0%2e%c0%2e', '%e0%80%ae%e0%80%ae',
-    '%uff0e%uff0e', '%u002e%u002e', '..%00', '..%00.html', '%00..', '..;', '..;a=b', '..%3b', '..%20', '.. ', '..%09', '..%0d%0a',
+    '..', '%2e%2e', '%2E%2e', '.%2e', '%2e.', '%252e%252e', '%%32%65%%32%65', '%c0%ae%c0%ae', '%c0%2e%c0%2e',
+    '%e0%80%ae%e0%80%ae',
+    '%uff0e%uff0e', '%u002e%u002e', '..%00', '..%00.html', '%00..', '..;', '..;a=b', '..%3b', '..%20', '.. ', '..%09',
+    '..%0d%0a',
     '..%ff', '..%c0%af', '..%252f', '..%5c', '..\\', '...', '....', '..../', '.%00.', '.%0d.', '\\..', '%5c..', '..%01',
     '%2e%2e%2e', '..%u2215', '\239\188\142\239\188\142',
   }
-  local separators = { '/', '%2f', '%2F', '\\', '%5c', '%5C', '%252f', '%c0%af', '//', '/./', '%2f%2f', '/%2f', '%u2215', '%00/' }
+  local separators = { '/', '%2f', '%2F', '\\', '%5c', '%5C', '%252f', '%c0%af', '//', '/./', '%2f%2f', '/%2f',
+    '%u2215', '%00/' }
 
   it('are not left by going up', function()
     local ctx, port = open()
@@ -57,10 +61,12 @@ describe('static files', function()
 
   it('are not left by going up as far as can be', function()
     local ctx, port = open()
-    for _, up in ipairs { '../', '..%2f', '%2e%2e/', '%2e%2e%2f', '..\\', '..%5c', '..;/', './../', '.%2e/', '....//', '..//',
+    for _, up in ipairs { '../', '..%2f', '%2e%2e/', '%2e%2e%2f', '..\\', '..%5c', '..;/', './../', '.%2e/', '....//',
+      '..//',
       '%252e%252e%252f', '..%c0%af', 'sub/../../' } do
       for _, depth in ipairs { 1, 8, 40 } do
-        for _, file in ipairs { 'etc/passwd', 'etc%2fpasswd', 'etc/passwd%00.html', 'etc/passwd?x=.html', 'etc/passwd/' } do
+        for _, file in ipairs { 'etc/passwd', 'etc%2fpasswd', 'etc/passwd%00.html', 'etc/passwd?x=.html',
+          'etc/passwd/' } do
           expect_refusal(ctx, port, '/' .. up:rep(depth) .. file)
         end
       end
@@ -74,24 +80,29 @@ describe('static files', function()
       -- Paths that are absolute, with one slash or several, or of other schemes.
       '/' .. absolute, '//' .. absolute, '///' .. absolute, '/%2f' .. absolute, '/' .. absolute:gsub('/', '%%2f'),
       '/./' .. absolute, 'file://' .. absolute, 'file:' .. absolute, '/file://' .. absolute, 'http:' .. absolute,
-      'http://localhost/..' .. absolute, 'http://localhost//' .. absolute, 'http://../../secret.txt', 'http://x/../secret.txt',
+      'http://localhost/..' .. absolute, 'http://localhost//' .. absolute, 'http://../../secret.txt',
+      'http://x/../secret.txt',
       absolute:sub(2), '..' .. '/secret.txt', '*', '.', '..', '/..', '/.', '/../', '/./', '/../www/index.html',
       '/sub/../index.html', '/sub/./file.txt', '/sub//file.txt', '//index.html', '/sub/..', '/sub/.', '/%2e', '/%2e%2e',
       -- The name of the folder, and names that begin like it.
       '/../wwwx/secret.txt', '/..wwwx/secret.txt', '/../www', 'x/secret.txt', '/x/secret.txt',
       -- Zeros, control characters, malformed escapes.
-      '/index.html%00', '/index.html%00.png', '/%00', '/%00/index.html', '/sub%00/file.txt', '/index.html%0a', '/%0d%0aX-Evil:1',
+      '/index.html%00', '/index.html%00.png', '/%00', '/%00/index.html', '/sub%00/file.txt', '/index.html%0a',
+      '/%0d%0aX-Evil:1',
       '/index.html%', '/index.html%2', '/index.html%zz', '/%', '/%%', '/%2', '/index.html%7f', '/index.html\127',
       -- Names that mean another file elsewhere.
-      '/index.html.', '/index.html..', '/index.html/', '/index.html/.', '/index.html/..', '/index.html%20', '/index.html%2f',
+      '/index.html.', '/index.html..', '/index.html/', '/index.html/.', '/index.html/..', '/index.html%20',
+      '/index.html%2f',
       '/index.html::$DATA', '/index.html%3a%3a$DATA', '/INDEX~1.HTM', '/con', '/nul.html', '/c:/windows/win.ini',
       '/c:%5cwindows%5cwin.ini', '/%5c%5clocalhost%5cc$%5cx', '/sub%5cfile.txt', '/sub\\file.txt', '/sub%2ffile.txt',
       '/.htaccess', '/%2ehtaccess', '/%2Ehtaccess', '/sub/../.htaccess', '/.htaccess/', '/.htaccess%00',
       '/index.html;.htaccess', '/~root/', '/~/', '/$HOME/', '/proc/self/root/etc/passwd', '/dev/stdin', '/dev/fd/0',
       -- Too long.
-      '/' .. ('a'):rep(300), '/' .. ('a/'):rep(3000) .. 'x', '/' .. ('%61'):rep(2000), '/' .. ('sub/../'):rep(500) .. 'index.html',
+      '/' .. ('a'):rep(300), '/' .. ('a/'):rep(3000) .. 'x', '/' .. ('%61'):rep(2000),
+      '/' .. ('sub/../'):rep(500) .. 'index.html',
       -- Another unicode.
-      '/..\226\136\149secret.txt', '/\226\128\165/secret.txt', '/%e2%80%a5/secret.txt', '/%ef%bc%8e%ef%bc%8e/secret.txt',
+      '/..\226\136\149secret.txt', '/\226\128\165/secret.txt', '/%e2%80%a5/secret.txt',
+      '/%ef%bc%8e%ef%bc%8e/secret.txt',
     } do
       if not target:find ' ' then expect_refusal(ctx, port, target) end
     end
@@ -154,7 +165,8 @@ describe('static files', function()
   end
 
   local outwards = { '/up', '/absolute', '/absolute-inside', '/parent/secret.txt', '/parent/', '/system/etc/passwd',
-    '/system/etc/', '/out-and-in', '/zigzag', '/hop1', '/hop2', '/circle', '/circle/x', '/nowhere', '/process/README.md',
+    '/system/etc/', '/out-and-in', '/zigzag', '/hop1', '/hop2', '/circle', '/circle/x', '/nowhere',
+      '/process/README.md',
     '/sub/up', '/folder/secret.txt', '/folder/', '/parent/wwwx/secret.txt' }
   local inwards = { '/page', '/folder-inside/file.txt', '/sub/back', '/sub/detour', '/twice', '/folder-inside/back' }
 

@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "request_feeder.h"
+#include "http/request_parser.h"
 
 namespace websockets {
 namespace {
@@ -27,10 +30,13 @@ Validators validators() {
 // Of a request with these header lines.
 template <typename Check>
 auto with_request(const std::string& lines, Check check) {
-  RequestFeeder feeder;
-  feeder.feed("GET / HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n");
-  EXPECT_FALSE(feeder.refused());
-  return check(feeder.parser().request());
+  std::string text = "GET / HTTP/1.1\r\nHost: a\r\n";
+  text.append(lines).append("\r\n");
+  const std::vector<std::uint8_t> bytes(text.begin(), text.end());
+  std::span<const std::uint8_t> input(bytes);
+  RequestParser parser(RequestLimits{});
+  EXPECT_EQ(parser.consume(input), RequestParser::Status::kHead);
+  return check(parser.request());
 }
 
 Precondition checked(const std::string& lines) {

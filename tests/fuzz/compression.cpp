@@ -1,118 +1,86 @@
 // SPDX-License-Identifier: MIT
-// permessage-deflate: what is agreed upon is what was offered; what a peer sends comes out the same in pieces as in
-// one, and as zlib has it; and what is compressed here can be decompressed.
-#include <zlib.h>
-
-#include <string>
-
+// A compressed message in fragments, and one behind it: gathered and in chunks, whole and byte by byte, the same comes
+// of it. And what is compressed here is understood here.
+#include "assembler_feeder.h"
 #include "fuzz_support.h"
-#include "protocol/bytes.h"
-#include "protocol/deflate_negotiation.h"
-#include "protocol/handshake.h"
 #include "protocol/message_compression.h"
 
 using namespace websockets;
+using namespace websockets::protocol_support;
 
 namespace {
 
-constexpr std::uint64_t kMaxBytes = 5000;
+constexpr unsigned kRsv1 = 0x40;
 
-CompressionOptions take_options(fuzz::Input& input) {
-  const unsigned flags = input.byte();
-  CompressionOptions options;
-  options.wanted.server_no_context_takeover = (flags & 1U) != 0;
-  options.wanted.client_no_context_takeover = (flags & 2U) != 0;
-  options.wanted.server_max_window_bits = static_cast<std::uint8_t>(9 + (flags >> 2U) % 7);
-  options.wanted.client_max_window_bits = static_cast<std::uint8_t>(9 + (flags >> 5U) % 7);
-  options.level = 1;
-  options.min_bytes = 1;
-  return options;
-}
+class CompressedRecorder final : public Recorder {
+ public:
+  explicit CompressedRecorder(MessageCompression& compression) : compression_(compression) {}
+  MessageCompression* compression() override { return &compression_; }
 
-std::unique_ptr<MessageCompression> negotiate(CompressionPool& pool, std::string_view offers) {
-  std::string answer;
-  std::unique_ptr<MessageCompression> compression;
-  if (is_extension_list(offers)) compression = pool.negotiate(offers, answer);
-  if (compression != nullptr) {
-    EXPECT_TRUE(is_extension_list(answer)) << answer;
-    EXPECT_TRUE(answer.starts_with("permessage-deflate"));
-    EXPECT_NE(offers.find("permessage-deflate"), std::string_view::npos);
-    if (answer.find("client_max_window_bits") != std::string::npos) {
-      EXPECT_NE(offers.find("client_max_window_bits"), std::string_view::npos);
-    }
-    EXPECT_GE(compression->window_bits(), 9);
+ private:
+  MessageCompression& compression_;
+};
+
+Outcome read_frames(Bytes input, const DeflateParameters& agreed, const AssemblerRules& rules, bool chunk_mode,
+                    std::size_t piece_bytes) {
+  CompressionPool pool(CompressionOptions{});
+  MessageCompression compression(pool, agreed);
+  CompressedRecorder recorder(compression);
+  MessageAssembler assembler;
+  assembler.set_chunk_mode(chunk_mode);
+  for (std::size_t at = 0; at < input.size() && !recorder.finished(); at += piece_bytes) {
+    std::span<std::uint8_t> piece = std::span(input).subspan(at, std::min(piece_bytes, input.size() - at));
+    recorder.outcome.error = assembler.consume(piece, rules, recorder);
   }
-  return compression;
+  return recorder.outcome;
 }
 
-// The plain way, with all memory that it takes. False: it is not one.
-bool reference_inflate(std::span<const std::uint8_t> message, std::string& out) {
-  std::string input(as_text(message));
-  input.append("\0\0\xFF\xFF", 4);
-  z_stream stream{};
-  EXPECT_EQ(inflateInit2(&stream, -15), Z_OK);
-  stream.next_in = reinterpret_cast<Bytef*>(input.data());
-  stream.avail_in = static_cast<uInt>(input.size());
-  int result = Z_OK;
-  while (result == Z_OK && out.size() <= kMaxBytes) {
-    std::array<char, 1000> space;
-    stream.next_out = reinterpret_cast<Bytef*>(space.data());
-    stream.avail_out = space.size();
-    result = ::inflate(&stream, Z_SYNC_FLUSH);
-    out.append(space.data(), space.size() - stream.avail_out);
-    if (stream.avail_in == 0 && stream.avail_out > 0) break;
+void check_messages(std::string_view payload, const std::vector<std::size_t>& cuts, const DeflateParameters& agreed,
+                    const AssemblerRules& rules, Opcode opcode) {
+  Bytes input;
+  std::size_t at = 0;
+  const auto add = [&](std::size_t end, bool is_last) {
+    const bool is_first = at == 0 && input.empty();
+    const Bytes frame = make_frame({.opcode = is_first ? opcode : Opcode::kContinuation,
+                                    .payload = std::string(payload.substr(at, end - at)),
+                                    .fin = is_last,
+                                    .rsv_bits = is_first ? kRsv1 : 0});
+    input.insert(input.end(), frame.begin(), frame.end());
+    at = end;
+  };
+  for (const std::size_t cut : cuts) add(std::min(cut, payload.size()), false);
+  add(payload.size(), true);
+  const Bytes hello = make_frame({.payload = "\xF2\x48\xCD\xC9\xC9\x07" + std::string(1, '\0'), .rsv_bits = kRsv1});
+  input.insert(input.end(), hello.begin(), hello.end());
+
+  const Outcome gathered = read_frames(input, agreed, rules, false, input.size());
+  EXPECT_EQ(gathered, read_frames(input, agreed, rules, false, 1));
+  for (const std::size_t piece_bytes : {std::size_t{1}, input.size()}) {
+    const Outcome in_chunks = read_frames(input, agreed, rules, true, piece_bytes);
+    EXPECT_EQ(gathered.events, in_chunks.events);
+    EXPECT_EQ(gathered.error == ProtocolError::kNone, in_chunks.error == ProtocolError::kNone);
   }
-  inflateEnd(&stream);
-  return result == Z_OK;  // of one that ends in the midst of the message there is more to say than this knows
 }
 
-void check_inflate(const CompressionOptions& options, std::span<const std::uint8_t> message, fuzz::Input& cuts) {
-  CompressionPool pool(options);
-  DeflateParameters agreed;
-  MessageCompression whole(pool, agreed);
-  ByteBuffer at_once;
-  const ProtocolError error = whole.inflate_message(message, kMaxBytes, false, at_once);
-  EXPECT_LE(at_once.size(), kMaxBytes + MessageCompression::kInflatedPieceBytes);
-  std::string expected;
-  const bool is_right = reference_inflate(message, expected);
-  if (error == ProtocolError::kNone && is_right) EXPECT_EQ(as_text(at_once.bytes()), expected);
-  if (is_right && expected.size() > kMaxBytes) EXPECT_EQ(error, ProtocolError::kMessageTooBig);
-
-  MessageCompression split(pool, agreed);
-  ByteBuffer in_pieces;
-  split.begin_message();
-  ProtocolError split_error = ProtocolError::kNone;
-  for (std::span<const std::uint8_t> rest = message; split_error == ProtocolError::kNone;) {
-    const std::size_t size = std::min(rest.size(), 1 + cuts.below(MessageCompression::kPieceBytes));
-    const bool is_last = size == rest.size();
-    const std::size_t before = in_pieces.size();
-    split_error = split.append_inflated(rest.first(size), is_last, kMaxBytes, in_pieces);
-    EXPECT_LE(in_pieces.size() - before, MessageCompression::kInflatedPieceBytes);
-    rest = rest.subspan(size);
-    if (is_last) break;
-  }
-  EXPECT_EQ(split_error, error);
-  if (error == ProtocolError::kNone) EXPECT_EQ(as_text(in_pieces.bytes()), as_text(at_once.bytes()));
-}
-
-// Two messages behind one another, of one of many, and by a connection alone.
-void check_round_trip(const CompressionOptions& options, std::span<const std::uint8_t> message) {
-  CompressionPool pool(options);
-  DeflateParameters agreed = options.wanted;
-  MessageCompression server(pool, agreed);
-  DeflateParameters turned;  // what it receives is what the other one sends
-  turned.client_no_context_takeover = agreed.server_no_context_takeover;
-  turned.client_max_window_bits = agreed.server_max_window_bits;
-  MessageCompression client(pool, turned);
-  for (const bool is_shared : {false, true, false}) {
+void check_round_trip(std::string_view text, const std::vector<std::size_t>& cuts, const DeflateParameters& agreed) {
+  CompressionPool pool({.wanted = {}, .min_bytes = 1});
+  MessageCompression sender(pool, agreed);
+  MessageCompression receiver(pool, agreed);
+  std::size_t at = 0;
+  for (const std::size_t cut : cuts) {
+    const std::size_t end = std::min(cut, text.size());
+    const Bytes message = to_bytes(text.substr(at, end - at));
     ByteBuffer compressed;
-    const bool succeeded =
-        is_shared ? server.compress_shared(message, compressed) : server.compress(message, compressed);
-    if (!succeeded) continue;
-    if (is_shared) server.note_shared(message);
-    ByteBuffer again;
-    ASSERT_EQ(client.inflate_message(compressed.bytes(), 1U << 20U, false, again), ProtocolError::kNone);
-    EXPECT_EQ(as_text(again.bytes()), as_text(message));
+    const bool is_shared = cut % 3 == 0;
+    const bool is_compressed =
+        is_shared ? sender.compress_shared(message, compressed) : sender.compress(message, compressed);
+    if (is_compressed) {
+      if (is_shared) sender.note_shared(message);
+      ByteBuffer received;
+      ASSERT_EQ(receiver.inflate_message(compressed.bytes(), message.size(), false, received), ProtocolError::kNone);
+      EXPECT_EQ(to_text(received.bytes()), to_text(message));
+    }
+    at = end;
   }
 }
 
@@ -120,13 +88,16 @@ void check_round_trip(const CompressionOptions& options, std::span<const std::ui
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  const CompressionOptions options = take_options(input);
-  const std::string_view text = input.text();
-  CompressionPool pool(options);
-  negotiate(pool, text.substr(0, text.find('\n')));
-  const std::span<const std::uint8_t> message = input.rest();
-  fuzz::Input cuts(data, size);
-  check_inflate(options, message, cuts);
-  check_round_trip(options, message);
+  const unsigned flags = input.byte();
+  const bool is_forgetful = (flags & 1U) != 0;
+  DeflateParameters agreed;
+  agreed.server_no_context_takeover = agreed.client_no_context_takeover = is_forgetful;
+  AssemblerRules rules;
+  rules.max_message_bytes = (flags & 4U) != 0 ? 100 : 1U << 18U;
+  const std::vector<std::size_t> cuts = fuzz::take_cuts(input, size);
+  check_messages(input.text(), cuts, agreed, rules, (flags & 8U) != 0 ? Opcode::kBinary : Opcode::kText);
+  // Not above: whether what refers too far back is found depends on the space that it is decompressed to.
+  agreed.server_max_window_bits = agreed.client_max_window_bits = (flags & 2U) != 0 ? 9 : kMaxWindowBits;
+  check_round_trip(input.text(), cuts, agreed);
   return 0;
 }

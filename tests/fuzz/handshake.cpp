@@ -3,6 +3,7 @@
 #include "protocol/handshake.h"
 
 #include "fuzz_support.h"
+#include "protocol/deflate_negotiation.h"
 
 using namespace websockets;
 
@@ -26,6 +27,17 @@ void check_offers(std::string_view list) {
     ASSERT_LE(seen.size(), SubprotocolOffers::kMaxOffers);
   }
   EXPECT_TRUE(offers.next().empty());
+}
+
+void check_extensions(std::string_view list) {
+  if (!is_extension_list(list)) return;
+  const DeflateParameters wanted{.server_max_window_bits = 12, .client_max_window_bits = 11};
+  const std::optional<DeflateAgreement> agreement = negotiate_deflate(list, wanted);
+  if (!agreement) return;
+  EXPECT_TRUE(is_extension_list(agreement->answer));
+  EXPECT_TRUE(negotiate_deflate(agreement->answer, wanted));
+  EXPECT_LE(agreement->parameters.server_max_window_bits, 12);
+  EXPECT_TRUE(agreement->parameters.client_no_context_takeover || agreement->parameters.client_max_window_bits <= 11);
 }
 
 }  // namespace
@@ -60,5 +72,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     EXPECT_EQ(accept_key(request.key).size(), 28U);
   }
   check_offers(text);
+  check_extensions(request.extensions);
   return 0;
 }

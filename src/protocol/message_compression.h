@@ -58,7 +58,6 @@ class CompressionPool {
   friend class MessageCompression;
   bool is_worth_compressing(std::size_t bytes) const;
   DeflateSettings settings_for(std::uint8_t window_bits) const;
-  bool compress(std::span<const std::uint8_t> message, std::uint8_t window_bits, ByteBuffer& out);
   std::unique_ptr<Inflater> take_inflater();
 
   CompressionOptions options_;
@@ -89,7 +88,7 @@ class MessageCompression {
 
   // --- Receiving ---
 
-  // Decompresses a whole message, until it has more than `max_bytes`. `text`: it must be UTF-8.
+  // Decompresses a whole message, until it has more than `max_bytes`. `is_text`: it must be UTF-8.
   ProtocolError inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes, bool is_text,
                                 ByteBuffer& out);
 

@@ -57,6 +57,7 @@ describe('max_memory', function()
       end
     end
     assert.equal(#closed, ended)
+    assert.equal(#closed, ctx:stats().refused.memory)
     expect_echo(good)
   end
 

@@ -375,6 +375,7 @@ void Connection::terminate(CloseCode code, std::string_view reason) {
 
 void Connection::give_up() {
   constexpr std::string_view kWhy = "the server is short of memory";
+  context_.stats_.refuse(Refusal::kMemory);
   try {
     if (state_ == State::kHttp) return exchange_->give_up(*this);
     // Else the peer would have to read first what it does not read.

@@ -27,6 +27,7 @@ namespace websockets {
   X(kUpgrade, "upgrade")                /* by on_upgrade */               \
   X(kConnections, "connections")        /* there are too many */          \
   X(kAddress, "connections_of_address") /* the same, of one address */    \
+  X(kMemory, "memory")                  /* more than may wait in it */    \
   X(kDescriptors, "descriptors")        /* the process has none left */   \
   X(kShutdown, "shutdown")              /* the server ends */
 

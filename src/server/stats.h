@@ -24,6 +24,7 @@ namespace websockets {
   X(kHandshake, "handshake")            /* of a websocket: malformed */   \
   X(kVersion, "version")                /* of the protocol */             \
   X(kSubprotocol, "subprotocol")        /* none that is served */         \
+  X(kOrigin, "origin")                  /* of a page of another one */    \
   X(kUpgrade, "upgrade")                /* by on_upgrade */               \
   X(kConnections, "connections")        /* there are too many */          \
   X(kAddress, "connections_of_address") /* the same, of one address */    \

@@ -51,6 +51,7 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
 
   Context& context = connection.context_;
   if (!allows_origin(context.options_)) {
+    context.stats_.refuse(Refusal::kOrigin);
     return answer(connection, {403, "Pages of this origin may not open websockets here."}, false);
   }
   const Request& request = parser_.request();

@@ -33,15 +33,10 @@ struct ContextOptions {
   RequestLimits request_limits;                     // but for `contents`, which the context adds
   std::size_t max_body_memory_bytes = 64U << 20U;   // of the contents of all requests
   std::size_t max_backpressure_bytes = 16U << 20U;  // what may wait to be sent on one connection
-  bool drops_when_full =
-      false;  // a broadcast that has no room there: it is left out; else the connection is closed, 1013
-  std::uint64_t handshake_timeout_ms = 10'000;  // for a request to arrive in full, and for the next one to begin
-  bool checks_origins = false;                  // against these: see matches_origin(); who sends none is let in
-  std::vector<std::string> origins;
+  std::uint64_t handshake_timeout_ms = 10'000;      // for a request to arrive in full, and for the next one to begin
+  std::vector<std::string> origins;           // with checks_origins: see matches_origin(); who sends none is let in
   AddressList trusted_proxies;                // may say who their clients are
-  bool expects_proxy_header = false;          // in front of everything that these send
-  bool asks_before_upgrade = false;           // on_upgrade is called
-  std::uint64_t upgrade_timeout_ms = 10'000;  // for the answer to it
+  std::uint64_t upgrade_timeout_ms = 10'000;  // for the answer to on_upgrade
   std::uint64_t send_timeout_ms = 60'000;   // for an HTTP client to take more of its answer, from the last byte it took
   std::uint64_t close_timeout_ms = 10'000;  // for the peer to end a closing connection, from the last byte it took
   std::uint64_t idle_timeout_ms = 120'000;  // how long a websocket's peer may be silent; 0: without end
@@ -51,6 +46,10 @@ struct ContextOptions {
   std::size_t max_connections_per_address = 0;
   std::uint64_t fork_busy_timeout_ms = 5'000;  // how long a broadcast waits for a forked process that takes nothing
   TlsOptions tls;
+  bool drops_when_full = false;  // a broadcast that has no room: it is left out; else the connection is closed, 1013
+  bool checks_origins = false;   // else any may ask for a websocket
+  bool expects_proxy_header = false;   // in front of everything that trusted_proxies send
+  bool asks_before_upgrade = false;    // on_upgrade is called
   bool announces_descriptors = false;  // to the handler, for an outer loop
   bool announces_one = false;          // then: one that stands for all
   std::string driver;                  // "epoll", "poll"; "": the best one

@@ -122,7 +122,9 @@ bool StaticSite::answer(Connection& connection, std::string_view target) const {
 Folder::Found StaticSite::find(std::string& path, bool is_folder) const {
   if (!is_folder) return folder_->find(path, links());
   for (const std::string& name : options.index) {
-    std::string in_folder = path.empty() ? name : path + "/" + name;
+    std::string in_folder = path;
+    if (!path.empty()) in_folder += '/';
+    in_folder += name;
     Folder::Found found = folder_->find(in_folder, links());
     const bool is_there = found.file && !found.is_folder();
     if (!is_there && !is_shortage(found.error)) continue;

@@ -167,6 +167,12 @@ describe('max_connections_per_ip', function()
     end
   end)
 
+  it('holds for IPv6', function()
+    local ctx, port = pair.context { max_connections_per_ip = 1, interf = '::1' }
+    assert.equal(101, (connect_from(ctx, port, '::1'):handshake { protocol = 'p' }))
+    expect_refusal(connect_from(ctx, port, '::1'), 429)
+  end)
+
   it('does not hold for unix sockets', function()
     local path = os.tmpname()
     os.remove(path)

@@ -177,8 +177,10 @@ std::optional<PeerAddress> PeerAddress::parse(std::string_view text) {
 bool PeerAddress::is_ipv4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin()); }
 
 std::uint64_t PeerAddress::network() const {
-  std::uint64_t number;  // the first half of the mapped prefix is that of no IPv6 network
-  std::memcpy(&number, bytes_.data() + (is_ipv4() ? sizeof(number) : 0), sizeof(number));
+  std::uint64_t number;
+  std::memcpy(&number, bytes_.data(), sizeof(number));
+  // That of IPv4, and of ::1, is in the other half.
+  if (number == 0) std::memcpy(&number, bytes_.data() + sizeof(number), sizeof(number));
   return number;
 }
 

@@ -228,9 +228,8 @@ LuaWebsocket& LuaContext::push_websocket(lua_State* L, int callbacks, Connection
 void LuaContext::detach(LuaWebsocket& ws) {
   lua_State* const L = entry_->L_;
   const int callbacks = entry_->callbacks_;
-  ws.closed_fd = ws.connection->fd();
-  ws.closed_serial = ws.connection->serial();
-  ws.connection->user = nullptr;
+  Connection& connection = *ws.connection;
+  connection.user = nullptr;
   ws.connection = nullptr;
   lua_rawgeti(L, callbacks, ws.self);
   lua_rawgeti(L, callbacks, kWeakContext);
@@ -240,6 +239,8 @@ void LuaContext::detach(LuaWebsocket& ws) {
     free_slot(L, callbacks, *slot);
   }
   lua_pop(L, 1);
+  ws.closed_fd = connection.fd();
+  ws.closed_serial = static_cast<std::uint32_t>(connection.serial());
 }
 
 // --- Events ---

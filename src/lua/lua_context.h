@@ -150,15 +150,19 @@ class LuaContext final : public ContextHandler {
 // requests.
 struct LuaWebsocket {
   Connection* connection;  // null: closed
-  int closed_fd;           // what it had then; it may be sending still
-  std::uint64_t closed_serial;
-  int self;  // slots, or kNoSlot
+  int self;                // slots, or kNoSlot
   int on_receive;
   int on_receive_chunk;
   int on_closed;
   int on_broadcast;
-  int on_server_writeable;
-  int request;
+  union {
+    int on_server_writeable;
+    int closed_fd;  // when it is closed: of the connection, which may be sending still
+  };
+  union {
+    int request;
+    std::uint32_t closed_serial;
+  };
   bool has_asked_for_request;  // so it is kept
 };
 

@@ -138,7 +138,7 @@ void Connection::count_input() {
 }
 
 void Connection::end_receive(IoStatus status) {
-  if (status != IoStatus::kDone && stream_.is_in_handshake()) context_.stats_.refuse(Refusal::kTls);
+  if (status != IoStatus::kDone && stream_.is_in_handshake()) context_.stats_.refuse(RefusalReason::kTls);
   if (status == IoStatus::kEnd) on_end_of_input();
   if (status == IoStatus::kFailed) terminate();
 }
@@ -375,7 +375,7 @@ void Connection::terminate(CloseCode code, std::string_view reason) {
 
 void Connection::give_up() {
   constexpr std::string_view kWhy = "the server is short of memory";
-  context_.stats_.refuse(Refusal::kMemory);
+  context_.stats_.refuse(RefusalReason::kMemory);
   try {
     if (state_ == State::kHttp) return exchange_->give_up(*this);
     // Else the peer would have to read first what it does not read.

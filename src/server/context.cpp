@@ -109,7 +109,7 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
 }
 
 void Context::count_refusal(Admission admission) {
-  stats_.refuse(admission == Admission::kTooManyOfAddress ? Refusal::kAddress : Refusal::kConnections);
+  stats_.refuse(admission == Admission::kTooManyOfAddress ? RefusalReason::kAddress : RefusalReason::kConnections);
 }
 
 // --- Serving ---
@@ -251,9 +251,9 @@ Pollable* Context::find_descriptor(int fd) const {
   return fd >= 0 && index < descriptors_.size() ? descriptors_[index] : nullptr;
 }
 
-void Context::terminate(int fd, std::uint64_t serial) {
+void Context::terminate(int fd, std::uint32_t serial) {
   auto* const connection = dynamic_cast<Connection*>(find_descriptor(fd));
-  if (connection != nullptr && connection->serial() == serial) connection->terminate();
+  if (connection != nullptr && static_cast<std::uint32_t>(connection->serial()) == serial) connection->terminate();
 }
 
 void Context::end_round() {

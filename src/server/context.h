@@ -81,7 +81,7 @@ class Context final : private ReadyHandler {
   std::size_t publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                       const Connection* except = nullptr);
   // Ends the connection of this serial number, if its descriptor is open still.
-  void terminate(int fd, std::uint64_t serial);
+  void terminate(int fd, std::uint32_t serial);
   // nullptr: there is none of that name.
   Protocol* find_protocol(std::string_view name);
   // Its place in ContextOptions::protocols.

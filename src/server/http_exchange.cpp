@@ -53,7 +53,8 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
     case RequestParser::Status::kComplete:
       return handle_request(connection);
     case RequestParser::Status::kError:
-      connection.context_.stats_.refuse(is_limit(parser_.error_status()) ? Refusal::kTooLarge : Refusal::kBadRequest);
+      connection.context_.stats_.refuse(is_limit(parser_.error_status()) ? RefusalReason::kTooLarge
+                                                                         : RefusalReason::kBadRequest);
       return answer(connection, {parser_.error_status(), parser_.error_text()}, false);
   }
 }
@@ -184,7 +185,7 @@ void HttpExchange::settle(Connection& connection) {
 }
 
 void HttpExchange::refuse_plain_text(Connection& connection) {
-  connection.context_.stats_.refuse(Refusal::kPlainText);
+  connection.context_.stats_.refuse(RefusalReason::kPlainText);
   answer(connection, {400, "This port speaks TLS: use https or wss."}, false);
 }
 
@@ -207,7 +208,7 @@ void HttpExchange::on_timeout(Connection& connection) {
   if (is_deciding()) return decide(connection, {503, {}, false, {}});
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) return connection.terminate();
-  connection.context_.stats_.refuse(Refusal::kTimeout);
+  connection.context_.stats_.refuse(RefusalReason::kTimeout);
   answer(connection, {408, "The request did not arrive in time."}, false);
 }
 

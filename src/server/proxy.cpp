@@ -83,7 +83,7 @@ bool Connection::end_proxy_header() {
 }
 
 void HttpExchange::refuse_proxy_header(Connection& connection) {
-  connection.context_.stats_.refuse(Refusal::kBadRequest);
+  connection.context_.stats_.refuse(RefusalReason::kBadRequest);
   // Without TLS it can be told.
   if (connection.is_tls()) return connection.terminate();
   proxy_header_.reset();
@@ -99,7 +99,7 @@ bool HttpExchange::identify_client(Connection& connection) {
   const std::optional<ClientOrigin> client =
       find_client(parser_.request(), {*proxy_, is_secure_}, connection.context_.options_.trusted_proxies);
   if (!client) {
-    connection.context_.stats_.refuse(Refusal::kBadRequest);
+    connection.context_.stats_.refuse(RefusalReason::kBadRequest);
     answer(connection, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other, or are malformed."},
            false);
     return false;

@@ -32,7 +32,7 @@ namespace websockets {
   X(kDescriptors, "descriptors")        /* the process has none left */   \
   X(kShutdown, "shutdown")              /* the server ends */
 
-enum class Refusal : std::uint8_t {
+enum class RefusalReason : std::uint8_t {
 #define WEBSOCKETS_ENUMERATOR(name, text) name,
   WEBSOCKETS_REFUSALS(WEBSOCKETS_ENUMERATOR)
 #undef WEBSOCKETS_ENUMERATOR
@@ -60,7 +60,7 @@ struct Stats {
   std::array<std::uint64_t, kCodes + 1> closed{};
 
   void close(CloseCode code) { ++closed[std::min(static_cast<std::size_t>(code) - kFirstCode, kCodes)]; }
-  void refuse(Refusal reason) { ++refused[static_cast<std::size_t>(reason)]; }
+  void refuse(RefusalReason reason) { ++refused[static_cast<std::size_t>(reason)]; }
 };
 
 // The same at one time, with what is there now.

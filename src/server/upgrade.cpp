@@ -51,7 +51,7 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
 
   Context& context = connection.context_;
   if (!allows_origin(context.options_)) {
-    context.stats_.refuse(Refusal::kOrigin);
+    context.stats_.refuse(RefusalReason::kOrigin);
     return answer(connection, {403, "Pages of this origin may not open websockets here."}, false);
   }
   const Request& request = parser_.request();
@@ -60,7 +60,7 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
   std::string_view why_not;
   protocol_ = context.choose_protocol(has_offers ? &offers : nullptr, why_not);
   if (protocol_ == nullptr) {
-    context.stats_.refuse(Refusal::kSubprotocol);
+    context.stats_.refuse(RefusalReason::kSubprotocol);
     return answer(connection, {400, why_not}, false);
   }
   if (context.options_.asks_before_upgrade) return ask_for_decision(connection);
@@ -78,7 +78,7 @@ bool HttpExchange::allows_origin(const ContextOptions& options) const {
 }
 
 void HttpExchange::refuse_handshake(Connection& connection, const HandshakeVerdict& verdict) {
-  connection.context_.stats_.refuse(verdict.status == 426 ? Refusal::kVersion : Refusal::kHandshake);
+  connection.context_.stats_.refuse(verdict.status == 426 ? RefusalReason::kVersion : RefusalReason::kHandshake);
   Answer refusal{verdict.status, verdict.text};
   if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
   // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
@@ -120,7 +120,7 @@ std::string HttpExchange::negotiate_compression(Connection& connection) const {
 
 void HttpExchange::grant(Connection& connection, std::string_view header_lines) {
   if (connection.context_.is_shutting_down()) {
-    connection.context_.stats_.refuse(Refusal::kShutdown);
+    connection.context_.stats_.refuse(RefusalReason::kShutdown);
     return answer(connection, {503, "The server is shutting down."}, false);
   }
   const Request& request = parser_.request();
@@ -139,7 +139,7 @@ void HttpExchange::grant(Connection& connection, std::string_view header_lines) 
 
 // What follows is no request, but may be frames: the connection ends.
 void HttpExchange::refuse(Connection& connection, const UpgradeAnswer& answer) {
-  connection.context_.stats_.refuse(Refusal::kUpgrade);
+  connection.context_.stats_.refuse(RefusalReason::kUpgrade);
   const std::string_view reason = reason_phrase(answer.status);
   const std::string meaning = std::string(reason.empty() ? "Refused" : reason).append("\n");
   const std::string_view body = answer.body ? std::string_view(*answer.body) : std::string_view(meaning);

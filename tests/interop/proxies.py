@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Our server behind nginx and haproxy, over TCP and a unix socket, with TLS that ends at the proxy.
+"""Our server behind nginx and haproxy, over TCP and a unix socket, with TLS that ends at the proxy, and told by headers or
+the PROXY protocol who the client is.
 
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """
@@ -21,6 +22,9 @@ from proxy import Proxy, Route
 from support import DEADLINE_S, Server, demo_certificates, run
 
 MIB = 2**20
+ADDRESS = '127.0.0.2'  # of the clients; that of the proxies is 127.0.0.1
+# What anybody may claim.
+LIES = {'X-Forwarded-For': '192.0.2.1', 'X-Forwarded-Proto': 'ftp', 'Forwarded': 'for=192.0.2.2'}
 FILES = {'empty': b'', 'small': b'line\r\n' * 100, 'large': random.Random(7239).randbytes(3 * MIB)}
 
 temporary = tempfile.TemporaryDirectory()
@@ -36,10 +40,14 @@ class Servers:
         demo_certificates(folder)
         for name, content in FILES.items():
             (folder / name).write_bytes(content)
-        self.ours = Server('tests/interop/proxied_server.lua', folder)
-        self.stack.callback(self.ours.stop)
-        self.port = int(self.ours.first_line)
-        self.all = [self.ours]
+        self.all = []
+
+    def start_ours(self, socket, *options):
+        """Returns the port."""
+        server = Server('tests/interop/proxied_server.lua', folder, socket, *options)
+        self.all.append(server)
+        self.stack.callback(server.stop)
+        return int(server.first_line)
 
     def start_proxy(self, program, routes):
         self.all.append(Proxy(program, folder, routes))
@@ -60,24 +68,27 @@ class Client:
     """Makes connections by one route, with TLS or without."""
 
     def __init__(self, route, is_tls):
+        self.route = route
         self.port = route.tls_port if is_tls else route.port
         self.tls = ssl.create_default_context(cafile=folder / 'ca.pem') if is_tls else None
 
     def connect(self, protocol=None, **options):
         scheme = 'wss' if self.tls else 'ws'
-        return connect(f'{scheme}://127.0.0.1:{self.port}/', protocol, ssl=self.tls, **options)
+        # Without pings of its own: nothing is sent but what a check sends.
+        return websockets.connect(
+            f'{scheme}://127.0.0.1:{self.port}/', ssl=self.tls, subprotocols=protocol and [protocol], max_size=None,
+            ping_interval=None, open_timeout=DEADLINE_S, close_timeout=DEADLINE_S, local_addr=(ADDRESS, 0), **options)
 
     def http(self):
         kind = http.client.HTTPSConnection if self.tls else http.client.HTTPConnection
         options = {'context': self.tls} if self.tls else {}
-        return contextlib.closing(kind('127.0.0.1', self.port, timeout=DEADLINE_S, **options))
+        return contextlib.closing(
+            kind('127.0.0.1', self.port, timeout=DEADLINE_S, source_address=(ADDRESS, 0), **options))
 
-
-def connect(address, protocol, **options):
-    # Without pings of its own: nothing is sent but what a check sends.
-    return websockets.connect(
-        address, subprotocols=protocol and [protocol], max_size=None, ping_interval=None, open_timeout=DEADLINE_S,
-        close_timeout=DEADLINE_S, **options)
+    def described(self):
+        """What the server should know of it."""
+        address = ADDRESS if self.route.tells_client else '127.0.0.1'
+        return f'{address} {"secure" if self.tls and self.route.tells_scheme else "plain"}'
 
 
 # --- The checks, each by every route ------------------------------------------------------------------------------
@@ -100,7 +111,7 @@ async def hands_on_pings(client):
 
 
 async def tells_the_server_how_a_client_closes(client):
-    async with connect(f'ws://127.0.0.1:{servers.port}/', 'observer') as observer:
+    async with client.connect('observer') as observer:
         for code, reason in ((1000, ''), (3001, 'done'), (4999, 'ü' * 61)):
             async with client.connect('named') as ws:
                 await ws.send('somebody')
@@ -110,7 +121,7 @@ async def tells_the_server_how_a_client_closes(client):
 
 
 async def tells_the_server_that_a_client_was_lost(client):
-    async with connect(f'ws://127.0.0.1:{servers.port}/', 'observer') as observer:
+    async with client.connect('observer') as observer:
         async with client.connect('named') as ws:
             await ws.send('somebody')
             await ws.recv()
@@ -147,8 +158,8 @@ async def serves_many_at_once(client):
     await asyncio.gather(*[talk(number) for number in range(20)])
 
 
-def ask(connection, method, path):
-    connection.request(method, path)
+def ask(connection, method, path, **options):
+    connection.request(method, path, **options)
     answer = connection.getresponse()
     return answer, answer.read()
 
@@ -167,9 +178,36 @@ async def serves_files(client):
         assert not answer.will_close, answer.getheaders()
 
 
+async def serves_several_requests_on_one_connection(client):
+    with client.http() as connection:
+        counts = [int(ask(connection, 'GET', '/count')[1]) for _ in range(5)]
+    assert max(counts) >= 2, counts
+
+
+async def takes_the_content_of_requests(client):
+    content = FILES['large'][:MIB]
+    with client.http() as connection:
+        for body in (content, iter([content[:10], content[10:]]), b''):  # the second one is chunked
+            answer, got = ask(connection, 'POST', '/body', body=body, encode_chunked=not isinstance(body, bytes),
+                              headers={} if isinstance(body, bytes) else {'Transfer-Encoding': 'chunked'})
+            assert answer.status == 200 and got == (content if body else b''), (answer.status, len(got))
+
+
+async def tells_the_address_of_the_client(client):
+    lies = LIES if client.route.tells_scheme else {}
+    for headers in ({}, lies):
+        async with client.connect('address', extra_headers=headers) as ws:
+            described = await ws.recv()
+            assert described == client.described(), described
+        with client.http() as connection:
+            answer, body = ask(connection, 'GET', '/address', headers=headers)
+            assert body.decode() == client.described(), (answer.status, body)
+
+
 CHECKS = [
     echoes, hands_on_pings, tells_the_server_how_a_client_closes, tells_the_server_that_a_client_was_lost,
-    tells_the_client_how_the_server_closes, refuses_an_unknown_subprotocol, serves_many_at_once, serves_files]
+    tells_the_client_how_the_server_closes, refuses_an_unknown_subprotocol, serves_many_at_once, serves_files,
+    serves_several_requests_on_one_connection, takes_the_content_of_requests, tells_the_address_of_the_client]
 
 
 def checks_of(route):
@@ -184,13 +222,19 @@ def checks_of(route):
 
 if __name__ == '__main__':
     servers = Servers()
-    tcp, unix = f'127.0.0.1:{servers.port}', f'{folder}/server.sock'
-    routes = {
-        'nginx': [Route('nginx-tcp', tcp), Route('nginx-unix', f'unix:{unix}')],
-        'haproxy': [Route('haproxy-tcp', tcp), Route('haproxy-unix', f'unix@{unix}'),
-                    Route('haproxy-bytes', tcp, mode='tcp')],
-    }
     try:
+        tcp, unix = f'127.0.0.1:{servers.start_ours("server.sock")}', f'{folder}/server.sock'
+        after_header = f'127.0.0.1:{servers.start_ours("header.sock", "proxy_protocol")}'
+        unix_after_header = f'unix@{folder}/header.sock'
+        routes = {
+            'nginx': [Route('nginx-tcp', tcp), Route('nginx-unix', f'unix:{unix}')],
+            'haproxy': [
+                Route('haproxy-tcp', tcp), Route('haproxy-unix', f'unix@{unix}'),
+                Route('haproxy-bytes', tcp, mode='tcp'),
+                Route('haproxy-header-1', after_header, mode='tcp', settings='send-proxy'),
+                Route('haproxy-header-2', after_header, mode='tcp', settings='send-proxy-v2 check inter 100ms'),
+                Route('haproxy-header-unix', unix_after_header, mode='tcp', settings='send-proxy-v2')],
+        }
         for program in routes:
             servers.start_proxy(program, routes[program])
     except BaseException:

@@ -31,6 +31,9 @@ http {
     proxy_set_header Host $host;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $connection_upgrade;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header Forwarded "";
     proxy_read_timeout 600s;
     %s
 }
@@ -60,9 +63,17 @@ defaults
 HAPROXY_ROUTE = '''
 listen %(name)s
     mode %(mode)s
+    %(rules)s
     bind 127.0.0.1:%(port)d
     bind 127.0.0.1:%(tls_port)d ssl crt both.pem
     server one %(upstream)s %(settings)s
+'''
+
+
+HAPROXY_HEADERS = '''
+    option forwardfor
+    http-request set-header X-Forwarded-Proto https if { ssl_fc }
+    http-request del-header Forwarded
 '''
 
 
@@ -71,6 +82,15 @@ class Route:
 
     def __init__(self, name, upstream, mode='http', settings=''):
         self.name, self.upstream, self.mode, self.settings = name, upstream, mode, settings
+        self.rules = HAPROXY_HEADERS if mode == 'http' else ''
+
+    @property
+    def tells_scheme(self):
+        return self.mode == 'http'
+
+    @property
+    def tells_client(self):
+        return self.mode == 'http' or bool(self.settings)
 
     def pick_ports(self):
         with contextlib.ExitStack() as stack:

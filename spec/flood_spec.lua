@@ -6,7 +6,7 @@ local pair = require 'spec.support.pair'
 
 local is_slow = loop.time_factor > 1
 local megabyte = 1024 * 1024
-local flood_bytes = (is_slow and 0.25 or 4) * megabyte
+local flood_bytes = (is_slow and 0.25 or 1) * megabyte
 
 describe('a flood', function()
   require('spec.support.leaks').check_each(before_each, after_each)

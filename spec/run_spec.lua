@@ -105,8 +105,11 @@ describe('run', function()
       end } }
       return tonumber((ctx:addresses()[1]:match '%d+$'))]]
     server:begin 'return ctx:run()'
-    client.open({}, port, 'p'):expect_text 'hello'
+    local c = client.open({}, port, 'p')
+    c:expect_text 'hello'
     remote.signal(server.pid, 'TERM')
+    c:expect_close(1001)
+    c:send_close(1001)
     assert.equal(0, (server:result()))
   end)
 

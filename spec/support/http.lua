@@ -122,8 +122,8 @@ end
 function http.pattern(size)
   local parts, count = {}, 0
   while count < size do
-    parts[#parts + 1] = ('%015d\n'):format(count)
-    count = count + 16
+    parts[#parts + 1] = ('%015d\n'):format(count):rep(64)
+    count = count + 1024
   end
   return table.concat(parts):sub(1, size)
 end

@@ -231,6 +231,15 @@ describe('proxy_protocol', function()
     assert.equal('6.6.6.6 plain', (select(3, c:read_response())))
   end)
 
+  it('does not make a proxy of a client that it does not know', function()
+    for _, name in ipairs { '127.0.0.1', '127.0.0.1 ', '127.0.0.1  ' } do
+      local ctx, port = proxied()
+      local c = client.connect(ctx, port)
+      c:send(headers[name] .. http.request('/', { headers = { 'X-Forwarded-For: 6.6.6.6', 'X-Forwarded-Proto: https' } }))
+      assert.equal('127.0.0.1 plain', (select(3, c:read_response())))
+    end
+  end)
+
   it('does not make a proxy of who came by a unix socket', function()
     local ctx, port = proxied { trusted_proxies = { '127.0.0.1', 'unix' } }
     local c = client.connect(ctx, port)

@@ -74,8 +74,7 @@ bool Connection::end_proxy_header() {
   const ProxyHeaderParser header = *exchange_->proxy_header_;
   if (header.source() != ProxyHeaderParser::Source::kProxy && !set_peer(header.client())) return false;
   exchange_->proxy_header_.reset();
-  if (header.source() == ProxyHeaderParser::Source::kProxy) return true;
-  // From here on the client is who speaks; it may be another trusted proxy.
+  // From here on the client is who speaks; it may be another trusted proxy. One that is not known is none.
   const bool is_proxy = header.source() == ProxyHeaderParser::Source::kAddress &&
                         context_.options_.trusted_proxies.contains(header.client());
   exchange_->proxy_ = is_proxy ? std::optional(header.client()) : std::nullopt;

@@ -35,6 +35,14 @@ int check_name(std::string_view name, bool is_first, bool shows_hidden) {
   return is_hidden && !shows_hidden ? 404 : 0;
 }
 
+void append_encoded(std::string& text, char c) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(c);
+  text += '%';
+  text += kHex[byte / 16U];
+  text += kHex[byte % 16U];
+}
+
 }  // namespace
 
 StaticPath resolve_static_path(std::string_view target, bool shows_hidden) {
@@ -59,21 +67,25 @@ StaticPath resolve_static_path(std::string_view target, bool shows_hidden) {
 }
 
 std::string folder_reference(std::string_view target) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
   const std::size_t query = std::min(target.find('?'), target.size());
   const std::string_view path = target.substr(0, query);
   std::string reference;
   for (const char c : path.substr(path.rfind('/') + 1)) {
     if (http_text::is_alphanumeric(c) || std::string_view("-._~!$&'()*+,;=@%").find(c) != std::string_view::npos) {
       reference += c;
-      continue;
+    } else {
+      append_encoded(reference, c);
     }
-    const auto byte = static_cast<unsigned char>(c);
-    reference += '%';
-    reference += kHex[byte / 16U];
-    reference += kHex[byte % 16U];
   }
-  return reference.append("/").append(target.substr(query));
+  reference += '/';
+  for (const char c : target.substr(query)) {
+    if (c > ' ' && c < '\x7f') {
+      reference += c;
+    } else {
+      append_encoded(reference, c);
+    }
+  }
+  return reference;
 }
 
 }  // namespace websockets

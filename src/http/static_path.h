@@ -19,7 +19,7 @@ struct StaticPath {
 StaticPath resolve_static_path(std::string_view target, bool shows_hidden);
 
 // The relative reference (RFC 3986 4.2) from such a target without a "/" at its end to the same one with it. Its query
-// string stays.
+// string stays, but for what no URI has.
 std::string folder_reference(std::string_view target);
 
 }  // namespace websockets

@@ -67,6 +67,7 @@ TEST(FolderReference, IsTheLastNameAndTheQuery) {
   EXPECT_EQ(folder_reference("/a"), "a/");
   EXPECT_EQ(folder_reference("/a/b%20c?d=/e?f"), "b%20c/?d=/e?f");
   EXPECT_EQ(folder_reference("/a?"), "a/?");
+  EXPECT_EQ(folder_reference("/a?b\r\nc: d\xff"), "a/?b%0D%0Ac:%20d%FF");
   EXPECT_EQ(folder_reference("http://host/a"), "a/");
   // None of these may look like a scheme, a host or another path.
   EXPECT_EQ(folder_reference("/a:b"), "a%3Ab/");

@@ -205,16 +205,30 @@ void LuaContext::report_error(Connection* connection) {
   lua_settop(L, error - 1);
 }
 
-LuaWebsocket& LuaContext::push_websocket(lua_State* L, int callbacks, Connection& connection) {
-  LuaWebsocket* ws = websocket_of(connection);
-  if (ws != nullptr) {
-    lua_rawgeti(L, callbacks, ws->self);
-    return *ws;
-  }
-  ws = static_cast<LuaWebsocket*>(new_userdata(L, sizeof(LuaWebsocket)));
+void LuaContext::push_blank_websocket(lua_State* L) {
+  auto* const ws = static_cast<LuaWebsocket*>(new_userdata(L, sizeof(LuaWebsocket)));
   *ws = LuaWebsocket{};
   luaL_getmetatable(L, kWebsocketType);
   lua_setmetatable(L, -2);
+}
+
+LuaWebsocket& LuaContext::push_websocket(lua_State* L, int callbacks, Connection& connection) {
+  if (LuaWebsocket* const ws = websocket_of(connection)) {
+    lua_rawgeti(L, callbacks, ws->self);
+    return *ws;
+  }
+  push_blank_websocket(L);
+  return attach_websocket(L, callbacks, connection);
+}
+
+// Makes the blank websocket on top of the stack that of the connection, or puts in its place the one that it has.
+LuaWebsocket& LuaContext::attach_websocket(lua_State* L, int callbacks, Connection& connection) {
+  if (LuaWebsocket* const ws = websocket_of(connection)) {
+    lua_pop(L, 1);
+    lua_rawgeti(L, callbacks, ws->self);
+    return *ws;
+  }
+  auto* const ws = static_cast<LuaWebsocket*>(lua_touserdata(L, -1));
   lua_pushvalue(L, callbacks);
   set_user_table(L, -2);
   lua_pushvalue(L, -1);

@@ -111,7 +111,10 @@ class LuaContext final : public ContextHandler {
 
   // Pushes the request of a websocket that is not closed, nil when there is none any more.
   void push_request_of(lua_State* L, int callbacks, LuaWebsocket& ws);
-  // The request at `index` is that of the websocket which the connection is about to become.
+  // Pushes the userdata of a websocket that has no connection yet. May run finalizers, which may do anything.
+  static void push_blank_websocket(lua_State* L);
+  // The request at `index` is that of the websocket which the connection is about to become. Takes a blank websocket
+  // from the top of the stack, to be used when the connection has none. Runs no finalizers.
   void keep_request(lua_State* L, int callbacks, Connection& connection, int index);
 
  private:
@@ -131,7 +134,9 @@ class LuaContext final : public ContextHandler {
   bool call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument);
   void report_error(Connection* connection);
   void call_with_fd(Slot slot, int fd);
+  // Within a Round: it may run finalizers.
   LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
+  LuaWebsocket& attach_websocket(lua_State* L, int callbacks, Connection& connection);
   void detach(LuaWebsocket& ws);
   const HttpExchange* exchange_of(Connection& connection) const;
   void drop_released_payloads(lua_State* L, int callbacks);

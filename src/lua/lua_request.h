@@ -36,8 +36,10 @@ struct LuaRequest {
 // The place of the callbacks table in the userdata's own table, while there is something to decide.
 constexpr int kCallbacksOfRequest = 1;
 
-// Pushes a new userdata for the request that `exchange` has; `pending` may be null.
-void push_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
+// Pushes a new userdata of no request yet. May run finalizers, which may do anything.
+void push_blank_request(lua_State* L);
+// Makes the one on top of the stack that of the request that `exchange` has; `pending` may be null. Runs no finalizers.
+void fill_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
                   const std::shared_ptr<PendingUpgrade>* pending);
 
 // There is nothing to decide any more: the request at `index` does not keep its context.

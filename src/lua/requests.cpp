@@ -5,6 +5,7 @@
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
 #include "lua/upgrade_answer.h"
+#include "lua/wrap_websocket.h"
 #include "server/http_exchange.h"
 
 namespace websockets::lua {
@@ -27,7 +28,8 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
   bool has_answer = false;
   const bool succeeded = run(nullptr, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, kOnUpgrade);
-    push_request(L, kCallbacks, connection, exchange, &pending);
+    push_blank_request(L);
+    fill_request(L, kCallbacks, connection, exchange, &pending);
     const int place = lua_gettop(L);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, place);
@@ -37,7 +39,10 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
     let_go_of_callbacks(L, place);
     if (is_answered) return;
     const AnswerPlaces places = check_verdict(L, place + 1);
-    if (places.status == 101) keep_request(L, kCallbacks, connection, place);
+    if (places.status == 101) {
+      push_blank_websocket(L);
+      keep_request(L, kCallbacks, connection, place);
+    }
     guarded(L, [&] { answer = read_answer(L, places); });
     has_answer = true;
   });
@@ -50,7 +55,8 @@ bool LuaContext::on_open(Connection& connection, const HttpExchange& exchange) {
     LuaWebsocket& ws = push_websocket(L, kCallbacks, connection);
     if (std::exchange(ws.has_asked_for_request, keeps_requests)) free_slot(L, kCallbacks, ws.request);  // in on_http
     if (keeps_requests && ws.request == kNoSlot) {
-      push_request(L, kCallbacks, connection, exchange, nullptr);
+      push_blank_request(L);
+      fill_request(L, kCallbacks, connection, exchange, nullptr);
       set_slot(L, kCallbacks, ws.request);
     }
   });
@@ -80,6 +86,11 @@ const HttpExchange* LuaContext::exchange_of(Connection& connection) const {
 }
 
 void LuaContext::push_request_of(lua_State* L, int callbacks, LuaWebsocket& ws) {
+  if (ws.request == kNoSlot) {
+    if (exchange_of(*ws.connection) == nullptr) return lua_pushnil(L);
+    push_blank_request(L);  // the finalizers may end the connection, or do the same as this
+  }
+  if (is_closed(ws)) return lua_pushnil(L);
   if (ws.request != kNoSlot) {
     ws.has_asked_for_request = true;
     lua_rawgeti(L, callbacks, ws.request);
@@ -87,14 +98,14 @@ void LuaContext::push_request_of(lua_State* L, int callbacks, LuaWebsocket& ws) 
   }
   const HttpExchange* const exchange = exchange_of(*ws.connection);
   if (exchange == nullptr) return lua_pushnil(L);
-  push_request(L, callbacks, *ws.connection, *exchange, nullptr);
+  fill_request(L, callbacks, *ws.connection, *exchange, nullptr);
   lua_pushvalue(L, -1);
   set_slot(L, callbacks, ws.request);
   ws.has_asked_for_request = true;
 }
 
 void LuaContext::keep_request(lua_State* L, int callbacks, Connection& connection, int index) {
-  LuaWebsocket& ws = push_websocket(L, callbacks, connection);
+  LuaWebsocket& ws = attach_websocket(L, callbacks, connection);
   lua_pushvalue(L, index);
   set_slot(L, callbacks, ws.request);
   ws.has_asked_for_request = false;

@@ -31,19 +31,27 @@ int push_answer_status(lua_State* L, PendingUpgrade::Status status) {
 }
 
 // The request is at 1, what `places` names behind it.
-int answer(lua_State* L, LuaRequest& request, const AnswerPlaces& places) {
+int answer(lua_State* L, const AnswerPlaces& places) {
+  luaL_checkstack(L, 16, "request");
+  LuaContext::push_blank_websocket(L);  // now: the finalizers may end the connection
+  const int blank = lua_gettop(L);
+  LuaRequest& request = check_request(L, 1);
   if (request.pending == nullptr) return push_answer_status(L, PendingUpgrade::Status::kAnswered);
   PendingUpgrade::Status status = request.pending->status();
   if (status != PendingUpgrade::Status::kWaiting || request.pending->has_answer()) {
     if (status == PendingUpgrade::Status::kWaiting) status = PendingUpgrade::Status::kAnswered;
     return push_answer_status(L, status);
   }
-  luaL_checkstack(L, 16, "request");
   get_user_table(L, 1);
   lua_rawgeti(L, -1, kCallbacksOfRequest);
   const int callbacks = lua_gettop(L);
+  // A finalizer asks, while what on_upgrade has returned is read.
+  if (lua_isnil(L, callbacks)) return push_answer_status(L, PendingUpgrade::Status::kAnswered);
   auto& context = static_cast<LuaContext&>(request.pending->connection().handler());
-  if (places.status == 101) context.keep_request(L, callbacks, request.pending->connection(), 1);
+  if (places.status == 101) {
+    lua_pushvalue(L, blank);
+    context.keep_request(L, callbacks, request.pending->connection(), 1);
+  }
   guarded(L, [&] {
     UpgradeAnswer given = read_answer(L, places);
     const std::shared_ptr<PendingUpgrade> pending = request.pending;  // the callbacks may finalize the request
@@ -55,15 +63,15 @@ int answer(lua_State* L, LuaRequest& request, const AnswerPlaces& places) {
 }
 
 int accept(lua_State* L) {
-  LuaRequest& request = check_request(L, 1);
+  check_request(L, 1);
   lua_settop(L, 2);
-  return answer(L, request, check_grant(L, 2));
+  return answer(L, check_grant(L, 2));
 }
 
 int reject(lua_State* L) {
-  LuaRequest& request = check_request(L, 1);
+  check_request(L, 1);
   lua_settop(L, 4);
-  return answer(L, request, check_refusal(L, 2));
+  return answer(L, check_refusal(L, 2));
 }
 
 // Returns the request, for on_upgrade to return it.
@@ -129,18 +137,24 @@ void let_go_of_callbacks(lua_State* L, int index) {
   lua_pop(L, 1);
 }
 
-void push_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
-                  const std::shared_ptr<PendingUpgrade>* pending) {
+void push_blank_request(lua_State* L) {
   auto* const userdata = static_cast<RequestUserdata*>(new_userdata(L, sizeof(RequestUserdata)));
   userdata->request = nullptr;
   luaL_getmetatable(L, kRequestType);
   lua_setmetatable(L, -2);
   lua_newtable(L);
+  set_user_table(L, -2);
+}
+
+void fill_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
+                  const std::shared_ptr<PendingUpgrade>* pending) {
+  auto* const userdata = static_cast<RequestUserdata*>(lua_touserdata(L, -1));
   if (pending != nullptr) {
+    get_user_table(L, -1);
     lua_pushvalue(L, callbacks);
     lua_rawseti(L, -2, kCallbacksOfRequest);
+    lua_pop(L, 1);
   }
-  set_user_table(L, -2);
   guarded(L, [&] {
     auto request = std::make_unique<LuaRequest>();
     request->request = exchange.request();

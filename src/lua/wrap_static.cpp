@@ -136,13 +136,14 @@ int push_refusal(lua_State* L, const char* why) {
 int serve(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view target = as_text(check_bytes(L, 2));
-  const StaticSite& site = *static_cast<SiteUserdata*>(lua_touserdata(L, lua_upvalueindex(2)))->site;
+  const StaticSite* const site = static_cast<SiteUserdata*>(lua_touserdata(L, lua_upvalueindex(2)))->site;
+  if (site == nullptr) raise_static_error(L, "it was collected");  // a finalizer asks
   if (is_closed(ws)) return push_refusal(L, "closed");
   const HttpExchange* const exchange = ws.connection->http();
   if (exchange == nullptr) return luaL_error(L, "websocket static files are for on_http only");
   if (!exchange->awaits_answer()) return push_refusal(L, "already answered");
   bool was_answered = false;
-  with_entry(L, ws, [&] { was_answered = site.answer(*ws.connection, target); });
+  with_entry(L, ws, [&] { was_answered = site->answer(*ws.connection, target); });
   lua_pushboolean(L, was_answered ? 1 : 0);
   return 1;
 }

@@ -235,7 +235,8 @@ describe('proxy_protocol', function()
     for _, name in ipairs { '127.0.0.1', '127.0.0.1 ', '127.0.0.1  ' } do
       local ctx, port = proxied()
       local c = client.connect(ctx, port)
-      c:send(headers[name] .. http.request('/', { headers = { 'X-Forwarded-For: 6.6.6.6', 'X-Forwarded-Proto: https' } }))
+      c:send(headers[name]
+        .. http.request('/', { headers = { 'X-Forwarded-For: 6.6.6.6', 'X-Forwarded-Proto: https' } }))
       assert.equal('127.0.0.1 plain', (select(3, c:read_response())))
     end
   end)

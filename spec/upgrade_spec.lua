@@ -170,11 +170,14 @@ describe('on_upgrade', function()
   end)
 
   it('sends no body where there is none', function()
-    local ctx, port = server(nil, 204)
-    local c = client.connect(ctx, port)
-    c:send(client.request { protocol = 'p' })
-    assert.equal(204, (c:read_head()))
-    c:expect_end()
+    for status, length in pairs { [204] = false, [205] = '0' } do
+      local ctx, port = server(nil, status)
+      local c = client.connect(ctx, port)
+      c:send(client.request { protocol = 'p' })
+      local got, headers = c:read_head()
+      assert.same({ status, length or nil }, { got, headers['content-length'] })
+      c:expect_end()
+    end
   end)
 
   -- --- Mistakes ---
@@ -201,7 +204,7 @@ describe('on_upgrade', function()
       { 'token', true, { ['X\r\nY'] = 'a' } }, { 'token', false, { ['X\0Y'] = 'a' } },
       { 'table of headers', true, 'X-A: a' }, { 'table of headers', true, { 'a' } }, { 'table of headers', 403, 5 },
       { 'a string', true, { ['X-A'] = true } }, { 'a string', true, { ['X-A'] = { {} } } },
-      { 'body', 403, {}, {} }, { 'body', 403, {}, true }, { 'no body', 204, {}, 'x' },
+      { 'body', 403, {}, {} }, { 'body', 403, {}, true }, { 'no body', 204, {}, 'x' }, { 'no body', 205, {}, 'x' },
     }
     for _, name in ipairs { 'Upgrade', 'connection', 'Sec-WebSocket-Accept', 'sec-websocket-protocol',
       'Sec-WebSocket-Extensions', 'SEC-WEBSOCKET-X', 'Content-Length', 'Transfer-Encoding' } do

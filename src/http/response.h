@@ -29,6 +29,8 @@ struct ResponseHead {
 
 // Whether answers with this status have content, be it empty (RFC 9110 6.4.1, 15.3.5, 15.4.5).
 constexpr bool has_content(int status) { return status >= 200 && status != 204 && status != 304; }
+// Whether that may be more than nothing (RFC 9110 15.3.6).
+constexpr bool may_have_body(int status) { return has_content(status) && status != 205; }
 
 std::string serialize_head(const ResponseHead& head, std::time_t now);
 

@@ -37,7 +37,7 @@ AnswerPlaces check_refusal(lua_State* L, int index) {
   if (has_headers) places.headers = check_headers(L, index + 1);
   if (lua_isnoneornil(L, body)) return places;
   if (lua_type(L, body) != LUA_TSTRING) raise(L, "the body of a refusal is a string");
-  if (!has_content(places.status)) raise(L, "a refusal of this status has no body");
+  if (!may_have_body(places.status)) raise(L, "a refusal of this status has no body");
   places.body = body;
   return places;
 }

@@ -15,9 +15,7 @@ int respond(lua_State* L) {
   const lua_Integer status = luaL_checkinteger(L, 2);
   luaL_argcheck(L, status >= 200 && status <= 599, 2, "a status from 200 to 599 expected");
   const std::span<const std::uint8_t> body = lua_isnil(L, 4) ? std::span<const std::uint8_t>() : check_bytes(L, 4);
-  // RFC 9110 15.3.6: neither has 205, but an announced length of 0.
-  const bool has_body = has_content(static_cast<int>(status)) && status != 205;
-  luaL_argcheck(L, body.empty() || has_body, 4, "an answer of this status has no body");
+  luaL_argcheck(L, body.empty() || may_have_body(static_cast<int>(status)), 4, "an answer of this status has no body");
   const HeaderLines headers = push_header_lines(L, 3);
   if (headers.error != nullptr) return luaL_argerror(L, 3, headers.error);
 

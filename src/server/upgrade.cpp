@@ -148,7 +148,7 @@ void HttpExchange::refuse(Connection& connection, const UpgradeAnswer& answer) {
   if (!answer.has_content_type) head.content_type = kTextType;
   head.keep_alive = false;
   head.header_lines = answer.header_lines;
-  respond(connection, head, has_content(answer.status) ? as_bytes(body) : as_bytes({}));
+  respond(connection, head, may_have_body(answer.status) ? as_bytes(body) : as_bytes({}));
 }
 
 void HttpExchange::do_deferred_work(Connection& connection) {

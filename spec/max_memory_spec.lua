@@ -125,6 +125,21 @@ describe('max_memory', function()
     assert.is_table(ctx and sockets)
   end)
 
+  it('lets on_closed write to a websocket and drop it', function()
+    local ctx, port, sockets, closed = open_context { max_memory = megabyte, max_backpressure = 64 * megabyte }
+    client.open(ctx, port, { protocol = 'p', receive_buffer = 65536 })
+    client.open(ctx, port, 'p')
+    sockets[1]:on_closed(function(_, code)
+      sockets[2]:write 'the last one'
+      sockets[2]:terminate()
+      closed[#closed + 1] = code
+    end)
+    sockets[1]:write(('x'):rep(16 * megabyte))
+    ctx:batch(function() end) -- memory is looked after at its end
+    assert.same({ '1006:', 1013 }, closed)
+    expect_echo(client.open(ctx, port, 'p'))
+  end)
+
   it('counts a broadcast once, whoever it waits for', function()
     local ctx, port, sockets, closed = open_context { max_memory = 20 * megabyte, max_backpressure = 64 * megabyte }
     for _ = 1, 10 do

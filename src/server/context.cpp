@@ -257,8 +257,8 @@ void Context::terminate(int fd, std::uint32_t serial) {
 }
 
 void Context::end_round() {
-  flush_connections();
   keep_within_memory();
+  flush_connections();  // last: its list must be empty when what is closed is freed
   free_closed();
   end_shutdown();
   if (destroyed_) return watcher_.release();

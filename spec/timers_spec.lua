@@ -113,9 +113,12 @@ describe('timers', function()
     loop.serve_until(ctx, function() return ticks >= 10 end)
     assert.is_true(socket.gettime() - start >= 0.0249)
     timer:cancel()
-    timer = ctx:every(1e-9, function() ticks = ticks + 1 end)
-    loop.serve_until(ctx, function() return ticks >= 15 end)
-    timer:cancel()
+    for _, seconds in ipairs { 1e-9, 2 ^ -1074 } do
+      ticks = 0
+      timer = ctx:every(seconds, function() ticks = ticks + 1 end)
+      loop.serve_until(ctx, function() return ticks >= 5 end)
+      timer:cancel()
+    end
   end)
 
   it('may cancel themselves and others', function()

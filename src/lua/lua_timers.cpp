@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lua/lua_timers.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -10,6 +11,8 @@ namespace websockets::lua {
 namespace {
 
 constexpr double kMaxSeconds = 1e9;
+// One nanosecond, what the clock can tell. With much less, the number of ticks would be no number any more.
+constexpr double kMinIntervalMs = 1e-6;
 
 // The clock of the engine, with its fractions: a timer is never early.
 double exact_now_ms() {
@@ -35,7 +38,7 @@ bool LuaTimers::is_running() const { return context_.is_open(); }
 void LuaTimers::start(LuaTimer& timer, double delay_ms, bool repeats) {
   timer.start_ms = exact_now_ms();
   timer.due_ms = timer.start_ms + delay_ms;
-  timer.interval_ms = repeats ? delay_ms : 0;
+  timer.interval_ms = repeats ? std::max(delay_ms, kMinIntervalMs) : 0;
   timer.number = last_number_ + 1;
   pending_.emplace(key_of(timer), &timer);
   ++last_number_;

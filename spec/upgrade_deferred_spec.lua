@@ -327,6 +327,24 @@ describe('a deferred request', function()
     c:expect_close(1001)
   end)
 
+  it('that a failing function has kept does not keep the context', function()
+    local kept
+    local c
+    do
+      local ctx, port = pair.context({ on_upgrade = function(request)
+        kept = request
+        error 'on purpose'
+      end, on_error = function() end }, function() end)
+      c = client.connect(ctx, port)
+      c:send(client.request { protocol = 'p' })
+      assert.equal(500, (c:read_response()))
+      c.ctx = {}
+    end
+    leaks.collect()
+    assert.equal(1, loop.count_objects()) -- the request
+    assert.equal('/', kept.path)
+  end)
+
   it('is collected with the context', function()
     local c = defer()
     c.ctx = {}

@@ -26,11 +26,14 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
                             const std::shared_ptr<PendingUpgrade>& pending) {
   UpgradeAnswer answer;
   bool has_answer = false;
+  int slot = kNoSlot;
   const bool succeeded = run(nullptr, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, kOnUpgrade);
     push_blank_request(L);
     fill_request(L, kCallbacks, connection, exchange, &pending);
     const int place = lua_gettop(L);
+    lua_pushvalue(L, place);
+    set_slot(L, kCallbacks, slot);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, place);
     lua_call(L, 1, 3);
@@ -46,6 +49,11 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
     guarded(L, [&] { answer = read_answer(L, places); });
     has_answer = true;
   });
+  lua_rawgeti(state(), callbacks(), slot);
+  // One that was kept by a function that failed must not keep the context.
+  if (!succeeded && slot != kNoSlot) let_go_of_callbacks(state(), lua_gettop(state()));
+  lua_pop(state(), 1);
+  free_slot(state(), callbacks(), slot);
   if (has_answer) pending->answer(std::move(answer));
   return succeeded;
 }

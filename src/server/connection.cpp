@@ -374,6 +374,7 @@ void Connection::terminate(CloseCode code, std::string_view reason) {
 }
 
 void Connection::give_up() {
+  if (state_ == State::kClosed) return;  // by a callback of one that was given up before
   constexpr std::string_view kWhy = "the server is short of memory";
   context_.stats_.refuse(RefusalReason::kMemory);
   try {

@@ -5,22 +5,16 @@
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """
 
-import os
-import subprocess
 import sys
 
 from selenium.webdriver.common.keys import Keys
 
 import test_page
-from test_page import ROOT, Server, console_errors, wait_for
+from test_page import Server, console_errors, wait_for
 
 
 class ChatServer(Server):
-    def start(self):
-        self.process = subprocess.Popen(
-            [os.environ.get('LUA', 'lua5.4'), 'examples/chat.lua', str(self.port)],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        wait_for(self.answers, 'the server to answer')
+    script = ('examples/chat.lua',)
 
 
 class Window(test_page.Page):

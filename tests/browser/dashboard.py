@@ -6,22 +6,16 @@ The interpreter is in the environment variable LUA, the module is found by LUA_C
 in build/screenshots/.
 """
 
-import os
-import subprocess
 import sys
 
 from selenium.webdriver.common.by import By
 
 import test_page
-from test_page import ROOT, SCREENSHOTS, Server, console_errors, wait_for
+from test_page import SCREENSHOTS, Server, console_errors, wait_for
 
 
 class Dashboard(Server):
-    def start(self):
-        self.process = subprocess.Popen(
-            [os.environ.get('LUA', 'lua5.4'), 'examples/dashboard/dashboard.lua', str(self.port)],
-            cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        wait_for(self.answers, 'the server to answer')
+    script = ('examples/dashboard/dashboard.lua',)
 
 
 class Window(test_page.Page):

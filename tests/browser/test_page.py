@@ -46,6 +46,8 @@ PICTURE = (
 class Server:
     """The test server, as a process of its own on a port that stays the same when it is started again."""
 
+    script = ('test-server/test-server.lua', 'test-server/')  # and what comes before the port
+
     def __init__(self, *certificate):
         """The certificate: its file, and its key's."""
         with socket.socket() as probe:
@@ -60,8 +62,7 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(
-            [os.environ.get('LUA', 'lua5.4'), 'test-server/test-server.lua', 'test-server/', str(self.port),
-             *self.certificate],
+            [os.environ.get('LUA', 'lua5.4'), *self.script, str(self.port), *self.certificate],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for(self.answers, 'the server to answer')
 

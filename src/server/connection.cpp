@@ -210,7 +210,8 @@ void Connection::consume(std::span<std::uint8_t> input) {
 // After flow control, or when the answer to a pipelined request has left.
 void Connection::resume_input() {
   if (held_input_ == nullptr || busy_ || !takes_input()) return;
-  const std::unique_ptr<ByteBuffer> input = std::move(held_input_);
+  std::unique_ptr<ByteBuffer> input;
+  input.swap(held_input_);
   consume(input->bytes());
 }
 

@@ -119,25 +119,32 @@ bool Connection::has_room(std::size_t bytes) {
     return !queue_.empty() &&
            (buffered_bytes() + bytes > context_.options_.max_backpressure_bytes || context_.memory_.is_exceeded());
   };
-  // Whatever the turns of others.
-  while (is_full() && !blocked_) flush();
-  if (!is_full()) return true;
-  ++context_.stats_.queue_full;
-  return false;
+  while (is_full()) {
+    if (blocked_) {
+      ++context_.stats_.queue_full;
+      return false;
+    }
+    flush();  // whatever the turns of others
+  }
+  return true;
 }
 
 WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept) {
   if (!is_open()) return WriteStatus::kClosed;
   if (!has_room(payload.size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
-  const bool is_whole = !is_control(opcode) && fin && !fragmenting_;
-  if (!is_control(opcode)) fragmenting_ = !fin;
+  const bool is_data = !is_control(opcode);
+  const bool ends_message = is_data && fin;
+  const bool is_whole = ends_message && !fragmenting_;
+  if (is_data) fragmenting_ = !fin;
   if (compression_ == nullptr || !is_whole || !queue_compressed(opcode, payload)) {
     queue_frame(make_header(opcode, fin, payload.size()), payload, std::move(kept));
   }
-  if (!is_control(opcode) && fin && held_frames_ != nullptr) queue_held_frames();
+  if (ends_message) {
+    if (held_frames_ != nullptr) queue_held_frames();
+    ++context_.stats_.messages_sent;
+  }
   after_output();
-  if (!is_control(opcode) && fin) ++context_.stats_.messages_sent;
   return WriteStatus::kAccepted;
 }
 

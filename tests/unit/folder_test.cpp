@@ -18,16 +18,16 @@ namespace {
 
 using Links = Folder::Links;
 
-// outside/secret, outside/root/…: files hold their own names, without what is in front of the last "/".
+// outside/secret, outside/base/…: files hold their own names, without what is in front of the last "/".
 class FolderTest : public testing::Test {
  protected:
   void SetUp() override {
     std::array<char, 32> name = {"/tmp/folder_test.XXXXXX"};
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     outside_ = name.data();
-    root_ = outside_ + "/root";
+    root_ = outside_ + "/base";
     std::filesystem::create_directories(root_ + "/a/b");
-    for (const char* path : {"/secret", "/root/file", "/root/a/file", "/root/a/b/file"}) {
+    for (const char* path : {"/secret", "/base/file", "/base/a/file", "/base/a/b/file"}) {
       std::ofstream(outside_ + path) << std::filesystem::path(path).filename().string();
     }
     link("../secret", "up");

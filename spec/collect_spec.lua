@@ -193,32 +193,6 @@ describe('the collector', function()
     end
   end)
 
-  it('can run in every callback', function()
-    local log = {}
-    local ctx, port = pair.context(nil, function(ws)
-      local function collect(name)
-        return function()
-          leaks.collect()
-          log[#log + 1] = name
-        end
-      end
-      collect 'open' ()
-      ws:on_receive(collect 'receive')
-      ws:on_closed(collect 'closed')
-      ws:on_broadcast(collect 'broadcast')
-      ws:on_server_writeable(collect 'writeable')
-    end)
-    local c = client.open(ctx, port, 'p')
-    loop.serve_until(ctx, function() return #log == 2 end)
-    c:text 'x'
-    c:expect_nothing() -- the pong drains, too
-    loop.serve_until(ctx, function() return #log == 4 end)
-    ctx:broadcast('p', 'x')
-    c:finish(1000)
-    table.sort(log)
-    assert.same({ 'broadcast', 'closed', 'open', 'receive', 'writeable', 'writeable' }, log)
-  end)
-
   it('does not collect a context while it serves', function()
     local log = {}
     local function build()

@@ -148,24 +148,6 @@ describe('an error in a callback', function()
     client.open(ctx, port, 'p'):expect_nothing()
   end)
 
-  it('may be any value', function()
-    local values = { { 'a table' }, 42, true,
-      setmetatable({}, { __tostring = function() return 'shown so' end }),
-      setmetatable({}, { __tostring = function() return {} end }),
-      setmetatable({}, { __tostring = function() error 'no' end }) }
-    for i = 1, 7 do
-      local c, _, errors = open(function(ws)
-        ws:on_receive(function() error(values[i]) end) -- the seventh is nil
-      end)
-      c:text 'x'
-      c:expect_close(1011)
-      assert.equal(1, #errors)
-      assert.is_string(errors[1].message)
-      if i == 2 then assert.is_truthy(errors[1].message:find('42', 1, true)) end
-      if i == 4 then assert.is_truthy(errors[1].message:find('shown so', 1, true)) end
-    end
-  end)
-
   it('may be that of an endless recursion', function()
     local c, _, errors = open(function(ws)
       local function recurse() return 1 + recurse() end
@@ -201,18 +183,6 @@ describe('an error in a callback', function()
     assert.same({ 4000 }, closed)
     c:send_close(4000)
     c:expect_end()
-  end)
-
-  it('leaves it to on_error to destroy the context', function()
-    local c, _, ctx
-    local closed = {}
-    c, _, ctx = pair.open({ on_error = function() ctx:destroy() end }, function(ws)
-      ws:on_receive(function() error 'oops' end)
-      ws:on_closed(function(_, code) closed[#closed + 1] = code end)
-    end)
-    c:text 'x'
-    c:expect_close(1001)
-    assert.same({ 1001 }, closed)
   end)
 
   it('does not leave service, nor close, nor destroy', function()

@@ -233,27 +233,6 @@ describe('service', function()
     c:expect_text 'later'
   end)
 
-  it('in the callback of the protocol, on_closed and on_broadcast', function()
-    local ctx, port
-    local events = {}
-    local function serve(name)
-      for _ = 1, 3 do
-        loop.step(ctx, 1)
-      end
-      events[#events + 1] = name
-    end
-    ctx, port = pair.context(nil, function(ws)
-      ws:on_broadcast(function() serve 'broadcast' end)
-      ws:on_closed(function() serve 'closed' end)
-      serve 'open'
-    end)
-    local c, d = client.open(ctx, port, 'p'), client.open(ctx, port, 'p')
-    ctx:broadcast('p', 'x')
-    c:finish(1000)
-    d:finish(1000)
-    assert.same({ 'open', 'open', 'broadcast', 'broadcast', 'closed', 'closed' }, events)
-  end)
-
   it('nested deeper than Lua allows is an error in a callback, and no more', function()
     -- What on_error has no room on the C stack for goes to stderr.
     local output = script.run [[

@@ -9,6 +9,7 @@
 
 local assert = require 'luassert'
 local client = require 'spec.support.client'
+local collector = require 'spec.support.collector'
 local loop = require 'spec.support.loop'
 local socket = require 'socket'
 
@@ -87,6 +88,7 @@ local function remember()
   leaks.collect()
   registry_before = registry_size()
   descriptors_before = descriptors_before or names_of(leaks.descriptors())
+  collector.begin()
 end
 
 -- The thread that looks up names of peers may have one for a moment.
@@ -102,6 +104,7 @@ local function settled_descriptors()
 end
 
 local function check()
+  collector.finish()
   client.close_all()
   loop.destroy_all()
   wipe_stack()

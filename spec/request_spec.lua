@@ -122,6 +122,7 @@ describe('a request', function()
     assert.equal('localhost', of_websocket().host)
     assert.equal('example.org:81', of_websocket({ headers = { Host = 'example.org:81' } }).host)
     assert.is_nil(of_http(http.request('/', { version = 'HTTP/1.0', host = false })).host)
+    assert.equal('example.org:82', of_http(http.request 'http://example.org:82/a?b').host)
   end)
 
   it('has the address of the peer', function()

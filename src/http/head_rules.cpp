@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "http/url.h"
 #include "protocol/http_text.h"
 
 namespace websockets {
@@ -10,13 +11,6 @@ namespace {
 
 using http_text::equals_ignoring_case;
 using http_text::take_list_element;
-
-// RFC 3986 3.2.2 and 3.2.3 as a set of characters. A comma would be allowed there, but it is how two hosts look after a
-// proxy has joined them.
-bool is_host_char(char c) {
-  return http_text::is_alphanumeric(c) ||
-         (c != '\0' && std::string_view("-._~!$&'()*+;=%:[]").find(c) != std::string_view::npos);
-}
 
 enum class TransferEncoding { kChunked, kMalformed, kUnknown };
 
@@ -40,9 +34,15 @@ void HeadRules::refuse(int status, std::string_view text) {
   if (refusal_.status == 0) refusal_ = {status, text};
 }
 
+void HeadRules::request_line(std::string_view method, std::string_view target) {
+  // What follows a 2xx to it would be a tunnel (RFC 9110 9.3.6), whatever a handler means to answer.
+  if (method == "CONNECT") return refuse(501, "This server is no proxy: it knows no CONNECT.");
+  if (!is_target(method, target)) refuse(400, "The request target is malformed.");
+}
+
 void HeadRules::host(std::string_view value) {
   if (has_host_) refuse(400, "The Host header came more than once.");
-  if (!std::all_of(value.begin(), value.end(), is_host_char)) refuse(400, "The Host header is malformed.");
+  if (!is_host(value)) refuse(400, "The Host header is malformed.");
   has_host_ = true;
 }
 

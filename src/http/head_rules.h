@@ -13,11 +13,13 @@ struct Refusal {
 
 // What the headers of one request mean together, for its framing and for the connection (RFC 9112 3.2, 6, 9.3; RFC 9110
 // 7.8, 10.1.1). Stricter than a general parser: whatever two readers could understand in two ways is refused, since
-// that is how requests are smuggled past a proxy. Tell it every header of these names once, in the order received.
+// that is how requests are smuggled past a proxy. Tell it the request line, and every header of these names once, in
+// the order received.
 class HeadRules {
  public:
   explicit HeadRules(int minor_version) : minor_version_(minor_version) {}
 
+  void request_line(std::string_view method, std::string_view target);
   void host(std::string_view value);
   void content_length(std::string_view value);
   void transfer_encoding(std::string_view value);

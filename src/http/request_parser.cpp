@@ -63,6 +63,7 @@ struct RequestParser::Impl {
   Status read_chunk_lines();
   bool charge_content();
   void release_content();
+  Refusal too_long() const;
   Status refuse(const Refusal& why);
   void reset();
 
@@ -137,11 +138,18 @@ RequestParser::Status RequestParser::Impl::consume_head(Bytes& input) {
   for (;;) {
     const LineGatherer::Result result = lines.take_line(input, request.head_, limits.max_header_bytes);
     if (result == LineGatherer::Result::kMore) return Status::kIncomplete;
-    if (result == LineGatherer::Result::kTooLong) return refuse({431, "The head of the request is too long."});
+    if (result == LineGatherer::Result::kTooLong) return refuse(too_long());
     if (result != LineGatherer::Result::kLine) return refuse(refusal_of_line(result));
     if (lines.line(request.head_).size() == 2) return read_head(input.empty());
     if (lines.line_count() > limits.max_headers + 1) return refuse({431, "The request has too many headers."});
   }
+}
+
+// RFC 9112 3 for the request line.
+Refusal RequestParser::Impl::too_long() const {
+  if (lines.line_count() > 0) return {431, "The head of the request is too long."};
+  if (has_method) return {414, "The request target is too long."};
+  return {501, "The request method is too long to be one that is known."};
 }
 
 RequestParser::Status RequestParser::Impl::read_head(bool is_last_input) {

@@ -18,7 +18,7 @@ struct ContentBudget {
 };
 
 struct RequestLimits {
-  std::size_t max_header_bytes = 8U << 10U;  // request line and all headers: 431 beyond
+  std::size_t max_header_bytes = 8U << 10U;  // request line and all headers: 431 beyond, 414 or 501 in the line
   std::size_t max_headers = 100;             // 431 beyond
   std::size_t max_body_bytes = 1U << 20U;    // 413 beyond, at the Content-Length where there is one
   ContentBudget* contents = nullptr;         // 503 beyond, but for a content that is alone; null: no limit
@@ -53,7 +53,7 @@ class RequestParser {
   bool expects_continue() const;
   const Request& request() const;
 
-  int error_status() const;  // 400, 413, 417, 431, 501, 503 or 505
+  int error_status() const;  // 400, 413, 414, 417, 431, 501, 503 or 505
   std::string_view error_text() const;
 
   // What is kept of the request so far.

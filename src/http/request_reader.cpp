@@ -89,6 +89,7 @@ void RequestReader::on_request_impl(boost::beast::http::verb, Text method, Text 
   request_.target_ = to_std(target);
   request_.minor_version_ = version % 10;
   rules_.emplace(request_.minor_version_);
+  rules_->request_line(request_.method_, request_.target_);
 }
 
 void RequestReader::on_field_impl(Field name, Text name_text, Text value_text, Code&) {

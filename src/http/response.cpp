@@ -174,7 +174,7 @@ std::string serialize_head(const ResponseHead& head, std::time_t now) {
 
 bool is_valid_header(std::string_view name, std::string_view value) {
   return !name.empty() && std::all_of(name.begin(), name.end(), http_text::is_token_char) &&
-         value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+         std::none_of(value.begin(), value.end(), [](char c) { return http_text::is_control(c) && c != '\t'; });
 }
 
 std::string serialize_switching_protocols(std::string_view accept_key, std::string_view subprotocol,

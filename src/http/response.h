@@ -34,7 +34,8 @@ constexpr bool may_have_body(int status) { return has_content(status) && status 
 
 std::string serialize_head(const ResponseHead& head, std::time_t now);
 
-// Whether a header name (RFC 9110 5.6.2 token) and value (no CR, LF or NUL: header injection) may be sent.
+// Whether a header may be sent: its name is a token, and in its value there is no control character but tabs (RFC 9110
+// 5.5, 5.6.2), which is how headers are injected.
 bool is_valid_header(std::string_view name, std::string_view value);
 
 // The 101 answer of RFC 6455 4.2.2; `subprotocol` is left out when empty. `header_lines`: further ones, as

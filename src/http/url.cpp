@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "http/url.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "protocol/http_text.h"
@@ -10,18 +11,67 @@ namespace {
 
 using http_text::hexadecimal_value;
 
-// RFC 9112 3.2.2: what is behind the authority.
-std::string_view without_authority(std::string_view target) {
+// RFC 9112 3.2.2: the scheme with "://", the authority, and what is behind it. Others are nothing but a rest.
+struct AbsoluteParts {
+  std::string_view scheme;
+  std::string_view authority;
+  std::string_view rest;
+};
+
+AbsoluteParts split_absolute(std::string_view target) {
   const std::size_t scheme_end = target.find("://");
-  if (target.starts_with('/') || scheme_end == std::string_view::npos) return target;
-  const std::size_t authority_end = target.find_first_of("/?", scheme_end + 3);
-  return authority_end == std::string_view::npos ? std::string_view() : target.substr(authority_end);
+  if (target.starts_with('/') || scheme_end == std::string_view::npos) return {{}, {}, target};
+  const std::size_t begin = scheme_end + 3;
+  const std::size_t end = std::min(target.find_first_of("/?", begin), target.size());
+  return {target.substr(0, begin), target.substr(begin, end - begin), target.substr(end)};
+}
+
+bool is_name_char(char c) {
+  return http_text::is_alphanumeric(c) ||
+         (c != '\0' && std::string_view("-._~!$&'()*+;=").find(c) != std::string_view::npos);
+}
+
+// Takes what stands between brackets, or a name or an IPv4 address, off the front of an authority.
+bool take_host(std::string_view& text) {
+  if (text.starts_with('[')) {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos || end == 1) return false;
+    const std::string_view address = text.substr(1, end - 1);
+    text.remove_prefix(end + 1);
+    return std::all_of(address.begin(), address.end(), [](char c) { return is_name_char(c) || c == ':' || c == '%'; });
+  }
+  for (; !text.empty() && text.front() != ':'; text.remove_prefix(1)) {
+    if (is_name_char(text.front())) continue;
+    const bool is_encoded =
+        text.front() == '%' && text.size() > 2 && hexadecimal_value(text[1]) >= 0 && hexadecimal_value(text[2]) >= 0;
+    if (!is_encoded) return false;
+    text.remove_prefix(2);
+  }
+  return true;
 }
 
 }  // namespace
 
+bool is_host(std::string_view text) {
+  if (!take_host(text)) return false;
+  return text.empty() || (text.front() == ':' && std::all_of(text.begin() + 1, text.end(), http_text::is_digit));
+}
+
+bool is_target(std::string_view method, std::string_view target) {
+  if (target.find('#') != std::string_view::npos) return false;
+  if (target.starts_with('/')) return true;
+  if (target == "*") return method == "OPTIONS";
+  const AbsoluteParts parts = split_absolute(target);
+  const bool is_known = http_text::equals_ignoring_case(parts.scheme, "http://") ||
+                        http_text::equals_ignoring_case(parts.scheme, "https://");
+  // RFC 9110 4.2.1: these URIs have a host.
+  return is_known && !parts.authority.empty() && parts.authority.front() != ':' && is_host(parts.authority);
+}
+
+std::string_view target_authority(std::string_view target) { return split_absolute(target).authority; }
+
 TargetParts split_target(std::string_view target) {
-  const std::string_view rest = without_authority(target);
+  const std::string_view rest = split_absolute(target).rest;
   const std::size_t question_mark = rest.find('?');
   TargetParts parts{rest.substr(0, question_mark), {}};
   if (question_mark != std::string_view::npos) parts.query = rest.substr(question_mark + 1);

@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kHeadersExpected = "a table of headers expected";
 constexpr const char* kHeaderNameExpected = "a header's name is a token (RFC 9110 5.1)";
 constexpr const char* kHeaderValueExpected = "a header's value is a string, a number or a list of them";
-constexpr const char* kHeaderLineExpected = "a header's value has no line breaks";
+constexpr const char* kHeaderLineExpected = "a header's value has no control characters";
 constexpr const char* kOtherHeaderExpected = "the library sets this header itself";
 constexpr const char* kOneTypeExpected = "there is one Content-Type";
 

@@ -121,6 +121,9 @@ void push_address(lua_State* L, LuaRequest& request) {
 }
 
 void push_host(lua_State* L, LuaRequest& request) {
+  // RFC 9112 3.2.2: where the target has a host, the header does not count.
+  const std::string_view authority = target_authority(request.request.target());
+  if (!authority.empty()) return push_text(L, authority);
   if (request.request.count("Host") == 0) return lua_pushnil(L);
   push_text(L, request.request.header("Host"));
 }

@@ -115,7 +115,7 @@ int serve_http_file(lua_State* L) {
   const char* path = luaL_checklstring(L, 2, &path_bytes);
   if (std::strlen(path) != path_bytes) path = "";  // no file has a zero in its name
   const std::string_view type = as_text(check_bytes(L, 3));
-  luaL_argcheck(L, is_valid_header("Content-Type", type), 3, "a header's value has no line breaks");
+  luaL_argcheck(L, is_valid_header("Content-Type", type), 3, "a header's value has no control characters");
   if (is_closed(ws)) return push_failure(L, "closed");
   HttpExchange* const exchange = ws.connection->http();
   if (exchange == nullptr) return luaL_error(L, "websocket serve_http_file is for on_http only");

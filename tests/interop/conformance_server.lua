@@ -1,18 +1,26 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua conformance_server.lua FOLDER [OPTION=NUMBER]...
+-- Usage: lua conformance_server.lua FOLDER [OPTION=VALUE]...
 --
--- The server that conformance.py and http_h11.py examine, with these options of websockets.context(). Picks a free port
--- on 127.0.0.1, prints it, and serves until it is killed. What it serves:
+-- The server that conformance.py and http_h11.py examine, with these options of websockets.context(), whose values are
+-- expressions of Lua. asks=true: on_upgrade accepts with the headers that the expression in the header X-Accept stands
+-- for, and refuses by what that in X-Reject does; an answer that cannot be given is one of 409 that says why. Picks a
+-- free port on 127.0.0.1, prints it, and serves until it is killed. What it serves:
 --   echo      (also without a subprotocol) each message goes back as it came
 --   named     calls itself as the first message says, then echoes; the observers are told 'NAME CODE REASON' of its end
 --   observer  is told that
 --   command   does to its own connection what a message says, see `commands`
--- over HTTP: the file of that name in FOLDER at /file/NAME, '/raw' answers by hand, '/fail' fails.
+-- over HTTP: the file of that name in FOLDER at /file/NAME, '/raw' answers by hand, '/fail' fails, '/echo' repeats the
+-- method, the target, the host and the content, '/respond' answers by what the expression that is its content stands
+-- for, or by 409 and why it cannot.
 
 local websockets = require 'websockets'
 
 local context
 local error_count = 0
+
+local function evaluate(expression)
+  return assert((loadstring or load)('return ' .. expression))()
+end
 
 local function echo(ws)
   ws:on_receive(function(_, data, kind)
@@ -75,7 +83,23 @@ local function on_http(ws, uri)
     ws:write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nbytes', websockets.WRITE_HTTP)
   elseif uri == '/fail' then
     error 'as told'
+  elseif uri:find '/echo' then
+    local request = ws:request()
+    local text = ('%s %s %s %s'):format(request.method, request.uri, tostring(request.host), request.body)
+    ws:respond(200, { ['X-Seen'] = request.headers['x-seen'] }, text)
+  elseif uri == '/respond' then
+    local is_done, why = pcall(function() ws:respond(evaluate(ws:request().body)) end)
+    if not is_done then ws:respond(409, nil, why) end
   end
+end
+
+local function on_upgrade(request)
+  local headers = request.headers
+  local is_done, why = pcall(function()
+    if headers['x-reject'] then return request:reject(evaluate(headers['x-reject'])) end
+    request:accept(evaluate(headers['x-accept'] or 'nil'))
+  end)
+  if not is_done then request:reject(409, nil, why) end
 end
 
 local config = {
@@ -98,8 +122,9 @@ local config = {
 
 for i = 2, #arg do
   local name, value = arg[i]:match '^([%w_]+)=(.+)$'
-  config[name] = tonumber(value)
+  config[name] = evaluate(value)
 end
+if config.asks then config.on_upgrade = on_upgrade end
 
 context = websockets.context(config)
 print(context:addresses()[1]:match '%d+$')

@@ -117,7 +117,7 @@ GET, POST, HOST_LINE, CHUNKED = 'GET / HTTP/1.1', 'POST / HTTP/1.1', 'Host: a', 
     ('too much content in chunks', 413, lines(POST, HOST_LINE, CHUNKED, content=b'a00000\r\n')),
     ('another expectation', 417, lines(POST, HOST_LINE, 'Expect: tea', 'Content-Length: 1')),
     ('too large a head', 431, lines(GET, HOST_LINE, 'X: ' + 'x' * 10000)),
-    ('too long a target', 431, lines(f'GET /{"x" * 10000} HTTP/1.1', HOST_LINE))]])
+    ('too long a target', 414, lines(f'GET /{"x" * 10000} HTTP/1.1', HOST_LINE))]])
 def malformed(status, data):
     # Also on a connection that was good so far.
     with Client(server.port) as client:

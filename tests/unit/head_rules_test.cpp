@@ -42,10 +42,12 @@ TEST(HeadRules, KnowWhatAHostLooksLike) {
     rules.host(value);
     return rules.verdict().status;
   };
-  for (const char* good : {"", "example.com", "example.com:8080", "127.0.0.1:80", "[::1]:80", "a_b-c~d", "a%20b"}) {
+  for (const char* good : {"", "example.com", "example.com:8080", "127.0.0.1:80", "[::1]:80", "[fe80::1%25eth0]",
+                           "a:", "a_b-c~d", "a%20b"}) {
     EXPECT_EQ(status_of_host(good), 0) << good;
   }
-  for (const char* bad : {"a b", "a,b", "a/b", "a@b", "a\tb", "a?b", "a#b", "a\\b", "<a>", "\"a\"", "\xc3\xa4"}) {
+  for (const char* bad : {"a b", "a,b",   "a/b",  "a@b", "a\tb", "a?b",  "a#b",     "a\\b", "<a>", "\"a\"", "\xc3\xa4",
+                          "a:b", "a:1:2", "[::1", "::1", "[]",   "[a]b", "[::1]80", "a]",   "a%2", "a%zz"}) {
     EXPECT_EQ(status_of_host(bad), 400) << bad;
   }
   EXPECT_EQ(status_of_host(std::string_view("a\0b", 3)), 400);

@@ -88,7 +88,9 @@ TEST(IsValidHeader, KeepsHeadersApart) {
     EXPECT_FALSE(is_valid_header(name, "")) << name;
   }
   EXPECT_FALSE(is_valid_header(std::string_view("A\0", 2), ""));
-  for (const char* value : {"\r", "a\nB: c", "a\r\nB: c", "\n"}) EXPECT_FALSE(is_valid_header("A", value)) << value;
+  for (const char* value : {"\r", "a\nB: c", "a\r\nB: c", "\n", "\x1b[2J", "\x7f"}) {
+    EXPECT_FALSE(is_valid_header("A", value)) << value;
+  }
   EXPECT_FALSE(is_valid_header("A", std::string_view("a\0b", 3)));
 }
 

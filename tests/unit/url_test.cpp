@@ -48,6 +48,28 @@ TEST(UrlTest, SplitsAbsoluteTargets) {
   expect_parts("/to/http://example.org/a", "/to/http://example.org/a", "");
 }
 
+TEST(UrlTest, KnowsTargets) {
+  for (const char* target : {"/", "//", "/a?b", "/*", "/\"\xc3\xa4", "http://a", "HTTPS://a:1/b?c", "http://[::1]/",
+                             "http://a?b", "http://a/b@c:d"}) {
+    EXPECT_TRUE(is_target("GET", target)) << target;
+  }
+  for (const char* target :
+       {"",        "a",        "a:1",        "?a",          "*",           "/#",          "/a#b",         "http://a/#",
+        "http://", "http:///", "http://:1/", "http://a@b/", "http://a:b/", "http://a,b/", "http://[::1/", "http:/a",
+        "http:a",  "ftp://a/", "://a/",      "ws://a/"}) {
+    EXPECT_FALSE(is_target("GET", target)) << target;
+  }
+  EXPECT_TRUE(is_target("OPTIONS", "*"));
+  EXPECT_FALSE(is_target("OPTIONS", "**"));
+  EXPECT_FALSE(is_target("options", "*"));
+}
+
+TEST(UrlTest, FindsTheHostOfATarget) {
+  EXPECT_EQ(target_authority("http://example.org:80/a?b"), "example.org:80");
+  EXPECT_EQ(target_authority("http://[::1]?b"), "[::1]");
+  for (const char* target : {"/", "*", "/to/http://example.org/"}) EXPECT_EQ(target_authority(target), "") << target;
+}
+
 TEST(UrlTest, DecodesPercents) {
   EXPECT_EQ(percent_decode("/a%20b%2Fc%c3%A9", false), "/a b/c\xc3\xa9");
   EXPECT_EQ(percent_decode("%00", false), std::string(1, '\0'));

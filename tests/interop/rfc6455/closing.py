@@ -8,7 +8,7 @@ from rfc6455.connection import (
     BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Connection, close_body, fragments, frame, randomness)
 from rfc6455.framing import PROTOCOL_ERROR, check_failure
 from rfc6455.opening import check_switching, make_key, open_websocket, read_response, request
-from rfc6455.rules import labelled, product, rule
+from rules import labelled, product, rule
 
 INVALID_PAYLOAD = 1007
 

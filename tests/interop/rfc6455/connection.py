@@ -14,6 +14,7 @@ import time
 from support import DEADLINE_S
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+RSV1 = 0x40
 NAMES = {CONTINUATION: 'continuation', TEXT: 'text', BINARY: 'binary', CLOSE: 'close', PING: 'ping', PONG: 'pong'}
 
 RECEIVE_BYTES = 2**18
@@ -74,6 +75,7 @@ class Connection:
         self.received = bytearray()
         self.position = 0  # what is in front of it was read
         self.ended = False
+        self.has_compression = False  # whether permessage-deflate was agreed upon
 
     def __enter__(self):
         return self
@@ -125,6 +127,10 @@ class Connection:
             self.wait()
         return self.read(found + len(end) - self.position)
 
+    def end(self):
+        """Nothing more is sent from here."""
+        self.socket.shutdown(socket.SHUT_WR)
+
     def at_end(self):
         """Whether the server has ended the connection, in an orderly way, and everything was read."""
         while self.position == len(self.received) and not self.ended:
@@ -137,10 +143,11 @@ class Connection:
     # --- Frames ---
 
     def read_frame(self):
-        """One frame, held against everything that 5.1, 5.2 and 5.5 say about a server's frames."""
+        """One frame, held against everything that 5.1, 5.2 and 5.5, and RFC 7692 6, say about a server's frames."""
         first, second = header = self.read(2)
         opcode, size = first & 0xF, second & 0x7F
-        assert first & 0x70 == 0, f'5.2: reserved bits are set: {first:02x}'
+        allowed = RSV1 if self.has_compression and opcode in (TEXT, BINARY) else 0
+        assert first & 0x70 & ~allowed == 0, f'5.2: reserved bits are set: {first:02x}'
         assert opcode in NAMES, f'5.2: the opcode {opcode} is reserved'
         assert second & 0x80 == 0, '5.1: a server must not mask its frames'
         if size >= 126:

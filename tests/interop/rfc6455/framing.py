@@ -4,7 +4,7 @@
 from rfc6455.connection import (
     BINARY, CLOSE, CONTINUATION, NAMES, PING, PONG, TEXT, close_body, encode_length, frame, mask, randomness)
 from rfc6455.opening import open_websocket
-from rfc6455.rules import labelled, product, rule
+from rules import labelled, product, rule
 
 PROTOCOL_ERROR = 1002
 

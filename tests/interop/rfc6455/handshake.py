@@ -6,7 +6,7 @@ import base64
 from rfc6455.connection import BINARY, CLOSE, PING, PONG, TEXT, Connection, close_body, frame
 from rfc6455.opening import (
     accept, check_accepted, check_refused, check_switching, make_key, open_websocket, read_response, request)
-from rfc6455.rules import labelled, product, rule
+from rules import labelled, product, rule
 
 SAMPLE_KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 LARGE_HEADER = 'X-Filler: ' + 'x' * 1000
@@ -41,6 +41,12 @@ def request_line(server, line, status):
 def request_target(server, target):
     key = make_key()
     check_accepted(server, request(line=f'GET {target} HTTP/1.1', key=key), key)
+
+
+@rule('4.2.1', 'A target that is neither, or has a fragment, is refused.', labelled([
+    'chat', '?a', '*', '/#', '/chat#a', 'http://127.0.0.1/#a', 'ws://127.0.0.1/chat', 'http:///chat']))
+def malformed_request_target(server, target):
+    check_refused(server, request(line=f'GET {target} HTTP/1.1'), 400)
 
 
 @rule('4.2.1', 'A Host header is there, and only one.', [
@@ -163,7 +169,8 @@ def header_order(server, change):
     changed = []
     for line in change(lines):
         name = line.split(':')[0]
-        value = next(original for original in lines if original.split(':')[0].lower() == name.lower()).split(':', 1)[1]
+        value = next(original for original in lines if original.split(':')[0].lower() == name.lower()).split(':',
+            1)[1]
         changed.append(f'{name}:{value}')
     check_accepted(server, '\r\n'.join([first, *changed, '', '']).encode(), key)
 
@@ -189,10 +196,11 @@ def no_http(server, data):
 
 
 @rule('10.4', 'The size of a request is limited.', [
-    ('a long target', 'GET /' + 'x' * 9000 + ' HTTP/1.1', ()), ('a long header', 'GET / HTTP/1.1', (LARGE_HEADER * 9,)),
-    ('many headers', 'GET / HTTP/1.1', (LARGE_HEADER,) * 9)])
-def large_request(server, line, further):
-    check_refused(server, request(line=line, further=further), 431)
+    ('a long target', 'GET /' + 'x' * 9000 + ' HTTP/1.1', (), 414),
+    ('a long header', 'GET / HTTP/1.1', (LARGE_HEADER * 9,), 431),
+    ('many headers', 'GET / HTTP/1.1', (LARGE_HEADER,) * 9, 431)])
+def large_request(server, line, further, status):
+    check_refused(server, request(line=line, further=further), status)
 
 
 @rule('4.2.1', 'A request may arrive in any pieces.', labelled([1, 2, 3, 7, 50]))

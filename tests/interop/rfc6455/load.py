@@ -4,7 +4,7 @@
 from rfc6455.connection import BINARY, TEXT, fragments, frame, randomness, split
 from rfc6455.framing import DATA
 from rfc6455.opening import open_websocket
-from rfc6455.rules import labelled, product, rule
+from rules import labelled, product, rule
 
 KIB, MIB = 2**10, 2**20
 WINDOW = 8  # less than the server lets wait to be sent

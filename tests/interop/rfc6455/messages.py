@@ -4,7 +4,7 @@
 from rfc6455.connection import BINARY, CONTINUATION, PING, PONG, TEXT, fragments, frame, randomness, split
 from rfc6455.framing import DATA, PROTOCOL_ERROR, check_failure, payload_of
 from rfc6455.opening import open_websocket
-from rfc6455.rules import labelled, product, rule
+from rules import labelled, product, rule
 
 PIECES = [('one write', None), ('pieces of 1', 1), ('pieces of 11', 11)]
 

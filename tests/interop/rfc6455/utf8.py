@@ -10,7 +10,7 @@ import random
 from rfc6455.connection import BINARY, CONTINUATION, PING, PONG, TEXT, fragments, frame, split
 from rfc6455.framing import check_failure
 from rfc6455.opening import open_websocket
-from rfc6455.rules import labelled, product, rule
+from rules import labelled, product, rule
 
 INVALID_PAYLOAD = 1007
 RANDOM_TEXTS = 200

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The list of rules: each is a sentence, the section that it is from, and a check with a table of cases."""
+"""The list of rules: each is a sentence, the RFC and the section that it is from, and a check with a table of cases."""
 
 import itertools
+import re
 
 RULES = []
 
 
 class Rule:
     def __init__(self, section, text, check, cases):
+        self.rfc = re.match(r'rfc(\d+)\.', check.__module__)[1]  # that of its folder
         self.section = section
         self.text = text
         self.check = check
@@ -35,12 +37,12 @@ def product(*tables):
         yield (', '.join(case[0] for case in cases), *[value for case in cases for value in case[1:]])
 
 
-def table():
-    """All rules as the table in docs/conformance.md, by section."""
+def table(rfc):
+    """The rules of an RFC as their table in docs/conformance.md, by section."""
     def place(entry):
         return [int(number) for number in entry.section.split('.')]
 
     lines = ['| section | rule | test |', '|---|---|---|']
-    for entry in sorted(RULES, key=place):
+    for entry in sorted((entry for entry in RULES if entry.rfc == rfc), key=place):
         lines.append(f'| {entry.section} | {entry.text} | {entry.name} |')
     return '\n'.join(lines) + '\n'

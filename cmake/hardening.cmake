@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-# What makes a mistake end the process instead of serving an attacker. Not with sanitizers, which see more.
+# What makes a mistake end the process instead of serving an attacker. Not with sanitizers, which see more, and not in the
+# fuzz targets, which have system calls of their own.
 
-if(WEBSOCKETS_SANITIZE)
+if(WEBSOCKETS_SANITIZE OR WEBSOCKETS_FUZZ)
   return()
 endif()
 include(CheckCXXCompilerFlag)

@@ -197,8 +197,8 @@ void LuaContext::report_error(Connection* connection) {
   const bool failed = lua_pcall(L, 3, 0, entry_->message_handler_) != 0;
   // The message handler made strings of both; if memory was short, what is there may be something else.
   const auto show = [L](int index) {
-    std::fprintf(stderr, "websockets: error in a callback: %s\n",
-                 lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "not enough memory");
+    static_cast<void>(std::fprintf(stderr, "websockets: error in a callback: %s\n",
+                                   lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "not enough memory"));
   };
   if (failed || !report.was_taken) show(error);
   if (failed) show(-1);

@@ -83,7 +83,7 @@ bool Context::fork_service_loop() {
     return false;
   }
   // What waits in stdio's buffers is to be written once.
-  std::fflush(nullptr);
+  static_cast<void>(std::fflush(nullptr));
   const pid_t child = ::fork();
   if (child < 0) return false;
   if (child == 0) {
@@ -106,15 +106,14 @@ void Context::serve_as_child() {
   try {
     if (serve_broadcasts_and_clients()) status = 0;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "websockets: the forked process ends: %s\n", error.what());
+    static_cast<void>(std::fprintf(stderr, "websockets: the forked process ends: %s\n", error.what()));
   }
-  std::fflush(nullptr);
+  static_cast<void>(std::fflush(nullptr));
   ::_exit(status);
 }
 
 bool Context::serve_broadcasts_and_clients() {
-  ::signal(SIGINT, SIG_DFL);
-  ::signal(SIGTERM, SIG_DFL);
+  for (const int number : {SIGINT, SIGTERM}) static_cast<void>(::signal(number, SIG_DFL));
   owner_ = ::getpid();
   depth_ = 0;  // what is on the stack will never return
   const std::unique_ptr<ForkLink> link = std::move(link_);

@@ -56,7 +56,7 @@ void on_signal(int number) {
     [[maybe_unused]] const ssize_t unused = ::write(writers[static_cast<std::size_t>(count - 1)], "", 1);
   }
   if (count >= 2) {
-    for (const int one : kSignals) std::signal(one, SIG_DFL);
+    for (const int one : kSignals) static_cast<void>(std::signal(one, SIG_DFL));
   }
   --handlers_running;
   errno = error;

@@ -18,6 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes stream(input.rest().begin(), input.rest().end());
   std::vector<std::size_t> inside;
   for (const std::size_t cut : cuts) inside.push_back(std::min(cut, stream.size()));
-  expect_same(stream, inside, Reference(stream, rules), rules, options);
+  const Reference reference(stream, rules);
+  const ProtocolError error = reference.outcome().error;
+  if (error != ProtocolError::kNone) EXPECT_TRUE(is_wire_close_code(static_cast<unsigned>(describe(error).close_code)));
+  expect_same(stream, inside, reference, rules, options);
   return 0;
 }

@@ -30,6 +30,13 @@ class Input {
     const std::size_t high = byte();
     return (high * 256 + byte()) % limit;
   }
+  // Up to the next line feed, which is left out.
+  std::string_view line() {
+    const std::string_view all = text();
+    const std::string_view taken = all.substr(0, all.find('\n'));
+    rest_ = rest_.subspan(std::min(rest_.size(), taken.size() + 1));
+    return taken;
+  }
   std::span<const std::uint8_t> rest() const { return rest_; }
   std::string_view text() const { return {reinterpret_cast<const char*>(rest_.data()), rest_.size()}; }
 

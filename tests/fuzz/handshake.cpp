@@ -9,12 +9,6 @@ using namespace websockets;
 
 namespace {
 
-std::string_view take_line(std::string_view& text) {
-  const std::string_view line = text.substr(0, text.find('\n'));
-  text.remove_prefix(std::min(text.size(), line.size() + 1));
-  return line;
-}
-
 void check_offers(std::string_view list) {
   SubprotocolOffers offers(list);
   std::vector<std::string_view> seen;
@@ -45,21 +39,20 @@ void check_extensions(std::string_view list) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   const unsigned flags = input.byte();
-  std::string_view text = input.text();
   HandshakeRequest request;
-  request.method = take_line(text);
+  request.method = input.line();
   request.http_minor_version = static_cast<int>(flags & 1U);
   request.has_host = (flags & 2U) == 0;
   request.has_key = (flags & 4U) == 0;
   request.has_version = (flags & 8U) == 0;
   request.has_extensions = (flags & 16U) == 0;
   request.repeated_header = (flags & 32U) != 0;
-  request.host = take_line(text);
-  request.upgrade = take_line(text);
-  request.connection = take_line(text);
-  request.key = take_line(text);
-  request.version = take_line(text);
-  request.extensions = take_line(text);
+  request.host = input.line();
+  request.upgrade = input.line();
+  request.connection = input.line();
+  request.key = input.line();
+  request.version = input.line();
+  request.extensions = input.line();
   const HandshakeVerdict verdict = check_handshake(request);
   EXPECT_TRUE(verdict.status == 101 || verdict.status == 400 || verdict.status == 405 || verdict.status == 426);
   EXPECT_EQ(verdict.text.empty(), verdict.status == 101);
@@ -71,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     EXPECT_FALSE(request.repeated_header);
     EXPECT_EQ(accept_key(request.key).size(), 28U);
   }
-  check_offers(text);
+  check_offers(input.text());
   check_extensions(request.extensions);
   return 0;
 }

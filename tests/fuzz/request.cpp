@@ -36,6 +36,8 @@ void check_request(std::string_view stream) {
     EXPECT_LE(request.count("Host"), 1U);
     EXPECT_LE(request.count("Content-Length"), 1U);
     if (request.count("Transfer-Encoding") > 0) EXPECT_EQ(request.count("Content-Length"), 0U);
+    const Request copy = request;
+    EXPECT_EQ(describe(copy), describe(request));
     if (asks_for_websocket(request.joined("Upgrade"))) return;
     parser.reset();
   }

@@ -105,12 +105,12 @@ def free_port():
 class Process:
     """In a process group of its own: what it has started ends with it."""
 
-    def __init__(self, core, command, environment=None):
+    def __init__(self, core, command, environment=None, stderr=None):
         self.name = pathlib.Path(command[0]).name
         pinned = ['taskset', '-c', str(core)] if core in os.sched_getaffinity(0) else []
         self.process = subprocess.Popen(
-            [*pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
-            start_new_session=True)
+            [*pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+            env=environment, start_new_session=True)
         self.pid = self.process.pid  # taskset becomes the program
 
     def __enter__(self):

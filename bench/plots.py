@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Plots as SVG, drawn by gnuplot: lines of points, a colour and a point type for each server, the same in all plots."""
+"""Plots as SVG, drawn by gnuplot: lines of points, a colour and a point type for each server, the same in all plots.
+With linear axes, from 0 on, lines without points."""
 
 import math
 import shutil
@@ -20,6 +21,7 @@ class Plot:
     y_label: str
     lines: dict = None  # server name -> [(x, y)…]
     x_tics: dict = None  # value -> label; None: at round numbers
+    is_linear: bool = False  # both axes; else both are logarithmic
 
 
 class Styles:
@@ -72,8 +74,16 @@ def axis(name, values, tics=None):
     return [f'set logscale {name}', f'set {name}range [{low:g}:{high:g}]', f'set {name}tics ({labels})']
 
 
+def axes(plot):
+    if plot.is_linear:
+        return ['set xrange [0:*]', 'set yrange [0:*]']
+    return [*axis('x', [x for points in plot.lines.values() for x, _ in points], plot.x_tics),
+            *axis('y', [y for points in plot.lines.values() for _, y in points])]
+
+
 def script(plot, path, styles):
-    curves = [f'$line{number} with linespoints title "{name}" noenhanced {styles[name]}'
+    kind = 'lines' if plot.is_linear else 'linespoints'
+    curves = [f'$line{number} with {kind} title "{name}" noenhanced {styles[name]}'
               for number, name in enumerate(plot.lines)]
     return '\n'.join([
         'set terminal svg size 900,500 font "sans-serif,15" background "#ffffff" noenhanced',
@@ -85,8 +95,7 @@ def script(plot, path, styles):
         'set border 3 lc rgb "#444444"',
         'set tics nomirror',
         'set key outside right top reverse Left samplen 2',
-        *axis('x', [x for points in plot.lines.values() for x, _ in points], plot.x_tics),
-        *axis('y', [y for points in plot.lines.values() for _, y in points]),
+        *axes(plot),
         *data(plot.lines),
         f'plot {", ".join(curves)}',
         ''])

@@ -14,9 +14,6 @@
 namespace {
 
 constexpr std::size_t kOpeningAtATime = 64;
-constexpr std::string_view kRequest =
-    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 constexpr std::string_view kAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 constexpr std::string_view kCloseFrame("\x88\x82\x01\x02\x03\x04\x02\xea", 8);  // masked; 1000
 constexpr std::string_view kCloseAnswer("\x88\x02\x03\xe8", 4);
@@ -25,8 +22,13 @@ std::array<char, 256U << 10U> buffer;
 
 }  // namespace
 
-void Connection::open(const Loop& loop, const Target& target, const Frames& frames) {
+constexpr std::string_view Connection::kRequest =
+    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+void Connection::open(const Loop& loop, const Target& target, const Frames& frames, std::string_view request) {
   loop_ = &loop;
+  request_ = request;
   frames_ = &frames;
   state_ = State::kConnecting;
   received_.clear();
@@ -53,14 +55,14 @@ Connection::State Connection::go_on_opening() {
       case Socket::Step::kDone:
         state_ = State::kShakingHands;
         watch(EPOLLIN);
-        send_at_once(kRequest);
+        send_at_once(request_);
         return state_;
     }
   }
   const std::optional<std::size_t> count = socket_.receive(buffer.data(), buffer.size());
   if (!count) return lose("the connection ended in the handshake");
   received_.append(buffer.data(), *count);
-  if (!received_.ends_with("\r\n\r\n")) return state_;
+  if (received_.find("\r\n\r\n") == std::string::npos) return state_;
   if (!received_.starts_with("HTTP/1.1 101 ") || received_.find(kAccept) == std::string::npos) {
     return lose("refused: " + received_);
   }
@@ -128,6 +130,26 @@ bool Connection::receive_close() {
   socket_.close();
   return true;
 }
+
+unsigned Connection::receive_close_code() {
+  const std::optional<std::size_t> count = socket_.receive(buffer.data(), buffer.size());
+  received_.append(buffer.data(), count.value_or(0));
+  if (received_.size() >= 4 && received_[0] == '\x88' && received_.size() == received_[1] + 2U) {
+    return (static_cast<unsigned char>(received_[2]) * 256U) + static_cast<unsigned char>(received_[3]);
+  }
+  if (!count || (!received_.empty() && received_[0] != '\x88')) die("no Close frame came, or something else did");
+  return 0;
+}
+
+bool Connection::receive_end() {
+  const std::optional<std::size_t> count = socket_.receive(buffer.data(), buffer.size());
+  if (count.value_or(0) > 0) die("something came behind a Close frame");
+  return !count;
+}
+
+void Connection::drop() { socket_.close(); }
+
+void Connection::reset() { socket_.reset(); }
 
 void Connection::leave_loop() { loop_->control(EPOLL_CTL_DEL, socket_.fd(), *this, 0); }
 

@@ -16,8 +16,11 @@ class Connection {
  public:
   enum class State { kConnecting, kShakingHands, kOpen, kLost };
 
-  // Begins to connect. The loop and the frames have to stay.
-  void open(const Loop& loop, const Target& target, const Frames& frames);
+  // The request of open(), as most connections send it.
+  static const std::string_view kRequest;
+
+  // Begins to connect. The loop, the frames and the request have to stay.
+  void open(const Loop& loop, const Target& target, const Frames& frames, std::string_view request = kRequest);
 
   // To be called on each event until it is open or lost.
   State go_on_opening();
@@ -43,6 +46,19 @@ class Connection {
   void send_close();
   bool receive_close();
 
+  // For connections that end in other ways. Bytes that follow behind frames which have been sent in full.
+  void send_raw(std::string_view bytes) { send_at_once(bytes); }
+  bool has_sent_all() const { return to_send_bytes_ == 0; }
+
+  // The code of the server's Close frame, once it is there; 0: not yet. Nothing else may come.
+  unsigned receive_close_code();
+  // Whether the server has ended the connection, too, without a further byte.
+  bool receive_end();
+
+  // Lets go of it at once, in an orderly way or by a reset. Not lost, but not open any more either.
+  void drop();
+  void reset();
+
   // Not for events any more; only check_idle() is of use then. It ends the program when anything came.
   void leave_loop();
   void check_idle();
@@ -55,6 +71,7 @@ class Connection {
   Socket socket_;
   const Loop* loop_ = nullptr;
   const Frames* frames_ = nullptr;
+  std::string_view request_;
   State state_ = State::kLost;
   std::uint32_t watched_ = 0;
   std::uint64_t sent_bytes_ = 0;

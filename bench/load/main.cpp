@@ -12,6 +12,7 @@
 //   idle      each connection has had one message echoed, and stays open
 //   latency   `rate` messages a second in all, for `seconds`; how long after the time when it was due each came back
 //   storm     all connections connect at once
+//   soak      for `seconds`, connections that come, exchange messages of all kinds, and go in all ways; see bench/soak
 // Options, with their defaults:
 //   --connections 100   how many
 //   --size 20           of a message, in bytes
@@ -19,7 +20,7 @@
 //   --messages 100000   echo, fanout, connect: how many in all
 //   --limit 0           echo, fanout, connect: fewer when it takes more than so many seconds; 0: it may take any time
 //   --warmup 0          as many of them before 'ready'
-//   --rate 10000, --seconds 5   latency: see there
+//   --rate 10000, --seconds 5   latency, soak: see there
 //   --flood 0           latency: so many connections more, each of which has messages of 1 MiB echoed all the time
 //   --idle 0            not idle: so many connections more that stay open and silent
 //   --timeout 60        seconds; storm: who is not in by then is not counted; else: to give up when nothing happens
@@ -43,6 +44,7 @@
 #include "latency.h"
 #include "loop.h"
 #include "options.h"
+#include "soak.h"
 #include "support.h"
 
 void die(const std::string& what) {
@@ -71,7 +73,7 @@ class Load {
   void prepare() {
     open(idle_, frames_);
     for (Connection& connection : idle_) connection.leave_loop();
-    if (options_.mode == "storm") return;
+    if (options_.mode == "storm" || options_.mode == "soak") return;
     if (options_.mode == "connect") {
       connect(options_.warmup);
       return;
@@ -89,6 +91,12 @@ class Load {
       const std::size_t opened = storm.run();
       storm.describe(result);
       return opened;
+    }
+    if (options_.mode == "soak") {
+      Soak soak(options_, loop_, target_);
+      const std::size_t lives = soak.run();
+      soak.describe(result);
+      return lives;
     }
     if (options_.mode == "latency") {
       Latency latency(options_, loop_, connections_, flood_);

@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kModes = {"echo", "fanout", "connect", "idle", "latency", "storm"};
+constexpr std::array<std::string_view, 7> kModes = {"echo", "fanout", "connect", "idle", "latency", "storm", "soak"};
 
 struct Number {
   std::string_view name;

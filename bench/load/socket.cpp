@@ -85,6 +85,12 @@ void Socket::close() {
   is_connected_ = false;
 }
 
+void Socket::reset() {
+  const linger at_once{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close();
+}
+
 std::optional<std::size_t> Socket::send(std::string_view bytes) {
   if (tls_ == nullptr) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -32,6 +32,9 @@ class Socket {
 
   void close();
 
+  // Closes it by a reset (RST): what is under way is lost.
+  void reset();
+
   int fd() const { return fd_; }
 
   // How many bytes were taken: fewer than all when no more fit. Nothing: the connection is lost.

@@ -38,6 +38,7 @@ class Clients:
         plain, tls, unix = (arguments.port, False), (arguments.tls_port, True), (str(self.folder / 'socket'), False)
         self.places = [plain, tls, unix]
         self.http_places = [plain, tls]
+        self.impatient_places = [(arguments.impatient_port, False), (arguments.impatient_tls_port, True)]
         self.end = time.monotonic() + arguments.seconds
         self.counts = collections.Counter()
         self.lock = threading.Lock()
@@ -70,7 +71,7 @@ class Clients:
             ws.reset() if number % 5 == 3 else ws.drop()
         self.count(f'closed.{code}')
 
-    # --- Echo, compressed ---------------------------------------------------------------------------------------------
+    # --- Echo, compressed -----------------------------------------------------------------------------------------
 
     def echo(self, number, source):
         """In each place, with each kind of compression, and with none."""
@@ -87,14 +88,14 @@ class Clients:
                 self.count('echo.received')
         self.end_life(ws, number)
 
-    # --- Topics and broadcasts ------------------------------------------------------------------------------------------
+    # --- Topics and broadcasts ------------------------------------------------------------------------------------
 
     def command(self, ws, protocol, text):
         ws.send(text)
         self.count(f'{protocol}.sent')
 
     def take(self, ws, name, answer, before, most):
-        """Receives what is published, without a gap, until so much has come, or the answer. Returns the last number."""
+        """Receives what is published, without a gap, until so much has come, or the answer. The last number of it."""
         number, begin = before, before
         while most is None or number is None or number - begin < most:
             message = ws.receive()
@@ -113,7 +114,8 @@ class Clients:
 
     def subscriber(self, number, source):
         topic = source.choice(TOPICS)
-        ws = self.open(self.places[number % 3], 'topics', offer=(None, WINDOW_KEPT, EACH_BY_ITSELF)[number // 3 % 3])
+        offer = (None, WINDOW_KEPT, EACH_BY_ITSELF)[number // 3 % 3]
+        ws = self.open(self.places[number % 3], 'topics', offer=offer)
         self.command(ws, 'topics', f'subscribe {topic}')
         first = self.take(ws, topic, 'subscribe', None, None)
         last = self.take(ws, topic, '?', first, source.randrange(100))
@@ -153,7 +155,7 @@ class Clients:
         self.count('received_in_full', last - begin)
         self.end_life(ws, number, may_skip=True)
 
-    # --- HTTP -----------------------------------------------------------------------------------------------------------
+    # --- HTTP -----------------------------------------------------------------------------------------------------
 
     def http(self, number, source):
         """Some requests on one connection."""
@@ -197,7 +199,7 @@ class Clients:
         else:
             require(ask('GET', '/nothing')[0] == 404, kind)
 
-    # --- Those that do not come to an end -------------------------------------------------------------------------------
+    # --- Those that do not come to an end -------------------------------------------------------------------------
 
     def leaver(self, number, source):
         """Leaves a request behind that is answered just then, or was not sent in full."""
@@ -226,11 +228,10 @@ class Clients:
 
     def silent(self, number, source):
         """Begins a handshake, of TLS or of a websocket, and waits until the server has lost patience."""
-        address, tls = self.http_places[number % 2]
+        address, tls = self.impatient_places[number % 2]
         connection = connect(address)
         if tls:
             connection.sendall(b'\x16\x03\x01\x02\x00\x01\x00')
-            self.count('refused.tls')
         else:
             connection.sendall(b'GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n')
             require(connection.recv(4096).startswith(b'HTTP/1.1 408'))
@@ -239,7 +240,7 @@ class Clients:
             pass
         connection.close()
 
-    # --- All of them ----------------------------------------------------------------------------------------------------
+    # --- All of them ----------------------------------------------------------------------------------------------
 
     KINDS = {'echo': 3, 'subscriber': 5, 'publisher': 2, 'broadcast': 4, 'http': 3, 'leaver': 1, 'silent': 2}
 
@@ -268,7 +269,7 @@ class Clients:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ('--port', '--tls-port', '--seconds'):
+    for name in ('--port', '--tls-port', '--impatient-port', '--impatient-tls-port', '--seconds'):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument('--folder', required=True, help="the server's")
     print(json.dumps({'counts': Clients(parser.parse_args()).run()}), flush=True)

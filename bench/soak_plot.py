@@ -14,6 +14,6 @@ def points(path):
 def draw_samples(svg, title, files):
     """The files by the names of their lines."""
     require_gnuplot()
-    plot = Plot(svg.name, title, 'minutes', 'resident memory (MiB)', {name: points(path) for name, path in files.items()},
-                is_linear=True)
+    lines = {name: points(path) for name, path in files.items()}
+    plot = Plot(svg.name, title, 'minutes', 'resident memory (MiB)', lines, is_linear=True)
     draw(plot, svg.parent, Styles(list(files)))

@@ -13,7 +13,7 @@ from soak_verdict import total
 MOST_SAMPLES = 400
 COUNTS = ['open_connections', 'connections', 'messages_received', 'messages_sent', 'received_bytes', 'sent_bytes',
           'http_requests', 'subscriptions', 'queued_bytes']
-NAMES = ['seconds', 'rss_kb', 'pss_kb', 'private_kb', 'lua_kb', 'descriptors', 'cpu_s', 'load', *COUNTS]
+NAMES = ['seconds', 'rss_kb', 'pss_kb', 'private_kb', 'lua_kb', 'descriptors', 'cpu_s', 'waiting_s', 'load', *COUNTS]
 
 
 def memory_kb(pid):
@@ -25,6 +25,12 @@ def memory_kb(pid):
 
 def descriptors(pid):
     return len(os.listdir(f'/proc/{pid}/fd'))
+
+
+def waiting_s(pid):
+    """For how long it could have run, if there had been a core for it."""
+    file = pathlib.Path(f'/proc/{pid}/schedstat')
+    return round(int(file.read_text().split()[1]) / 1e9, 2) if file.exists() else 0
 
 
 class Samples:
@@ -50,10 +56,10 @@ class Samples:
         if time.monotonic() - self.sampled < self.interval_s:
             return
         self.sampled = time.monotonic()
-        contexts = [line['plain'], line['tls']]
         row = {'seconds': round(self.seconds(), 1), **memory_kb(self.pid), 'lua_kb': round(line['lua_kb']),
                'descriptors': descriptors(self.pid), 'cpu_s': round(cpu_us(self.pid) / 1e6, 2),
-               'load': os.getloadavg()[0], **{name: total(contexts, name) for name in COUNTS}}
+               'waiting_s': waiting_s(self.pid),
+               'load': os.getloadavg()[0], **{name: total(line['contexts'], name) for name in COUNTS}}
         self.rows.append(row)
         self.writer.writerow(row)
         self.file.flush()

@@ -11,9 +11,9 @@ MOST_GROWTH = 0.03
 
 
 def total(contexts, path):
-    """Of both contexts: total(contexts, 'refused.tls')."""
+    """Of all contexts: total(contexts, 'refused.tls')."""
     result = 0
-    for value in contexts:
+    for value in contexts.values():
         for name in path.split('.'):
             value = value[name]
         result += value
@@ -41,7 +41,7 @@ class Verdict:
 
 def compare(verdict, last, clients):
     """The last line of the server's before its end, and the counts of all clients."""
-    contexts = [last['plain'], last['tls']]
+    contexts = last['contexts']
     server = collections.Counter(last['counts'])
     clients = collections.Counter(clients)
     for name in PROTOCOLS:

@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- Usage: lua soak.lua FOLDER
 --
--- The server of bench/soak: two contexts in one process, one for TCP and the unix socket FOLDER/socket, one for TLS with
--- FOLDER/server.pem and .key. Serves the files of FOLDER/files, too. Prints a line of JSON when it can be connected to,
--- then one each second, and one at the end: what has been counted, by the contexts and by the callbacks here. Its clients
--- count the same by the same names. GET /end ends it.
+-- The server of bench/soak: several contexts in one process, one for TCP and the unix socket FOLDER/socket, one for TLS
+-- with FOLDER/server.pem and .key, and one more of each kind that waits for a request for a short time only. The files of
+-- FOLDER/files are served, too. It prints a line of JSON when it can be connected to, then one each second, and one at
+-- the end: what has been counted, by the contexts and by the callbacks here. The clients count the same by the same
+-- names. GET /end ends it.
 
 local websockets = require 'websockets'
 
@@ -22,9 +23,9 @@ local function fail(message)
   io.stderr:write(message, '\n')
 end
 
--- { a = 1, b = { c = 2 } } as JSON.
+-- A table, whose values are numbers and such tables, as JSON.
 local function json(value)
-  if type(value) ~= 'table' then return type(value) == 'string' and ('%q'):format(value) or ('%.14g'):format(value) end
+  if type(value) == 'number' then return ('%.14g'):format(value) end
   local members = {}
   for name, member in pairs(value) do members[#members + 1] = ('"%s": %s'):format(name, json(member)) end
   return '{' .. table.concat(members, ', ') .. '}'
@@ -60,7 +61,7 @@ local function answer(ws, text)
   if status == 0 then count 'answers' elseif why ~= 'closed' then fail('answer: ' .. why) end
 end
 
--- Commands: 'subscribe TOPIC' and 'unsubscribe TOPIC', whose answers say the number of the last message; 'publish TOPIC'.
+-- Commands: 'subscribe TOPIC', 'unsubscribe TOPIC', 'publish TOPIC'. The answers say the number of the last message.
 function protocols.topics(ws, state)
   ws:on_receive(function(ws, data)
     count 'topics.received'
@@ -163,22 +164,36 @@ end
 
 local function serve(options)
   local state = { numbers = {}, broadcasts = 0, open = {} }
+  options.listen = options.listen or { '127.0.0.1:0' }
   options.protocols = {}
   for name in pairs(protocols) do options.protocols[name] = protocol(name, state) end
   options.on_upgrade = function(request) return on_upgrade(request, state) end
   options.on_http = function(ws, uri) on_http(ws, uri, state) end
   options.on_error = fail
-  options.handshake_timeout = 3
+  options.handshake_timeout = options.handshake_timeout or 600 -- however slow the machine is
+  options.ping_interval = 0
   options.compression = { level = 6, min_size = 1, context_takeover = true }
   state.context = websockets.context(options)
-  state.context:every(0.01, function() count 'ticks' end)
+  state.context:every(0.05, function()
+    for ws in pairs(state.open.topics) do ws:write('are you there?', websockets.WRITE_PING) end
+  end)
   return state.context
 end
 
-local plain = serve { listen = { '127.0.0.1:0', 'unix:' .. folder .. '/socket' } }
-local tls = serve {
-  listen = { '127.0.0.1:0' }, ssl_cert_path = folder .. '/server.pem', ssl_private_key_path = folder .. '/server.key',
+local certificate, key = folder .. '/server.pem', folder .. '/server.key'
+local contexts = {
+  port = serve { listen = { '127.0.0.1:0', 'unix:' .. folder .. '/socket' } },
+  tls_port = serve { ssl_cert_path = certificate, ssl_private_key_path = key },
+  impatient_port = serve { handshake_timeout = 2 },
+  impatient_tls_port = serve { handshake_timeout = 2, ssl_cert_path = certificate, ssl_private_key_path = key },
 }
+
+-- fn(context) of each, by the names of their ports.
+local function each_context(fn)
+  local results = {}
+  for name, context in pairs(contexts) do results[name] = fn(context) end
+  return results
+end
 
 local function tell(what)
   what.counts = counts
@@ -187,20 +202,22 @@ local function tell(what)
   io.stdout:flush()
 end
 
-local function port(context) return tonumber(context:addresses()[1]:match '%d+$') end
-
-plain:every(1, function() tell { plain = plain:stats(), tls = tls:stats() } end)
-tell { port = port(plain), tls_port = port(tls) }
+contexts.port:every(1, function()
+  tell { contexts = each_context(function(context) return context:stats() end) }
+end)
+tell { ports = each_context(function(context) return tonumber(context:addresses()[1]:match '%d+$') end) }
 
 while not is_ending do
-  plain:service(1)
-  tls:service(0)
+  contexts.port:service(1)
+  contexts.tls_port:service()
+  contexts.impatient_port:service()
+  contexts.impatient_tls_port:service()
 end
 
-for _, context in ipairs { plain, tls } do
+each_context(function(context)
   context:shutdown(5)
   while not tostring(context):find 'destroyed' do context:service(100) end
-end
+end)
 collectgarbage()
 collectgarbage()
 tell { ended = 1 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""bench/soak for a few seconds: all that comes back is right, both sides count the same, and nothing is left over. It says
-nothing about speed, or about memory over time.
+"""bench/soak for a few seconds: all that comes back is right, both sides count the same, and nothing is left over. It
+says nothing about speed, or about memory over time.
 
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """

@@ -27,7 +27,8 @@ class Plot:
 class Styles:
     """By the order of the servers. When the colours are used up, they come again with broken lines."""
 
-    def __init__(self, names):
+    def __init__(self, names, has_points=True):
+        self.has_points = has_points
         others = [name for name in names if name not in OWN_COLOURS]
         self.styles = {name: self.style(OWN_COLOURS[name], names.index(name), False) for name in names
                        if name in OWN_COLOURS}
@@ -35,10 +36,9 @@ class Styles:
             self.styles[name] = self.style(
                 COLOURS[number % len(COLOURS)], names.index(name), number >= len(COLOURS))
 
-    @staticmethod
-    def style(colour, number, is_broken):
-        point_type = POINT_TYPES[number % len(POINT_TYPES)]
-        return f'lc rgb "{colour}" lw 2 pt {point_type} ps 0.8 dt {2 if is_broken else 1}'
+    def style(self, colour, number, is_broken):
+        points = f' pt {POINT_TYPES[number % len(POINT_TYPES)]} ps 0.8' if self.has_points else ''
+        return f'lc rgb "{colour}" lw 2 dt {2 if is_broken else 1}{points}'
 
     def __getitem__(self, name):
         return self.styles[name]

@@ -16,4 +16,4 @@ def draw_samples(svg, title, files):
     require_gnuplot()
     lines = {name: points(path) for name, path in files.items()}
     plot = Plot(svg.name, title, 'minutes', 'resident memory (MiB)', lines, is_linear=True)
-    draw(plot, svg.parent, Styles(list(files)))
+    draw(plot, svg.parent, Styles(list(files), has_points=False))

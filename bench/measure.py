@@ -74,7 +74,9 @@ def load_program():
     if not program.exists() or program.stat().st_mtime < max(file.stat().st_mtime for file in files):
         BUILT.mkdir(parents=True, exist_ok=True)
         sources = [file for file in files if file.suffix == '.cpp']
-        subprocess.run(['g++', '-std=c++20', *FLAGS, '-o', program, *sources, '-lssl', '-lcrypto'], check=True)
+        made = program.with_suffix(f'.{os.getpid()}')  # others may be about to run it, or to build it
+        subprocess.run(['g++', '-std=c++20', *FLAGS, '-o', made, *sources, '-lssl', '-lcrypto'], check=True)
+        made.replace(program)
     return str(program)
 
 

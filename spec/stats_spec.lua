@@ -208,6 +208,9 @@ describe('stats', function()
     it('a TLS handshake that fails', function()
       refuse('tls', nil, '\22\3\1\0\5hello', tls.config())
     end)
+    it('a TLS handshake that does not end', function()
+      refuse('tls', nil, '\22\3\1\2\0\1\0', tls.config { handshake_timeout = 0.02 })
+    end)
 
     it('connections over the limit, in all and of one address', function()
       for option, reason in pairs { max_connections = 'connections',

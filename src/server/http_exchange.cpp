@@ -207,7 +207,10 @@ void HttpExchange::on_timeout(Connection& connection) {
   if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
   if (is_deciding()) return decide(connection, {503, {}, false, {}});
   if (phase_ != Phase::kReading) return;
-  if (!parser_.started()) return connection.terminate();
+  if (!parser_.started()) {
+    if (connection.stream_.is_in_handshake()) connection.context_.stats_.refuse(RefusalReason::kTls);
+    return connection.terminate();
+  }
   connection.context_.stats_.refuse(RefusalReason::kTimeout);
   answer(connection, {408, "The request did not arrive in time."}, false);
 }

@@ -37,6 +37,38 @@ describe('fairness', function()
     flooding:reset()
   end)
 
+  it('takes some hundred messages of a client at once, and of those with many more one client at a time', function()
+    local taken, others = 0, 0
+    local flooding, _, ctx, port = pair.open(nil, function(ws)
+      ws:on_receive(function(_, data)
+        if #data == 1 then
+          others = others + 1
+        else
+          taken = taken + 1
+        end
+      end)
+    end)
+    local frames = client.frame(client.BINARY, ('x'):rep(20)):rep(10000)
+    local floods = { flooding }
+    for i = 2, 5 do
+      floods[i] = client.open(ctx, port, 'p')
+    end
+    local other = client.open(ctx, port, 'p')
+    for _, each in ipairs(floods) do
+      each.sock:send(frames) -- as much as the system takes
+    end
+    loop.serve_until(ctx, function() return taken > 3000 end) -- each has had a turn
+    for _ = 1, 5 do
+      taken, others = 0, 0
+      other:text '1'
+      loop.serve_until(ctx, function() return others == 1 end)
+      assert.is_true(taken < 1600, ('%d messages before the one of another client'):format(taken))
+    end
+    for _, each in ipairs(floods) do
+      each:reset()
+    end
+  end)
+
   it('sends no more than a part of what waits for a client at once', function()
     local c, ws, ctx = pair.open { max_backpressure = 32 * megabyte }
     local message = ('x'):rep(8000000)

@@ -51,6 +51,7 @@ class MessageRun {
     std::span<std::uint8_t>& input;
     const AssemblerRules& rules;
     const bool& chunk_mode;
+    std::size_t most;
   };
 
   explicit MessageRun(const Source& source) : source_(&source) { find_next(); }
@@ -98,7 +99,8 @@ class MessageSink {
 class MessageAssembler {
  public:
   // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
-  // taken. Returns kNone when the input is used up, a Close frame was delivered, or the sink said stop. `input` says
+  // taken. Returns kNone when the input is used up, a Close frame was delivered, the sink said stop, or it was work
+  // enough for one call: some hundred messages, some thousand frames, or 64 KiB that were decompressed. `input` says
   // where it stopped only when it returns, not yet during the calls of the sink. Everything is checked as early as the
   // bytes allow: a message over the limit or out of order fails at its frame header (kMessageTooBig counts all
   // fragments so far plus the announced length), text at its first impossible byte, even within a split frame. Only the
@@ -142,10 +144,11 @@ class MessageAssembler {
     bool go_on = true;
   };
 
+  void spend(std::size_t work);
   Step take_short_messages(const Feed& feed);
-  static Step deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink);
-  static Step deliver_compressed(MessageType type, std::span<const std::uint8_t> payload, const AssemblerRules& rules,
-                                 MessageSink& sink);
+  Step deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink);
+  Step deliver_compressed(MessageType type, std::span<const std::uint8_t> payload, const AssemblerRules& rules,
+                          MessageSink& sink);
   Step take_header(const Feed& feed);
   ProtocolError read_header(std::span<const std::uint8_t> bytes, const Feed& feed, FrameHeader& header,
                             bool& complete) const;
@@ -169,6 +172,7 @@ class MessageAssembler {
   std::uint64_t message_bytes_ = 0;  // all fragments' so far, with what the current one announced
   std::uint32_t mask_key_ = 0;       // turned, so that it fits the next byte of the payload
   std::uint32_t fragments_ = 0;
+  std::uint32_t work_left_ = 0;                                  // of the call of consume(), in frames
   std::array<std::uint8_t, kMaxFrameHeaderBytes> split_header_;  // split_header_bytes_ of it are there
   std::uint8_t split_header_bytes_ = 0;
   Utf8Validator utf8_;

@@ -16,7 +16,7 @@ namespace websockets {
 namespace {
 
 // Then the connections that are there already have their turn.
-constexpr int kAcceptsPerRound = 256;
+constexpr int kAcceptsPerRound = 16;
 constexpr std::uint64_t kPauseMs = 100;
 
 UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }

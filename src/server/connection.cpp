@@ -14,6 +14,8 @@ namespace {
 
 // Then the other connections have their turn.
 constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
+// At a time, while it is much work: the rest waits in the kernel.
+constexpr std::size_t kCutReceiveBytes = 64U << 10U;
 constexpr std::size_t kSentBytesPerRound = 256U << 10U;
 constexpr std::size_t kFilesPerRound = 2;
 // What is written meanwhile leaves in one go, unless it is this much.
@@ -95,11 +97,13 @@ void Connection::on_ready(unsigned events) {
   if (state_ == State::kClosed) return;
   try {
     // An outer loop says so whether or not something waits, and nothing has left then.
-    if ((events & kWritable) != 0U && !queue_.empty()) {
+    if ((events & kWritable) != 0U && !queue_.empty() && !turn_is_over_) {
       flush();
       update_interest();
     }
-    if ((events & (kReadable | kHangup)) != 0U || stream_.wants_write()) receive();
+    if ((events & (kReadable | kHangup)) == 0U && !stream_.wants_write()) return;
+    if (is_laborious()) return receive_later();
+    receive();
   } catch (const std::bad_alloc&) {
     busy_ = false;
     terminate();
@@ -107,7 +111,7 @@ void Connection::on_ready(unsigned events) {
 }
 
 bool Connection::takes_received() const {
-  return !busy_ && !receives_much_ && !stream_.is_tls() && wants_input() && !awaits_proxy_header();
+  return !busy_ && !receives_much_ && !is_heavy_ && !stream_.is_tls() && wants_input() && !awaits_proxy_header();
 }
 
 void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
@@ -143,6 +147,12 @@ void Connection::end_receive(IoStatus status) {
   if (status == IoStatus::kFailed) terminate();
 }
 
+void Connection::receive_later() {
+  awaits_receive_ = true;
+  context_.turn_later(*this);
+  update_interest();
+}
+
 void Connection::receive() {
   if (busy_) paused_ = true;  // a callback of this connection serves the others
   if (awaits_proxy_header() && !receive_proxy_header()) return;
@@ -158,6 +168,8 @@ void Connection::receive() {
     end_receive(result.status);
   }
   receives_much_ = received > IoBatch::kReceiveBytes;
+  was_cut_ = was_cut_ && received > 0;
+  is_heavy_ = was_cut_ || received >= kReceivedBytesPerRound;
   if (received > 0) note_heard();
   context_.stats_.bytes_received += received;
   count_input();
@@ -181,7 +193,8 @@ IoResult Connection::receive_once(bool& was_filled) {
     return result;
   }
   std::unique_ptr<Context::ReceiveBuffer> buffer = context_.borrow_receive_buffer();
-  const std::span<std::uint8_t> space = std::span(*buffer).first(takes_early_input() ? kEarlyBytes : buffer->size());
+  const std::size_t most = takes_early_input() ? kEarlyBytes : was_cut_ ? kCutReceiveBytes : buffer->size();
+  const std::span<std::uint8_t> space = std::span(*buffer).first(most);
   const IoResult result = stream_.receive(space);
   was_filled = result.bytes == space.size();
   if (result.status == IoStatus::kDone) consume(std::span(*buffer).first(result.bytes));
@@ -191,28 +204,41 @@ IoResult Connection::receive_once(bool& was_filled) {
 
 void Connection::consume(std::span<std::uint8_t> input) {
   if (held_input_ != nullptr) return held_input_->append(input);  // its turn is first
+  const std::span<std::uint8_t> rest = deliver(input);
+  if (rest.empty()) return;
+  held_input_ = std::make_unique<ByteBuffer>();
+  held_input_->append(rest);
+}
+
+// Returns what may not be delivered yet.
+std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
   busy_ = true;
-  while (!input.empty() && takes_input()) {
+  was_cut_ = false;
+  while (!input.empty() && takes_input() && !was_cut_) {
     if (state_ == State::kHttp) {
       exchange_->consume(*this, input);
     } else if (is_websocket()) {
       consume_frames(input);
+      was_cut_ = !input.empty() && goes_on();
     } else {
       input = {};
     }
   }
   busy_ = paused_ = false;
-  if (input.empty() || state_ == State::kClosed || state_ == State::kDraining) return;
-  held_input_ = std::make_unique<ByteBuffer>();
-  held_input_->append(input);
+  if (state_ == State::kClosed || state_ == State::kDraining) return {};
+  if (was_cut_) context_.turn_later(*this);
+  return input;
 }
 
-// After flow control, or when the answer to a pipelined request has left.
+// After flow control, when the answer to a pipelined request has left, or when it has its turn again.
 void Connection::resume_input() {
   if (held_input_ == nullptr || busy_ || !takes_input()) return;
   std::unique_ptr<ByteBuffer> input;
   input.swap(held_input_);
-  consume(input->bytes());
+  const std::size_t left = deliver(input->bytes()).size();
+  if (left == 0) return;
+  input->consume(input->size() - left);
+  held_input_ = std::move(input);
 }
 
 void Connection::on_end_of_input() {
@@ -249,9 +275,10 @@ void Connection::flush() {
   std::size_t sent = 0;
   std::size_t files = 0;
   while (has_output()) {
-    // More than that is not taken from the others' time: to be writable is reported again at once.
+    // More than that is not taken from the others' time.
     if (sent >= kSentBytesPerRound || (queue_.begins_with_file() && files++ >= kFilesPerRound)) {
       turn_is_over_ = true;
+      context_.turn_later(*this);
       break;
     }
     const IoResult result = queue_.send(context_.output_pool_, stream_, kSentBytesPerRound - sent);
@@ -311,7 +338,9 @@ void Connection::on_output_empty() {
 void Connection::update_interest() {
   // An outer loop that is told of the change may cause another one, or the end of this connection.
   for (bool changed = true; changed && state_ != State::kClosed;) {
-    changed = change_interest((wants_input() ? kReadable : 0U) | output_interest());
+    // What has to wait for its turn need not be reported until then; an outer loop is spared the change.
+    const bool is_put_off = awaits_receive_ && !context_.watcher_.announces_each();
+    changed = change_interest((wants_input() && !is_put_off ? kReadable : 0U) | output_interest());
   }
 }
 
@@ -320,7 +349,7 @@ void Connection::update_output_interest() {
 }
 
 unsigned Connection::output_interest() const {
-  return blocked_ || turn_is_over_ || (stream_.wants_write() && wants_input()) ? kWritable : 0U;
+  return blocked_ || (stream_.wants_write() && wants_input() && !awaits_receive_) ? kWritable : 0U;
 }
 
 bool Connection::change_interest(unsigned wanted) {
@@ -417,9 +446,27 @@ void Connection::do_deferred_work() {
     drained_ = false;
     if (drained) check_handler(context_.handler_.on_drained(*this));
     if (state_ == State::kHttp) exchange_->do_deferred_work(*this);
+    if (!has_turn_) resume_input();
+    count_input();
+    if (state_ != State::kClosed && stream_.has_buffered_input()) is_laborious() ? receive_later() : receive();
+    if (state_ == State::kClosed) return;
+    if (has_output()) flush();
+    update_interest();
+  } catch (const std::bad_alloc&) {
+    busy_ = false;
+    terminate();
+  }
+}
+
+void Connection::take_turn() {
+  if (state_ == State::kClosed) return;
+  try {
+    const bool receives = awaits_receive_;
+    awaits_receive_ = false;
+    if (turn_is_over_) flush();
     resume_input();
     count_input();
-    if (state_ != State::kClosed && stream_.has_buffered_input()) receive();
+    if (receives) receive();
     if (state_ == State::kClosed) return;
     if (has_output()) flush();
     update_interest();

@@ -118,6 +118,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void on_sent(IoResult result);
   // What could not be done when it was found: failures, the drained event, input that was held back.
   void do_deferred_work();
+  // What others should not wait for: goes on with its input and its output for a while.
+  void take_turn();
   // Lets do_deferred_work() close the connection: 1006 when it is lost, else with this code.
   void fail_later(CloseCode code);
   void destroy(CloseCode code);
@@ -151,11 +153,15 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool takes_input() const;
   bool takes_early_input() const;
   bool wants_input() const;
+  // Its turn would be long: it has one when those whose are short had theirs.
+  bool is_laborious() const { return is_heavy_ || stream_.is_in_handshake(); }
   // Taken from the kernel already.
   bool has_unread_input() const { return held_input_ != nullptr || stream_.has_buffered_input(); }
   void receive();
+  void receive_later();
   IoResult receive_once(bool& was_filled);
   void consume(std::span<std::uint8_t> input);
+  std::span<std::uint8_t> deliver(std::span<std::uint8_t> input);
   void resume_input();
   void end_receive(IoStatus status);
   void count_input();
@@ -242,8 +248,12 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool fragmenting_ : 1 = false;
   bool wants_drained_ : 1 = false;
   bool drained_ : 1 = false;
-  bool to_flush_ : 1 = false;  // in the context's list
-  bool has_work_ : 1 = false;  // in the context's list
+  bool to_flush_ : 1 = false;        // in the context's list
+  bool has_work_ : 1 = false;        // in the context's list
+  bool has_turn_ : 1 = false;        // in the context's list
+  bool awaits_receive_ : 1 = false;  // became readable, and receives when it has its turn
+  bool is_heavy_ : 1 = false;        // took all of its last turn
+  bool was_cut_ : 1 = false;         // by much work for its bytes
   bool is_abandoned_ : 1 = false;
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for
   bool is_counted_ : 1 = false;

@@ -186,7 +186,7 @@ Context::DescriptorStatus Context::service_descriptor(int fd) {
 
 // How long to wait at most: until the deadline, the next timer, or not at all when there is something to do.
 int Context::wait_ms(std::uint64_t deadline_ms) {
-  if (!with_work_.empty() || !to_flush_.empty() || has_undelivered()) return 0;
+  if (has_something_to_do()) return 0;
   std::uint64_t wait = deadline_ms == std::numeric_limits<std::uint64_t>::max() ? deadline_ms
                        : deadline_ms > now_ms_                                  ? deadline_ms - now_ms_
                                                                                 : 0;
@@ -216,13 +216,14 @@ bool Context::serve_timers_and_work() {
   const bool timed_out = timers_.advance(now_ms_) > 0;
   flush_connections();
   keep_within_memory();
-  return do_deferred_work() || timed_out;
+  const bool worked = do_deferred_work();
+  return take_turn() || worked || timed_out;
 }
 
 // Another loop has to know when the context has something to do of its own accord.
 void Context::set_wake_time() {
   if (!watcher_.is_woken() || destroyed_) return;
-  if (!with_work_.empty() || !to_flush_.empty() || has_undelivered()) return watcher_.wake_at(0);
+  if (has_something_to_do()) return watcher_.wake_at(0);
   const std::int64_t idle_ms = timers_.idle_ms();
   if (idle_ms >= 0) watcher_.wake_at(timers_.now_ms() + static_cast<std::uint64_t>(idle_ms));
 }
@@ -278,6 +279,16 @@ bool Context::do_deferred_work() {
   return true;
 }
 
+bool Context::take_turn() {
+  if (turns_.empty()) return false;
+  Connection& connection = *turns_.front();
+  turns_.pop_front();
+  connection.has_turn_ = false;
+  if (!destroyed_) connection.take_turn();
+  if (!turns_.empty()) set_wake_time();
+  return true;
+}
+
 // What leaves at once does not count.
 void Context::keep_within_memory() {
   if (!memory_.is_exceeded()) return;
@@ -305,6 +316,7 @@ void Context::free_closed() {
   if (closed_.empty() && !has_unlisted_closed_) return;
   const auto is_closed = [](const Connection* connection) { return connection->state_ == Connection::State::kClosed; };
   std::erase_if(with_work_, is_closed);
+  std::erase_if(turns_, is_closed);
   while (!closed_.empty()) {
     Connection& connection = *closed_.back();
     closed_.pop_back();
@@ -337,6 +349,13 @@ void Context::work_later(Connection& connection) {
   with_work_.push_back(&connection);
   connection.has_work_ = true;
   if (depth_ == 0) set_wake_time();
+}
+
+void Context::turn_later(Connection& connection) {
+  if (connection.has_turn_) return;
+  turns_.push_back(&connection);
+  connection.has_turn_ = true;
+  set_wake_time();  // also for a loop that a callback runs
 }
 
 // Must not fail: what has no room in the list is looked for.

@@ -180,11 +180,15 @@ class Context final : private ReadyHandler {
   Error find_batch();
   void on_ready(std::span<const Ready> group) override;
   bool deliver_received();
+  bool has_something_to_do() const {
+    return !with_work_.empty() || !turns_.empty() || !to_flush_.empty() || has_undelivered();
+  }
   bool has_undelivered() const { return delivered_ < received_.size(); }
   void flush_connections();
   void flush_batch(BorrowedBatch batch);
 
   bool do_deferred_work();
+  bool take_turn();
   void keep_within_memory();
   void drop_largest();
   void free_closed();
@@ -197,6 +201,8 @@ class Context final : private ReadyHandler {
   Pollable* find_descriptor(int fd) const;  // nullptr: it is not of this context
   void flush_later(Connection& connection);
   void work_later(Connection& connection);
+  // For what takes long: one connection has its turn in each round, so that all the others wait for one only.
+  void turn_later(Connection& connection);
   void free_later(Connection& connection);
 
   static constexpr std::size_t kReceiveBytes = 256U << 10U;
@@ -236,6 +242,7 @@ class Context final : private ReadyHandler {
   std::vector<Connection*> to_flush_;
   std::size_t flushed_ = 0;  // of to_flush_
   std::deque<Connection*> with_work_;
+  std::deque<Connection*> turns_;
   std::vector<Connection*> closed_;
   bool has_unlisted_closed_ = false;  // besides
   std::uint64_t last_serial_ = 0;

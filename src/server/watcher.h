@@ -62,6 +62,8 @@ class Watcher {
   bool serve(int timeout_ms);
   // The same for what makes the internal descriptor readable. Never waits.
   void serve_internal();
+  // Whether an outer loop is told of each descriptor.
+  bool announces_each() const { return internal_ != nullptr; }
   int internal_fd() const { return internal_ == nullptr ? -1 : internal_->fd(); }
 
   // Whether the own loop is there; when announcing, it is made when it is first asked for. After open_own_loop(), every
@@ -94,7 +96,6 @@ class Watcher {
   // A callback may exchange the driver.
   bool dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms);
   Error open_internal();
-  bool announces_each() const { return internal_ != nullptr; }
 
   ReadyHandler& handler_;
   DescriptorObserver* observer_;

@@ -258,6 +258,37 @@ TEST(MessageAssembler, RefusesTooManyTinyFragments) {
   }
 }
 
+// How many calls it takes, each of which does something.
+std::size_t calls_to_consume(Bytes bytes) {
+  MessageAssembler assembler;
+  Recorder recorder;
+  std::span<std::uint8_t> input(bytes);
+  std::size_t calls = 0;
+  for (std::size_t left = bytes.size() + 1; !input.empty() && input.size() < left; ++calls) {
+    left = input.size();
+    EXPECT_EQ(assembler.consume(input, {}, recorder), ProtocolError::kNone);
+  }
+  EXPECT_TRUE(input.empty());
+  return calls;
+}
+
+TEST(MessageAssembler, DoesNotDoTooMuchWorkInACall) {
+  const auto many = [](std::size_t count, const Bytes& frame) {
+    Bytes bytes;
+    for (std::size_t i = 0; i < count; ++i) bytes.insert(bytes.end(), frame.begin(), frame.end());
+    return bytes;
+  };
+  const Bytes message = binary_frame("hello");
+  EXPECT_EQ(calls_to_consume(many(400, message)), 1U);
+  EXPECT_GE(calls_to_consume(many(4000, message)), 8U);
+  const Bytes ping = ping_frame("");
+  EXPECT_EQ(calls_to_consume(many(4000, ping)), 1U);
+  EXPECT_GE(calls_to_consume(many(40'000, ping)), 8U);
+  const Bytes longer = binary_frame(repeated("x", 200));
+  EXPECT_EQ(calls_to_consume(many(400, longer)), 1U);
+  EXPECT_GE(calls_to_consume(many(4000, longer)), 8U);
+}
+
 TEST(MessageAssembler, CountsTheFragmentsOfEachMessageByItself) {
   const AssemblerRules rules;
   const Bytes input = joined({many_fragments(1000, "a"), many_fragments(1000, "b"), many_fragments(20, "c")});

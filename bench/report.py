@@ -139,13 +139,13 @@ SECTIONS = [connections_section, connect_section, size_section, memory_section, 
 # --- The document -------------------------------------------------------------------------------------------------
 
 
-def replace_figures(file, figures):
+def replace_figures(file, figures, begin=BEGIN, end=END):
     """Between the two marks; a file without them gets them at its end."""
     text = file.read_text() if file.exists() else ''
-    if BEGIN not in text:
-        text += f'{BEGIN}\n{END}\n'
-    before, _, rest = text.partition(BEGIN)
-    file.write_text(f'{before}{BEGIN}\n\n{figures}\n\n{rest[rest.index(END):]}')
+    if begin not in text:
+        text += f'{begin}\n{end}\n'
+    before, _, rest = text.partition(begin)
+    file.write_text(f'{before}{begin}\n\n{figures}\n\n{rest[rest.index(end):]}')
 
 
 def write_report(folder, servers, rounds, measure):

@@ -167,7 +167,7 @@ void open_all(const Loop& loop, const Target& target, const Frames& frames, std:
       connections[begun].open(loop, target, frames);
       if (connections[begun].state() == Connection::State::kLost) die(connections[begun].reason());
     }
-    loop.wait(1000, [&opened](Connection& connection, std::uint32_t) {
+    loop.wait(kSecondNs, [&opened](Connection& connection, std::uint32_t) {
       const Connection::State state = connection.go_on_opening();
       if (state == Connection::State::kLost) die(connection.reason());
       if (state == Connection::State::kOpen) ++opened;

@@ -20,7 +20,7 @@ std::size_t Exchange::run(std::size_t messages) {
       left_to_receive_ -= left_to_send_ * receivers();
       left_to_send_ = 0;
     }
-    loop_.wait(1000, [this](Connection& connection, std::uint32_t events) {
+    loop_.wait(kSecondNs, [this](Connection& connection, std::uint32_t events) {
       if ((events & EPOLLOUT) != 0) connection.flush();
       if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) receive(connection);
     });

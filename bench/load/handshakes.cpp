@@ -18,7 +18,7 @@ std::size_t connect_and_close(const Options& options, const Loop& loop, const Ta
   for (Connection& connection : connections) open_next(connection);
   while (done < count) {
     if (progress.is_over()) count = begun;
-    loop.wait(1000, [&](Connection& connection, std::uint32_t) {
+    loop.wait(kSecondNs, [&](Connection& connection, std::uint32_t) {
       if (connection.state() == Connection::State::kOpen) {
         if (!connection.receive_close()) return;
         ++done;
@@ -42,7 +42,7 @@ std::size_t Storm::run() {
     if (connection.state() == Connection::State::kLost) ++failed_;
   }
   while (opened_ + failed_ < connections_.size() && now_ns() < end_ns) {
-    loop_.wait(100, [&](Connection& connection, std::uint32_t) {
+    loop_.wait(kSecondNs / 10, [&](Connection& connection, std::uint32_t) {
       // One that is open has nothing to receive: it was closed.
       if (connection.state() == Connection::State::kOpen) --opened_;
       const Connection::State state = connection.go_on_opening();

@@ -19,17 +19,17 @@ Latency::Latency(const Options& options, const Loop& loop, std::vector<Connectio
       messages_(options.rate * options.seconds),
       answers_(connections.size()) {}
 
-// It never sleeps: waking up takes longer than many an answer.
+// It never sleeps, unless told: waking up takes longer than many an answer.
 std::size_t Latency::run() {
   const auto seconds = static_cast<std::int64_t>(options_.seconds);
   begin_ns_ = now_ns();
-  // What has not come back after twice the time does not count.
-  const std::int64_t end_ns = begin_ns_ + (2 * seconds * kSecondNs);
+  const auto limit = static_cast<std::int64_t>(options_.limit_s);
+  const std::int64_t end_ns = begin_ns_ + ((limit > 0 ? limit : 2 * seconds) * kSecondNs);
   Progress progress(options_.mode, options_.timeout_s);
   for (Connection& connection : flood_) connection.send_frames(1);
   while (histogram_.count() < messages_ && now_ns() < end_ns) {
     send_due();
-    loop_.wait(0, [this](Connection& connection, std::uint32_t events) { serve(connection, events); });
+    loop_.wait(wait_ns(end_ns), [this](Connection& connection, std::uint32_t events) { serve(connection, events); });
     progress.tell(static_cast<std::size_t>(histogram_.count()), messages_);
   }
   return static_cast<std::size_t>(histogram_.count());
@@ -38,6 +38,12 @@ std::size_t Latency::run() {
 std::int64_t Latency::due_ns(std::size_t message) const {
   const double seconds = static_cast<double>(message) / static_cast<double>(options_.rate);
   return begin_ns_ + static_cast<std::int64_t>(seconds * 1e9);
+}
+
+std::int64_t Latency::wait_ns(std::int64_t end_ns) const {
+  if (!options_.sleep) return 0;
+  const std::int64_t until_ns = sent_ < messages_ ? due_ns(sent_) : end_ns;
+  return std::clamp<std::int64_t>(until_ns - now_ns(), 0, kSecondNs);
 }
 
 void Latency::send_due() {

@@ -27,6 +27,7 @@ class Latency {
 
  private:
   std::int64_t due_ns(std::size_t message) const;
+  std::int64_t wait_ns(std::int64_t end_ns) const;
   void send_due();
   void serve(Connection& connection, std::uint32_t events);
   void receive(Connection& connection);

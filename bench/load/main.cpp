@@ -19,14 +19,17 @@
 //   --outstanding 1     echo, fanout: messages under way, on each connection that sends
 //   --messages 100000   echo, fanout, connect: how many in all
 //   --limit 0           echo, fanout, connect: fewer when it takes more than so many seconds; 0: it may take any time
+//                       latency: what has not come back by then does not count; 0: after twice the time
 //   --warmup 0          as many of them before 'ready'
 //   --rate 10000, --seconds 5   latency, soak: see there
 //   --flood 0           latency: so many connections more, each of which has messages of 1 MiB echoed all the time
 //   --idle 0            not idle: so many connections more that stay open and silent
 //   --timeout 60        seconds; storm: who is not in by then is not counted; else: to give up when nothing happens
+//   --sleep             latency: when nothing is due it leaves its core to others
 //   --text              text messages, not binary ones
 //   --tls               over TLS, whatever certificate the server has
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <cerrno>
@@ -153,6 +156,7 @@ void wait_for_line() {
 int main(int argc, char** argv) {
   const Options options = read_options(argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
+  if (options.sleep) ::prctl(PR_SET_TIMERSLACK, 1);
   raise_descriptor_limit();
   Load load(options);
   load.prepare();

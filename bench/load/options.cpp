@@ -34,6 +34,17 @@ constexpr std::array<Number, 11> kNumbers = {{
     {"--timeout", &Options::timeout_s, 1},
 }};
 
+struct Flag {
+  std::string_view name;
+  bool Options::*field;
+};
+
+constexpr std::array<Flag, 3> kFlags = {{
+    {"--text", &Options::text},
+    {"--tls", &Options::tls},
+    {"--sleep", &Options::sleep},
+}};
+
 std::size_t read_number(std::string_view name, const char* text, std::size_t least, std::size_t most) {
   char* end;
   errno = 0;
@@ -42,6 +53,15 @@ std::size_t read_number(std::string_view name, const char* text, std::size_t lea
     die(std::string(name) + " takes a number from " + std::to_string(least) + ", not '" + text + "'");
   }
   return static_cast<std::size_t>(number);
+}
+
+bool set_flag(Options& options, std::string_view name) {
+  for (const Flag& flag : kFlags) {
+    if (name != flag.name) continue;
+    options.*flag.field = true;
+    return true;
+  }
+  return false;
 }
 
 void read_value(Options& options, std::string_view name, const char* value) {
@@ -68,10 +88,7 @@ Options read_options(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
-    if (name == "--text" || name == "--tls") {
-      (name == "--text" ? options.text : options.tls) = true;
-      continue;
-    }
+    if (set_flag(options, name)) continue;
     if (++i == argc) die(std::string(name) + " takes a value");
     read_value(options, name, argv[i]);
   }

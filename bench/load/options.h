@@ -21,6 +21,7 @@ struct Options {
   std::size_t timeout_s = 60;
   bool text = false;
   bool tls = false;
+  bool sleep = false;
 };
 
 // Ends the program when they make no sense.

@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Finalizers may do anything, and any function that makes something may run them.
 local client = require 'spec.support.client'
+local collector = require 'spec.support.collector'
 local http = require 'spec.support.http'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local script = require 'spec.support.script'
+local websockets = require 'websockets'
 
 -- An object that calls `finalize` when it is collected.
 local function finalized(finalize)
@@ -25,29 +27,31 @@ local function finalize_deeply(finalize, depth)
   return nil
 end
 
--- Lets the next thing that is made run a whole cycle of the collector, which calls `finalize`.
-local function collect_next(finalize)
+-- Has each of the next n things that are made run a whole cycle of the collector, the last of which calls `finalize`.
+-- Returns what calls it off.
+local function collect_nth(n, finalize)
+  local function count_down()
+    n = n - 1
+    if n == 0 then
+      collector.be_usual()
+      finalize()
+    end
+    if n <= 0 then return end
+    finalize_deeply(count_down, 20)
+  end
   collectgarbage()
   collectgarbage 'stop'
-  finalize_deeply(finalize, 20)
-  if _VERSION == 'Lua 5.4' then
-    collectgarbage('incremental', 100, 1000, 30)
-  else
-    collectgarbage('setstepmul', 200000000)
-  end
+  finalize_deeply(count_down, 20)
+  collector.be_eager(n == 1)
   collectgarbage 'restart'
+  return function() n, finalize = 0, nil end
 end
+
+local function collect_next(finalize) collect_nth(1, finalize) end
 
 describe('a finalizer', function()
   leaks.check_each(before_each, after_each)
-  after_each(function()
-    if _VERSION == 'Lua 5.4' then
-      collectgarbage('incremental', 200, 100, 13)
-    else
-      collectgarbage('setpause', 200)
-      collectgarbage('setstepmul', 200)
-    end
-  end)
+  after_each(collector.be_usual)
 
   local function deferred_upgrade()
     local waiting = {}
@@ -116,4 +120,107 @@ describe('a finalizer', function()
     ]]
     assert.equal('false\twebsocket could not serve a folder: it was collected\n', output)
   end)
+
+  -- --- At each thing that a function makes ---
+
+  local large = ('x'):rep(10000)
+  local handler = websockets.static 'spec/support'
+
+  -- Each is called with a context, a websocket, and one that waits for an answer.
+  local calls = {
+    write = function(_, ws) ws:write(large) end,
+    subscribe = function(_, ws) ws:subscribe 'new' end,
+    topics = function(ctx, ws) return ctx:topics(), ws:topics() end,
+    publish = function(ctx, ws) return ctx:publish('topic', large), ws:publish('topic', 'x') end,
+    broadcast = function(ctx) ctx:broadcast('p', 'x') end,
+    after = function(ctx) ctx:after(0, print) end,
+    every = function(ctx) ctx:every(60, print) end,
+    stats = function(ctx) return ctx:stats(), ctx:metrics() end,
+    addresses = function(ctx) return ctx:addresses(), ctx:canonical_hostname() end,
+    batch = function(ctx, ws) ctx:batch(function() ws:write(large) end) end,
+    peer = function(_, ws) return ws:get_peer_addresses(), tostring(ws) end,
+    fields = function(_, ws) ws.name = {} end,
+    setters = function(_, ws)
+      ws:on_receive(function() end)
+      ws:on_server_writeable(function() end)
+    end,
+    respond = function(_, _, waiting) waiting:respond(200, { ['X-Own'] = { 'one', 'two' } }, large) end,
+    file = function(_, _, waiting) waiting:serve_http_file('spec/support/pair.lua', 'text/plain') end,
+    static = function(_, _, waiting) handler(waiting, '/pair.lua') end,
+    request = function(_, _, waiting)
+      local request = waiting:request()
+      return request.headers, request.query, request.path, request.cookies
+    end,
+    service = function(ctx)
+      for _ = 1, 3 do
+        ctx:service(0)
+      end
+    end,
+    shutdown = function(ctx) ctx:shutdown(10, 4000, 'reason') end,
+  }
+
+  -- A context for them, what it has of websockets, and how often on_closed was called: number of websocket -> times.
+  -- There is a message to be received still, and a client to be accepted.
+  local function open()
+    local closed, count = {}, 0
+    local waiting, opened
+    local ctx, port = pair.context({
+      on_error = function() closed.is_unknown = true end, -- of a finalizer, in place of what was to be called
+      on_http = function(ws)
+        waiting = ws
+        ws:defer()
+      end,
+    }, function(ws)
+      opened, count = ws, count + 1
+      local number = count
+      ws:on_closed(function() closed[number] = (closed[number] or 0) + 1 end)
+      ws:subscribe 'topic'
+      ws:on_receive(function(_, data) ws:write(data .. large) end)
+      ws:on_broadcast(function(_, data) ws:write(data .. large) end)
+    end)
+    local c, d = client.open(ctx, port, 'p'), client.connect(ctx, port)
+    d:send(http.request '/path?name=value')
+    loop.serve_until(ctx, function() return waiting and opened end, 'both')
+    c:send_some(client.frame(client.TEXT, 'x'):rep(2))
+    client.connect(ctx, port):send_some(client.request { protocol = 'p' })
+    local both = { opened, waiting }
+    opened, waiting = nil, nil
+    return ctx, both[1], both[2], closed
+  end
+
+  local actions = {
+    ['destroy the context'] = { 4, function(ctx) ctx:destroy() end },
+    ['close everything'] = { 2, function(_, ws, waiting)
+      ws:close()
+      waiting:terminate()
+    end },
+    ['serve'] = { 2, function(ctx) ctx:service(0) end },
+    ['raise an error'] = { 3, function() error 'deliberate' end },
+  }
+
+  for what, action in pairs(actions) do
+    it('may ' .. what .. ' at any time', function()
+      for _, call in pairs(calls) do
+        for n = 1, action[1] do
+          local ctx, ws, waiting, closed = open()
+          local is_called = false
+          local function call_now(...)
+            is_called = true
+            return call(...)
+          end
+          local call_off = collect_nth(n, function()
+            if is_called and not loop.is_destroyed(ctx) then action[2](ctx, ws, waiting) end
+          end)
+          pcall(call_now, ctx, ws, waiting) -- it may find the context destroyed, or raise what the finalizer has raised
+          is_called = false
+          call_off()
+          collector.be_usual()
+          ctx:destroy()
+          assert.is_true(closed[1] == 1 or closed.is_unknown)
+          assert.is_true(closed[2] == nil or closed[2] == 1) -- it may have ended before it had an on_closed
+          client.close_all()
+        end
+      end
+    end)
+  end
 end)

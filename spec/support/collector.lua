@@ -33,12 +33,17 @@ local function set_parameters(pause, multiplier, step)
   collectgarbage('setpause', pause)
 end
 
--- With a pause of 0 a cycle is always due, and one step is all of it.
+-- From now on there is a whole cycle at each thing that is made: with a pause of 0 one is always due, and one step is
+-- all of it. `once`: only at the next thing.
+function collector.be_eager(once) set_parameters(once and 200 or 0, 200000000, whole_step) end
+
+function collector.be_usual() set_parameters(200, is_54 and 100 or 200, usual_step) end
+
 local function set_mode()
   if is_armed then
-    set_parameters(0, 200000000, whole_step)
+    collector.be_eager()
   else
-    set_parameters(110, 400, usual_step)
+    collector.be_usual()
     if is_generational then collectgarbage 'generational' end
   end
   collectgarbage()
@@ -48,10 +53,6 @@ local function arm(armed)
   if is_armed == armed then return end
   is_armed = armed
   set_mode()
-end
-
-local function restore()
-  set_parameters(200, is_54 and 100 or 200, usual_step)
 end
 
 -- --- When ---
@@ -152,7 +153,7 @@ function collector.finish()
   is_running = false
   sethook()
   if jit then jit.on() end
-  restore()
+  collector.be_usual()
 end
 
 return collector

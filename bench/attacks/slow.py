@@ -18,7 +18,7 @@ ATTACKS = {
 
 
 class Slow(Attack):
-    """Each of the attacks with as many connections. What they say of the connections, and of the server, is noted."""
+    """Each of the attacks with as many connections. Whether they find that the server is not available is noted."""
 
     def begin(self):
         self.processes = {}
@@ -38,8 +38,6 @@ class Slow(Attack):
     def end(self):
         for process in self.processes.values():
             process.send_signal(signal.SIGINT)
-        for name, process in self.processes.items():
+        for process in self.processes.values():
             report = re.sub(r'\x1b\[[0-9;]*m', '', process.communicate()[0])
-            closed = re.findall(r'closed:\s+(\d+)', report)
-            self.answers[f'{name} closed'] += int(closed[-1]) if closed else 0
             self.answers['unavailable'] += len(re.findall(r'service available:\s+NO', report))

@@ -207,15 +207,23 @@ contexts.port:every(1, function()
 end)
 tell { ports = each_context(function(context) return tonumber(context:addresses()[1]:match '%d+$') end) }
 
+-- These have little to do.
+local seldom = contexts.port:every(0.02, function()
+  contexts.impatient_port:service()
+  contexts.impatient_tls_port:service()
+end)
+
 while not is_ending do
   contexts.port:service(1)
   contexts.tls_port:service()
-  contexts.impatient_port:service()
-  contexts.impatient_tls_port:service()
+  count 'rounds'
 end
 
+seldom:cancel()
 each_context(function(context)
   context:shutdown(5)
+end)
+each_context(function(context)
   while not tostring(context):find 'destroyed' do context:service(100) end
 end)
 collectgarbage()

@@ -5,13 +5,20 @@
 if(NOT WEBSOCKETS_TESTS OR NOT "lua5.4" IN_LIST found_luas OR NOT CMAKE_SYSTEM_NAME STREQUAL Linux)
   return()
 endif()
-add_executable(fault_tests tests/faults/faults.cpp tests/faults/scenario_test.cpp ${binding_sources} ${embedded_sources})
+file(GLOB fault_sources CONFIGURE_DEPENDS tests/faults/*.cpp)
+add_executable(fault_tests ${fault_sources} ${binding_sources} ${embedded_sources})
 add_dependencies(fault_tests embedded_sources)
 target_include_directories(fault_tests SYSTEM PRIVATE ${lua5.4_INCLUDE_DIRS})
 target_include_directories(fault_tests PRIVATE tests/faults tests/unit)
 target_compile_definitions(fault_tests PRIVATE
-  WEBSOCKETS_VERSION="${PROJECT_VERSION}" SCENARIO="${CMAKE_SOURCE_DIR}/tests/faults/scenario.lua")
+  WEBSOCKETS_VERSION="${PROJECT_VERSION}" SERVERS="${CMAKE_SOURCE_DIR}/tests/faults/servers")
 target_link_libraries(fault_tests PRIVATE websockets_engine GTest::gtest_main ${lua5.4_LINK_LIBRARIES})
-foreach(call realloc recv send sendmsg accept4 epoll_ctl epoll_wait)
-  target_link_options(fault_tests PRIVATE -Wl,--wrap=${call})
-endforeach()
+set(wrapped_calls
+  recv send sendmsg pread sendfile accept4 epoll_wait poll # move bytes, or wait for them
+  epoll_ctl
+  epoll_create1 timerfd_create socket setsockopt bind listen chmod pipe socketpair fstat open openat mmap fork syscall
+  getnameinfo
+  _ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE
+  realloc deflateInit2_ inflateInit2_)
+list(TRANSFORM wrapped_calls PREPEND "-Wl,--wrap=")
+target_link_options(fault_tests PRIVATE ${wrapped_calls})

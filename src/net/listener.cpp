@@ -67,7 +67,7 @@ bool is_stale(const SocketAddress& address, const char* path) {
   return probe && ::connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
 }
 
-bool bind_unix(int fd, const SocketAddress& address, mode_t mode) {
+bool bind_unix(int fd, const SocketAddress& address, mode_t mode, SocketFile& file) {
   const char* const path = reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
   bool bound = ::bind(fd, address.get(), address.size) == 0;
   if (!bound && errno == EADDRINUSE) {
@@ -79,12 +79,8 @@ bool bind_unix(int fd, const SocketAddress& address, mode_t mode) {
     bound = ::bind(fd, address.get(), address.size) == 0;
   }
   if (!bound) return false;
-  // Nobody can connect before it listens.
-  if (::chmod(path, mode) == 0) return true;
-  const int error = errno;
-  ::unlink(path);
-  errno = error;
-  return false;
+  file = SocketFile(address);
+  return ::chmod(path, mode) == 0;  // nobody can connect before it listens
 }
 
 bool parse_number(const std::string& text, int most, int& number) {
@@ -92,7 +88,7 @@ bool parse_number(const std::string& text, int most, int& number) {
   return error == std::errc() && end == text.data() + text.size() && number >= 0 && number <= most;
 }
 
-Result<UniqueFd> adopt_listener(const std::string& where) {
+Result<Listener> adopt_listener(const std::string& where) {
   int number = -1;
   int listens = 0;
   socklen_t size = sizeof listens;
@@ -102,22 +98,22 @@ Result<UniqueFd> adopt_listener(const std::string& where) {
   }
   make_non_blocking(number);
   set_option(number, IPPROTO_TCP, TCP_NODELAY, 1);
-  return UniqueFd(number);
+  return Listener{UniqueFd(number), {}};
 }
 
-Result<std::vector<UniqueFd>> only(Result<UniqueFd> listener) {
+Result<std::vector<Listener>> only(Result<Listener> listener) {
   if (!listener) return listener.error();
-  std::vector<UniqueFd> listeners;
+  std::vector<Listener> listeners;
   listeners.push_back(std::move(*listener));
   return listeners;
 }
 
-Result<std::vector<UniqueFd>> try_each(std::vector<SocketAddress> addresses, const ListenOptions& options) {
-  std::vector<UniqueFd> listeners;
+Result<std::vector<Listener>> try_each(std::vector<SocketAddress> addresses, const ListenOptions& options) {
+  std::vector<Listener> listeners;
   Error missing{"the host has no address"};
   for (SocketAddress& address : addresses) {
-    if (!listeners.empty()) address.set_port(local_address(listeners.front().get()).port());
-    Result<UniqueFd> listener = listen_on(address, options);
+    if (!listeners.empty()) address.set_port(local_address(listeners.front().fd.get()).port());
+    Result<Listener> listener = listen_on(address, options);
     if (listener) {
       listeners.push_back(std::move(*listener));
     } else if (listener.error().code == EADDRNOTAVAIL || listener.error().code == EAFNOSUPPORT) {
@@ -132,10 +128,10 @@ Result<std::vector<UniqueFd>> try_each(std::vector<SocketAddress> addresses, con
 
 // The addresses of one host. They share the port; if it is to be picked, that which the first one gets. Those that this
 // machine does not have are left out, as ::1 may be of localhost, unless there is no other.
-Result<std::vector<UniqueFd>> listen_on_each(Result<std::vector<SocketAddress>> addresses,
+Result<std::vector<Listener>> listen_on_each(Result<std::vector<SocketAddress>> addresses,
                                              const ListenOptions& options) {
   if (!addresses) return addresses.error();
-  Result<std::vector<UniqueFd>> listeners = try_each(*addresses, options);
+  Result<std::vector<Listener>> listeners = try_each(*addresses, options);
   const bool picks_port = addresses->front().port() == 0;
   for (int i = 1; i < kPortAttempts && picks_port && listeners.error().code == EADDRINUSE; ++i) {
     listeners = try_each(*addresses, options);
@@ -175,7 +171,7 @@ AcceptStatus status_of(int error) {
 
 }  // namespace
 
-Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& options) {
+Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& options) {
   UniqueFd fd = open_stream_socket(address.storage.ss_family);
   if (!fd) return listen_error(address);
   if (!address.is_unix()) {
@@ -186,29 +182,30 @@ Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& op
 #ifdef SO_REUSEPORT
   if (options.reuse_port && !address.is_unix()) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
 #endif
-  const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode)
+  SocketFile file;
+  const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode, file)
                                        : ::bind(fd.get(), address.get(), address.size) == 0;
   if (!bound || ::listen(fd.get(), options.backlog) != 0) return listen_error(address);
-  return fd;
+  return Listener{std::move(fd), std::move(file)};
 }
 
-Result<UniqueFd> listen_on_all(std::uint16_t port, const ListenOptions& options) {
-  Result<UniqueFd> listener = listen_on(any_address(true, port), options);
+Result<Listener> listen_on_all(std::uint16_t port, const ListenOptions& options) {
+  Result<Listener> listener = listen_on(any_address(true, port), options);
   const bool has_ipv6 = listener || (listener.error().code != EAFNOSUPPORT && listener.error().code != EADDRNOTAVAIL);
   return has_ipv6 ? std::move(listener) : listen_on(any_address(false, port), options);
 }
 
-Result<std::vector<UniqueFd>> listen_on_interface(const std::string& interface, std::uint16_t port,
+Result<std::vector<Listener>> listen_on_interface(const std::string& interface, std::uint16_t port,
                                                   const ListenOptions& options) {
   if (interface.empty()) return only(listen_on_all(port, options));
   return listen_on_each(interface_addresses(interface, port), options);
 }
 
-Result<std::vector<UniqueFd>> listen_at(const std::string& where, const ListenOptions& options) {
+Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOptions& options) {
   if (where.starts_with("fd:")) return only(adopt_listener(where));
   if (where.starts_with("unix:")) {
     const Result<SocketAddress> address = unix_address(where.substr(5));
-    return address ? only(listen_on(*address, options)) : Result<std::vector<UniqueFd>>(address.error());
+    return address ? only(listen_on(*address, options)) : Result<std::vector<Listener>>(address.error());
   }
   const std::size_t colon = where.rfind(':');
   int port = -1;

@@ -9,6 +9,7 @@
 
 #include "net/result.h"
 #include "net/socket_address.h"
+#include "net/socket_file.h"
 #include "net/unique_fd.h"
 
 namespace websockets {
@@ -19,20 +20,26 @@ struct ListenOptions {
   mode_t unix_mode = 0666;
 };
 
+// A socket that listens, and the file that belongs to it: none for TCP, and when it was inherited.
+struct Listener {
+  UniqueFd fd;
+  SocketFile file;
+};
+
 // A non-blocking socket that listens on `address`. The file of a unix socket on which nobody listens any more is
 // replaced.
-Result<UniqueFd> listen_on(const SocketAddress& address, const ListenOptions& options);
+Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& options);
 
 // The same on all addresses of this machine.
-Result<UniqueFd> listen_on_all(std::uint16_t port, const ListenOptions& options);
+Result<Listener> listen_on_all(std::uint16_t port, const ListenOptions& options);
 
 // The same on the addresses of an interface: see interface_addresses(); "": all.
-Result<std::vector<UniqueFd>> listen_on_interface(const std::string& interface, std::uint16_t port,
+Result<std::vector<Listener>> listen_on_interface(const std::string& interface, std::uint16_t port,
                                                   const ListenOptions& options);
 
 // "host:port", "[::1]:port", "eth0:port", ":port" or "*:port" for all addresses, "unix:/path", "fd:3" for a listening
 // socket that the process has inherited. Port 0: any that is free.
-Result<std::vector<UniqueFd>> listen_at(const std::string& where, const ListenOptions& options);
+Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOptions& options);
 
 // The address that a listening socket got.
 SocketAddress local_address(int fd);

@@ -8,10 +8,10 @@
 #include <chrono>
 #include <csignal>
 #include <deque>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <new>
-#include <system_error>
 #include <thread>
 
 namespace websockets {
@@ -73,8 +73,8 @@ void start(Resolver& resolver) {
   try {
     std::thread([&resolver] { run(resolver); }).detach();
     resolver.is_running = true;
-  } catch (const std::system_error&) {
-    // No thread to be had: names stay unknown.
+  } catch (const std::exception&) {
+    // No thread to be had, or no memory for it: names stay unknown.
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

@@ -2,14 +2,11 @@
 #include "server/acceptor.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <new>
 #include <utility>
 
-#include "net/listener.h"
 #include "server/context.h"
 
 namespace websockets {
@@ -21,49 +18,37 @@ constexpr std::uint64_t kPauseMs = 100;
 
 UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-const char* socket_path(const SocketAddress& address) {
-  return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
-}
-
 }  // namespace
 
-Acceptor::Acceptor(Context& context, UniqueFd listener, bool is_inherited)
-    : Pollable(listener.get()),
+Acceptor::Acceptor(Context& context, Listener listener)
+    : Pollable(listener.fd.get()),
       context_(context),
-      listener_(std::move(listener)),
+      listener_(std::move(listener.fd)),
+      file_(std::move(listener.file)),
       spare_(open_spare()),
-      address_(local_address(listener_.get())) {
-  struct stat info {};
-  if (address_.is_unix() && !is_inherited && ::stat(socket_path(address_), &info) == 0) inode_ = info.st_ino;
-}
+      address_(local_address(listener_.get())) {}
 
 Acceptor::~Acceptor() { stop(); }
 
 bool Acceptor::start() {
-  if (std::exchange(watched_, true)) return true;
+  if (watched_) return true;
   context_.register_descriptor(*this);
+  watched_ = true;
   return context_.watcher_.change(*this, 0, kReadable);
 }
 
 void Acceptor::stop() {
   if (std::exchange(watched_, false)) context_.watcher_.change(*this, kReadable, 0);
   if (listener_) context_.forget_descriptor(*this);
-  remove_socket_file();
+  file_.remove();
   listener_.reset();
   spare_.reset();
   context_.timers_.cancel(*this);
 }
 
 void Acceptor::abandon() {
-  inode_ = 0;
+  file_.leave();
   stop();
-}
-
-// Unless somebody else has put another one in its place.
-void Acceptor::remove_socket_file() {
-  struct stat info {};
-  const ino_t inode = std::exchange(inode_, ino_t{0});
-  if (inode != 0 && ::stat(socket_path(address_), &info) == 0 && info.st_ino == inode) ::unlink(socket_path(address_));
 }
 
 void Acceptor::on_ready(unsigned) {

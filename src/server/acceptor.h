@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/driver.h"
+#include "net/listener.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
 #include "net/unique_fd.h"
@@ -15,8 +16,7 @@ class Context;
 // descriptors, the clients that wait are turned away, so that the listener does not stay readable for ever.
 class Acceptor final : public Pollable, public Timer {
  public:
-  // `is_inherited`: a unix socket's file belongs to whoever made it; else it is removed with the acceptor.
-  Acceptor(Context& context, UniqueFd listener, bool is_inherited);
+  Acceptor(Context& context, Listener listener);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -37,13 +37,12 @@ class Acceptor final : public Pollable, public Timer {
   void accept_batch();
   bool turn_one_away();
   void pause();
-  void remove_socket_file();
 
   Context& context_;
   UniqueFd listener_;
+  SocketFile file_;
   UniqueFd spare_;  // given up to accept and close one connection
   SocketAddress address_;
-  ino_t inode_ = 0;  // of a unix socket's file
   bool watched_ = false;
   bool failed_ = false;
 };

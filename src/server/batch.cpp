@@ -73,29 +73,27 @@ bool Context::deliver_received() {
 }
 
 void Context::flush_connections() {
-  // The place is a member, so that a nested call goes on from here, and what is added meanwhile is not passed over.
-  while (flushed_ < to_flush_.size()) {
-    if (to_flush_.size() - flushed_ >= batch_from_) {
+  // A nested call goes on from here, and what is added meanwhile is not passed over.
+  while (!to_flush_.empty()) {
+    if (to_flush_.size() >= batch_from_) {
       if (BorrowedBatch batch = IoBatch::take()) {
         flush_batch(std::move(batch));
         continue;
       }
     }
-    Connection& connection = *to_flush_[flushed_++];
+    Connection& connection = to_flush_.pop();
     connection.to_flush_ = false;
     if (connection.has_output()) connection.flush();
     connection.update_interest();
   }
-  to_flush_.clear();
-  flushed_ = 0;
 }
 
 void Context::flush_batch(BorrowedBatch batch) {
   std::array<Connection*, IoBatch::kMost> connections;
   std::array<bool, IoBatch::kMost> is_sent{};
   std::size_t count = 0;
-  for (; count < connections.size() && flushed_ < to_flush_.size(); ++count) {
-    Connection& connection = *to_flush_[flushed_++];
+  for (; count < connections.size() && !to_flush_.empty(); ++count) {
+    Connection& connection = to_flush_.pop();
     connection.to_flush_ = false;
     std::array<iovec, IoBatch::kMostParts> parts;
     const std::size_t part_count = connection.begin_send(parts);

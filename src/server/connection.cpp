@@ -419,7 +419,10 @@ void Connection::give_up() {
 }
 
 void Connection::destroy(CloseCode code) {
-  if (state_ == State::kOpen) queue_close_frame(code, {});
+  try {
+    if (state_ == State::kOpen) queue_close_frame(code, {});
+  } catch (const std::bad_alloc&) {  // then it ends without
+  }
   while (!queue_.empty() && !blocked_) flush();  // whatever the turns of others
   terminate(code);
 }

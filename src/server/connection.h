@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "net/driver.h"
@@ -222,6 +223,9 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   Connection* previous_ = nullptr;
   Connection* next_ = nullptr;
   ConnectionList* list_ = nullptr;
+  Connection* next_to_flush_ = nullptr;
+  Connection* next_with_work_ = nullptr;
+  Connection* next_with_turn_ = nullptr;
   Topics::Subscription* subscriptions_ = nullptr;  // the newest one
   OutputQueue queue_;
   MessageAssembler assembler_;
@@ -248,9 +252,9 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool fragmenting_ : 1 = false;
   bool wants_drained_ : 1 = false;
   bool drained_ : 1 = false;
-  bool to_flush_ : 1 = false;        // in the context's list
-  bool has_work_ : 1 = false;        // in the context's list
-  bool has_turn_ : 1 = false;        // in the context's list
+  bool to_flush_ : 1 = false;        // in the context's queue
+  bool has_work_ : 1 = false;        // in the context's queue, or in that of what is to be freed
+  bool has_turn_ : 1 = false;        // in the context's queue
   bool awaits_receive_ : 1 = false;  // became readable, and receives when it has its turn
   bool is_heavy_ : 1 = false;        // took all of its last turn
   bool was_cut_ : 1 = false;         // by much work for its bytes
@@ -268,6 +272,40 @@ struct ConnectionList {
   static Connection* next(const Connection& connection) { return connection.next_; }
   void append(Connection& connection);
   static void remove(Connection& connection);
+};
+
+// Connections that something is to be done with, linked by a member of theirs: to add one takes no memory, so it cannot
+// fail.
+template <auto Next>
+class ConnectionQueue {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  std::size_t size() const { return size_; }
+  void push(Connection& connection) {
+    connection.*Next = nullptr;
+    (first_ == nullptr ? first_ : last_->*Next) = &connection;
+    last_ = &connection;
+    ++size_;
+  }
+  // Not while empty().
+  Connection& pop() {
+    Connection& connection = *first_;
+    first_ = connection.*Next;
+    --size_;
+    return connection;
+  }
+  template <typename Predicate>
+  void remove_if(Predicate is_to_go) {
+    for (ConnectionQueue all = std::exchange(*this, {}); !all.empty();) {
+      Connection& connection = all.pop();
+      if (!is_to_go(connection)) push(connection);
+    }
+  }
+
+ private:
+  Connection* first_ = nullptr;
+  Connection* last_ = nullptr;
+  std::size_t size_ = 0;
 };
 
 }  // namespace websockets

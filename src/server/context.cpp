@@ -65,23 +65,23 @@ Error Context::reload_certificates() {
 }
 
 Error Context::listen() {
-  const auto add = [&](Result<std::vector<UniqueFd>> opened, bool is_inherited) {
+  const auto add = [&](Result<std::vector<Listener>> opened) {
     if (!opened) return opened.error();
-    for (UniqueFd& listener : *opened) {
-      acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(listener), is_inherited));
+    for (Listener& listener : *opened) {
+      acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(listener)));
     }
     return Error{};
   };
   if (options_.port != 0) {
-    Error error = add(listen_on_interface(options_.interface, options_.port, options_.listen_options), false);
+    Error error = add(listen_on_interface(options_.interface, options_.port, options_.listen_options));
     if (error) return error;
   }
   for (const std::string& where : options_.listen) {
-    Error error = add(listen_at(where, options_.listen_options), where.starts_with("fd:"));
+    Error error = add(listen_at(where, options_.listen_options));
     if (error) return error;
   }
   for (const auto& acceptor : acceptors_) {
-    if (!acceptor->start()) return {"the listener cannot be watched"};
+    if (!acceptor->start()) return system_error("the listener cannot be watched");
   }
   return {};
 }
@@ -271,8 +271,11 @@ bool Context::do_deferred_work() {
   // What is added meanwhile waits for the next round, so that nobody keeps this one from ending. What is not done yet
   // stays in the list, so that a nested call finds it.
   for (std::size_t left = with_work_.size(); left > 0 && !with_work_.empty(); --left) {
-    Connection& connection = *with_work_.front();
-    with_work_.pop_front();
+    Connection& connection = with_work_.pop();
+    if (connection.state_ == Connection::State::kClosed) {
+      closed_.push(connection);
+      continue;
+    }
     connection.has_work_ = false;
     if (!destroyed_) connection.do_deferred_work();
   }
@@ -281,8 +284,7 @@ bool Context::do_deferred_work() {
 
 bool Context::take_turn() {
   if (turns_.empty()) return false;
-  Connection& connection = *turns_.front();
-  turns_.pop_front();
+  Connection& connection = turns_.pop();
   connection.has_turn_ = false;
   if (!destroyed_) connection.take_turn();
   if (!turns_.empty()) set_wake_time();
@@ -313,23 +315,14 @@ void Context::drop_largest() {
 }
 
 void Context::free_closed() {
-  if (closed_.empty() && !has_unlisted_closed_) return;
-  const auto is_closed = [](const Connection* connection) { return connection->state_ == Connection::State::kClosed; };
-  std::erase_if(with_work_, is_closed);
-  std::erase_if(turns_, is_closed);
-  while (!closed_.empty()) {
-    Connection& connection = *closed_.back();
-    closed_.pop_back();
-    free(connection);
-  }
-  if (!std::exchange(has_unlisted_closed_, false)) return;
-  for_each_list([&](const ConnectionList& list) {
-    for (Connection* connection = list.first; connection != nullptr;) {
-      Connection* const next = ConnectionList::next(*connection);
-      if (is_closed(connection)) free(*connection);
-      connection = next;
-    }
+  if (!std::exchange(has_closed_, false)) return;
+  const auto is_closed = [](const Connection& connection) { return connection.state_ == Connection::State::kClosed; };
+  turns_.remove_if(is_closed);
+  with_work_.remove_if([&](Connection& connection) {
+    if (is_closed(connection)) closed_.push(connection);
+    return is_closed(connection);
   });
+  while (!closed_.empty()) free(closed_.pop());
 }
 
 void Context::free(Connection& connection) {
@@ -340,31 +333,29 @@ void Context::free(Connection& connection) {
 
 void Context::flush_later(Connection& connection) {
   if (connection.to_flush_) return;
-  to_flush_.push_back(&connection);
+  to_flush_.push(connection);
   connection.to_flush_ = true;
 }
 
 void Context::work_later(Connection& connection) {
   if (connection.has_work_) return;
-  with_work_.push_back(&connection);
+  with_work_.push(connection);
   connection.has_work_ = true;
   if (depth_ == 0) set_wake_time();
 }
 
 void Context::turn_later(Connection& connection) {
   if (connection.has_turn_) return;
-  turns_.push_back(&connection);
+  turns_.push(connection);
   connection.has_turn_ = true;
   set_wake_time();  // also for a loop that a callback runs
 }
 
-// Must not fail: what has no room in the list is looked for.
 void Context::free_later(Connection& connection) {
-  try {
-    closed_.push_back(&connection);
-  } catch (const std::bad_alloc&) {
-    has_unlisted_closed_ = true;
-  }
+  has_closed_ = true;
+  if (connection.has_work_) return;
+  closed_.push(connection);
+  connection.has_work_ = true;
 }
 
 std::unique_ptr<Context::ReceiveBuffer> Context::borrow_receive_buffer() {
@@ -430,11 +421,17 @@ std::size_t Context::publish(std::string_view topic, Opcode opcode, std::span<co
 
 // Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks.
 bool Context::send_shared(Connection& connection, SharedMessage& message) {
-  const WriteStatus status = connection.write_shared(message);
-  if (status == WriteStatus::kQueueFull && !options_.drops_when_full) {
-    connection.fail_later(CloseCode::kTryAgainLater);
+  try {
+    const WriteStatus status = connection.write_shared(message);
+    if (status == WriteStatus::kQueueFull && !options_.drops_when_full) {
+      connection.fail_later(CloseCode::kTryAgainLater);
+    }
+    return status == WriteStatus::kAccepted;
+  } catch (const std::bad_alloc&) {
+    if (!message.was_made()) throw;  // nobody has got it
+    connection.fail_later(CloseCode::kAbnormal);
+    return false;
   }
-  return status == WriteStatus::kAccepted;
 }
 
 // --- The end ---

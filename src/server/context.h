@@ -6,7 +6,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -174,7 +173,7 @@ class Context final : private ReadyHandler {
     });
   }
   bool send_shared(Connection& connection, SharedMessage& message);
-  void end_round();
+  void end_round();  // throws nothing, however short memory is
 
   // batch.cpp
   Error find_batch();
@@ -239,12 +238,11 @@ class Context final : private ReadyHandler {
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::vector<Protocol> protocols_;
   ConnectionList http_connections_;
-  std::vector<Connection*> to_flush_;
-  std::size_t flushed_ = 0;  // of to_flush_
-  std::deque<Connection*> with_work_;
-  std::deque<Connection*> turns_;
-  std::vector<Connection*> closed_;
-  bool has_unlisted_closed_ = false;  // besides
+  ConnectionQueue<&Connection::next_to_flush_> to_flush_;
+  ConnectionQueue<&Connection::next_with_turn_> turns_;
+  ConnectionQueue<&Connection::next_with_work_> with_work_;
+  ConnectionQueue<&Connection::next_with_work_> closed_;  // to be freed, as are those in with_work_ that were closed
+  bool has_closed_ = false;                               // in one of them
   std::uint64_t last_serial_ = 0;
   // Destroys the context.
   class ShutdownTimer final : public Timer {

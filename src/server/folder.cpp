@@ -115,9 +115,8 @@ Folder::Found Folder::find(const std::string& path, Links links) const {
     found.error = errno;
     return found;
   }
-  const bool is_usable =
-      ::fstat(found.file.get(), &found.info) == 0 && (S_ISREG(found.info.st_mode) || S_ISDIR(found.info.st_mode));
-  if (!is_usable) found = {{}, ENOENT, {}};
+  if (::fstat(found.file.get(), &found.info) != 0) return {{}, errno, {}};
+  if (!S_ISREG(found.info.st_mode) && !S_ISDIR(found.info.st_mode)) return {{}, ENOENT, {}};
   return found;
 }
 

@@ -62,7 +62,12 @@ Result<std::unique_ptr<ForkLink>> ForkLink::create(std::size_t capacity) {
   // Pages are only taken when they are used.
   void* memory = ::mmap(nullptr, memory_size(capacity), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return system_error("no link");
-  return std::unique_ptr<ForkLink>(new ForkLink(memory, capacity, std::move(sender), std::move(receiver)));
+  std::unique_ptr<ForkLink> link(new (std::nothrow) ForkLink(memory, capacity, std::move(sender), std::move(receiver)));
+  if (link == nullptr) {
+    ::munmap(memory, memory_size(capacity));
+    return Error{"no link: memory is short", ENOMEM};
+  }
+  return link;
 }
 
 ForkLink::ForkLink(void* memory, std::size_t capacity, UniqueFd sender, UniqueFd receiver)

@@ -25,11 +25,10 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // Opens a regular file; O_NONBLOCK, so that a FIFO of that name is not waited for.
 UniqueFd open_file(const char* path, struct stat& info) {
   UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file && (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode))) {
-    file.reset();
-    errno = ENOENT;
-  }
-  return file;
+  if (!file || ::fstat(file.get(), &info) != 0) return {};
+  if (S_ISREG(info.st_mode)) return file;
+  errno = ENOENT;
+  return {};
 }
 
 // Of an answer that the parser has chosen.

@@ -44,10 +44,15 @@ SharedFrame make_frame(MemoryBudget& memory, FrameHeader header, std::span<const
 }  // namespace
 
 const SharedMessage::Form& SharedMessage::form_for(MessageCompression* compression) {
-  if (compression == nullptr) return plain();
+  const Form& form = compression == nullptr ? plain() : compressed_for(*compression);
+  was_made_ = true;
+  return form;
+}
+
+const SharedMessage::Form& SharedMessage::compressed_for(MessageCompression& compression) {
   if (compressed_.empty()) compressed_.resize(kMaxWindowBits + 1);
-  Form& form = compressed_[compression->window_bits()];
-  if (form.frame == nullptr) form = compressed(*compression);
+  Form& form = compressed_[compression.window_bits()];
+  if (form.frame == nullptr) form = compressed(compression);
   return form;
 }
 

@@ -27,14 +27,18 @@ class SharedMessage {
   // std::bad_alloc.
   const Form& form_for(MessageCompression* compression);
   std::span<const std::uint8_t> payload() const { return payload_; }
+  // Some receiver may have it.
+  bool was_made() const { return was_made_; }
 
  private:
   const Form& plain();
+  const Form& compressed_for(MessageCompression& compression);
   Form compressed(MessageCompression& compression);
 
   MemoryBudget& memory_;
   Opcode opcode_;
   std::span<const std::uint8_t> payload_;
+  bool was_made_ = false;
   Form plain_;
   std::vector<Form> compressed_;  // by the bits of the receiver's window
 };

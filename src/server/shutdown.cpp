@@ -25,8 +25,12 @@ void Context::end_shutdown() {
 }
 
 void Connection::shut_down(CloseCode code, std::string_view reason) {
-  if (state_ == State::kHttp) return exchange_->shut_down(*this);
-  close(code, reason);
+  try {
+    if (state_ == State::kHttp) return exchange_->shut_down(*this);
+    close(code, reason);
+  } catch (const std::bad_alloc&) {  // the others have to be told nevertheless
+    terminate();
+  }
 }
 
 void HttpExchange::shut_down(Connection& connection) {

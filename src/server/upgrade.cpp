@@ -182,11 +182,7 @@ PendingUpgrade::Status PendingUpgrade::answer(UpgradeAnswer&& answer) {
 void PendingUpgrade::abandon() noexcept {
   if (status() != Status::kWaiting) return;
   is_abandoned_ = true;
-  try {
-    connection_->context_.work_later(*connection_);
-  } catch (const std::bad_alloc&) {
-    return;  // the timer will do it
-  }
+  connection_->context_.work_later(*connection_);
 }
 
 }  // namespace websockets

@@ -1,18 +1,36 @@
 // SPDX-License-Identifier: MIT
-// The linker gives the module's calls of X to __wrap_X, and __real_X to us: see cmake/faults.cmake.
 #include "faults.h"
 
-#include <sys/epoll.h>
-#include <sys/socket.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <zlib.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <new>
+
+extern "C" void* __real_realloc(void* block, std::size_t bytes);
 
 namespace websockets::faults {
 
 Injector injector;
+
+namespace {
+
+const pthread_t test_thread = ::pthread_self();
+
+void* allocate_for_library(std::size_t bytes) {
+  return injector.fails(Kind::kLibraryAllocation) ? nullptr : std::malloc(bytes);
+}
+
+// It has to be told before it allocates anything.
+[[maybe_unused]] const int openssl_is_told =
+    CRYPTO_set_mem_functions([](std::size_t bytes, const char*, int) { return allocate_for_library(bytes); },
+                             [](void* block, std::size_t bytes, const char*, int) {
+                               return injector.fails(Kind::kLibraryAllocation) ? nullptr : __real_realloc(block, bytes);
+                             },
+                             [](void* block, const char*, int) { std::free(block); });
+
+}  // namespace
 
 void Injector::arm(Kind kind, long number, int error) {
   kind_ = kind;
@@ -26,7 +44,10 @@ bool Injector::disarm() {
   return was_made;
 }
 
-bool Injector::fails(Kind kind) { return kind == kind_ && left_ > 0 && --left_ == 0; }
+bool Injector::fails(Kind kind) {
+  if (::pthread_equal(::pthread_self(), test_thread) == 0 || pauses > 0) return false;
+  return kind == kind_ && left_ > 0 && --left_ == 0;
+}
 
 void* allocate_for_lua(void*, void* block, std::size_t old_bytes, std::size_t bytes) {
   if (bytes == 0) {
@@ -35,16 +56,20 @@ void* allocate_for_lua(void*, void* block, std::size_t old_bytes, std::size_t by
   }
   // Lua relies on blocks that shrink.
   if ((block == nullptr || bytes > old_bytes) && injector.fails(Kind::kAllocation)) return nullptr;
-  return std::realloc(block, bytes);
+  return __real_realloc(block, bytes);
 }
 
 }  // namespace websockets::faults
 
+using websockets::faults::allocate_for_library;
 using websockets::faults::injector;
 using websockets::faults::Kind;
 
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return injector.fails(Kind::kAllocation) ? nullptr : std::malloc(bytes);
+}
 void* operator new(std::size_t bytes) {
-  void* const block = injector.fails(Kind::kAllocation) ? nullptr : std::malloc(bytes);
+  void* const block = operator new(bytes, std::nothrow);
   if (block == nullptr) throw std::bad_alloc();
   return block;
 }
@@ -54,57 +79,29 @@ void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
 
-namespace {
-
-// Whether the call fails; else how much of it is done.
-bool fails(Kind kind, std::size_t& bytes) {
-  if (!injector.fails(kind)) return false;
-  if (injector.error() == 0) {
-    bytes = std::min<std::size_t>(bytes, 1);
-    return false;
-  }
-  errno = injector.error();
-  return true;
-}
-
-bool fails(Kind kind) {
-  std::size_t none = 0;
-  return fails(kind, none);
-}
-
-}  // namespace
-
 extern "C" {
-void* __real_realloc(void* block, size_t bytes);
-ssize_t __real_recv(int fd, void* into, size_t bytes, int flags);
-ssize_t __real_send(int fd, const void* from, size_t bytes, int flags);
-ssize_t __real_sendmsg(int fd, const msghdr* message, int flags);
-int __real_accept4(int fd, sockaddr* address, socklen_t* size, int flags);
-int __real_epoll_ctl(int set, int operation, int fd, epoll_event* event);
-int __real_epoll_wait(int set, epoll_event* events, int most, int timeout_ms);
+int __real_deflateInit2_(z_stream* stream, int level, int method, int window_bits, int memory_level, int strategy,
+                         const char* version, int stream_bytes);
+int __real_inflateInit2_(z_stream* stream, int window_bits, const char* version, int stream_bytes);
 
 void* __wrap_realloc(void* block, size_t bytes) {
   return injector.fails(Kind::kAllocation) ? nullptr : __real_realloc(block, bytes);
 }
-ssize_t __wrap_recv(int fd, void* into, size_t bytes, int flags) {
-  return fails(Kind::kInputOutput, bytes) ? -1 : __real_recv(fd, into, bytes, flags);
+
+static void* allocate_for_zlib(void*, uInt count, uInt bytes) {
+  return allocate_for_library(static_cast<std::size_t>(count) * bytes);
 }
-ssize_t __wrap_send(int fd, const void* from, size_t bytes, int flags) {
-  return fails(Kind::kInputOutput, bytes) ? -1 : __real_send(fd, from, bytes, flags);
+static void free_for_zlib(void*, void* block) { std::free(block); }
+
+int __wrap_deflateInit2_(z_stream* stream, int level, int method, int window_bits, int memory_level, int strategy,
+                         const char* version, int stream_bytes) {
+  stream->zalloc = allocate_for_zlib;
+  stream->zfree = free_for_zlib;
+  return __real_deflateInit2_(stream, level, method, window_bits, memory_level, strategy, version, stream_bytes);
 }
-ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
-  std::size_t bytes = SIZE_MAX;
-  if (fails(Kind::kInputOutput, bytes)) return -1;
-  if (bytes == SIZE_MAX) return __real_sendmsg(fd, message, flags);
-  return __real_send(fd, message->msg_iov[0].iov_base, std::min(bytes, message->msg_iov[0].iov_len), flags);
-}
-int __wrap_accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
-  return fails(Kind::kInputOutput) ? -1 : __real_accept4(fd, address, size, flags);
-}
-int __wrap_epoll_ctl(int set, int operation, int fd, epoll_event* event) {
-  return fails(Kind::kWatch) ? -1 : __real_epoll_ctl(set, operation, fd, event);
-}
-int __wrap_epoll_wait(int set, epoll_event* events, int most, int timeout_ms) {
-  return fails(Kind::kInputOutput) ? -1 : __real_epoll_wait(set, events, most, timeout_ms);
+int __wrap_inflateInit2_(z_stream* stream, int window_bits, const char* version, int stream_bytes) {
+  stream->zalloc = allocate_for_zlib;
+  stream->zfree = free_for_zlib;
+  return __real_inflateInit2_(stream, window_bits, version, stream_bytes);
 }
 }

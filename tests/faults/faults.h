@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: MIT
-// Lets one call fail: an allocation, of C++ or of Lua, or a system call that moves bytes, or one that watches for them.
+// Lets one call of the module fail: an allocation, or a system call.
 #pragma once
 
 #include <cstddef>
-#include <lua.hpp>
+#include <utility>
 
 namespace websockets::faults {
 
-enum class Kind { kNone, kAllocation, kInputOutput, kWatch };
+enum class Kind {
+  kNone,
+  kAllocation,         // of C++ or of Lua
+  kLibraryAllocation,  // of OpenSSL or zlib
+  kInputOutput,        // moves bytes, or waits for them
+  kWatch,              // lets them be waited for
+  kOpen,               // makes something: a descriptor, a file, a process, a thread
+};
 
-// Counts the calls of a kind, and fails one of them.
+// Counts the calls of a kind that this thread makes, and fails one of them.
 class Injector {
  public:
   // The call of this number, from 1 on, fails; a system call with this error; with 0 it moves one byte only.
@@ -19,6 +26,8 @@ class Injector {
   // Whether this call is the one.
   bool fails(Kind kind);
   int error() const { return error_; }
+
+  int pauses = 0;  // while there are any, nothing is counted
 
  private:
   Kind kind_ = Kind::kNone;
@@ -34,13 +43,22 @@ void* allocate_for_lua(void*, void* block, std::size_t old_bytes, std::size_t by
 // What the test itself does in between fails never.
 class Pause {
  public:
-  Pause() : kept_(injector) { injector = {}; }
-  ~Pause() { injector = kept_; }
+  Pause() { ++injector.pauses; }
+  ~Pause() { --injector.pauses; }
   Pause(const Pause&) = delete;
   Pause& operator=(const Pause&) = delete;
+};
+
+// But for what the server does.
+class Unpause {
+ public:
+  Unpause() : kept_(std::exchange(injector.pauses, 0)) {}
+  ~Unpause() { injector.pauses = kept_; }
+  Unpause(const Unpause&) = delete;
+  Unpause& operator=(const Unpause&) = delete;
 
  private:
-  Injector kept_;
+  int kept_;
 };
 
 }  // namespace websockets::faults

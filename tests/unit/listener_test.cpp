@@ -14,9 +14,9 @@ namespace websockets {
 namespace {
 
 UniqueFd listener_on(const char* where) {
-  Result<std::vector<UniqueFd>> listeners = listen_at(where, {});
+  Result<std::vector<Listener>> listeners = listen_at(where, {});
   EXPECT_TRUE(listeners) << listeners.error().text;
-  return listeners ? std::move(listeners->front()) : UniqueFd();
+  return listeners ? std::move(listeners->front().fd) : UniqueFd();
 }
 
 UniqueFd connected_to(const UniqueFd& listener) {
@@ -53,7 +53,7 @@ TEST(Listener, TellsItsAddress) {
 
 TEST(Listener, SaysWhereAndWhyNot) {
   const UniqueFd first = listener_on("127.0.0.1:0");
-  Result<UniqueFd> second = listen_on(local_address(first.get()), {});
+  Result<Listener> second = listen_on(local_address(first.get()), {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, EADDRINUSE);
   EXPECT_NE(second.error().text.find(local_address(first.get()).text()), std::string::npos);

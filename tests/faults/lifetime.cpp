@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Another process that serves; names that are looked up.
+#include "scenarios.h"
+
+namespace websockets::faults {
+
+using namespace protocol_support;
+
+namespace {
+
+void act_fork(Play& play) {
+  Client& client = play.connect();
+  client.expect({"text:echo"});
+  client.send(handshake("/"));
+  play.serve(3);
+  play.call("fork");
+  client.send(text_frame("echo"));
+  play.serve(3);
+}
+
+void act_names(Play& play) {
+  Client& client = play.connect_by_tcp(false);
+  client.expect({"200:known"});
+  client.send(std::string_view("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  play.serve(3);
+}
+
+}  // namespace
+
+// What its callbacks note is noted in the other process.
+const Scenario kFork = {"fork", "fork", act_fork, {{"open", 1}}, "epoll", 1, "fork"};
+const Scenario kNames = {"names", "names", act_names, {{"request", 1}}};
+
+}  // namespace websockets::faults

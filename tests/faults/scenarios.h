@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "play.h"
+
+namespace websockets::faults {
+
+// messages.cpp
+extern const Scenario kMessages;
+extern const Scenario kByPoll;
+extern const Scenario kByIoUring;
+extern const Scenario kOuterLoop;
+extern const Scenario kOneDescriptor;
+extern const Scenario kTls;
+extern const Scenario kDeflate;
+extern const Scenario kDeflateTakeover;
+// files.cpp, lifetime.cpp
+extern const Scenario kFiles;
+extern const Scenario kFork;
+extern const Scenario kNames;
+// crowd.cpp
+extern const Scenario kCrowd;
+extern const Scenario kCrowdInBatches;
+extern const Scenario kFullAtTheEnd;
+
+}  // namespace websockets::faults

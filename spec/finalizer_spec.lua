@@ -195,8 +195,9 @@ describe('a finalizer', function()
       waiting:terminate()
     end },
     ['serve'] = { 2, function(ctx) ctx:service(0) end },
-    ['raise an error'] = { 3, function() error 'deliberate' end },
   }
+  -- LuaJIT 2.1.0-beta3 itself crashes now and then when a finalizer raises.
+  if not rawget(_G, 'jit') then actions['raise an error'] = { 3, function() error 'deliberate' end } end
 
   for what, action in pairs(actions) do
     it('may ' .. what .. ' at any time', function()

@@ -30,7 +30,10 @@ Outcome read_frames(Bytes input, const DeflateParameters& agreed, const Assemble
   assembler.set_chunk_mode(chunk_mode);
   for (std::size_t at = 0; at < input.size() && !recorder.finished(); at += piece_bytes) {
     std::span<std::uint8_t> piece = std::span(input).subspan(at, std::min(piece_bytes, input.size() - at));
-    recorder.outcome.error = assembler.consume(piece, rules, recorder);
+    // A call leaves what would be too much work.
+    while (!piece.empty() && !recorder.finished()) {
+      recorder.outcome.error = assembler.consume(piece, rules, recorder);
+    }
   }
   return recorder.outcome;
 }

@@ -52,6 +52,19 @@ describe('messages over TLS', function()
     end)
   end
 
+  it('arrive without further ones when there are too many for one turn in each record', function()
+    local count = 0
+    local c, _, ctx = pair.open(tls.config(), function(ws)
+      ws:on_receive(function() count = count + 1 end)
+    end, { tls = {} })
+    local frames = client.frame(client.TEXT, ''):rep(2000)
+    for _ = 1, 3 do
+      c:send(frames) -- a record
+    end
+    loop.serve_until(ctx, function() return count == 6000 end, 'all of them')
+    c:finish(1000)
+  end)
+
   it('reach a slow reader, then the end does, within a close_timeout', function()
     local data = http.pattern((is_slow and 8 or 64) * megabyte)
     local c, ws = pair.open(tls.config { close_timeout = 5 * loop.time_factor, max_backpressure = 2 * #data }, nil,

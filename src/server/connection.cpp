@@ -469,7 +469,8 @@ void Connection::take_turn() {
     if (turn_is_over_) flush();
     resume_input();
     count_input();
-    if (receives) receive();
+    // Nobody reports what TLS has taken from the kernel already.
+    if ((receives || stream_.has_buffered_input()) && wants_input()) receive();
     if (state_ == State::kClosed) return;
     if (has_output()) flush();
     update_interest();

@@ -24,8 +24,9 @@ std::uint64_t Connection::silent_ms() const {
 }
 
 void Connection::on_silence() {
-  if (!reading_) return;    // until it is on again
-  if (busy_) note_heard();  // its own callback serves the others: nothing of it could be received
+  if (!reading_) return;  // until it is on again
+  // Nothing of it could be received: its own callback serves the others, or what it has said waits for its turn.
+  if (busy_ || held_input_ != nullptr) note_heard();
   const ContextOptions& options = context_.options_;
   const auto is_idle = [&] { return options.idle_timeout_ms != 0 && silent_ms() >= options.idle_timeout_ms; };
   // Its turn may come only after the timers'.

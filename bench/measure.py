@@ -112,7 +112,7 @@ class Process:
         pinned = ['taskset', '-c', str(core)] if core in os.sched_getaffinity(0) else []
         self.process = subprocess.Popen(
             [*pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
-            env=environment, start_new_session=True)
+            env=environment, process_group=0)
         self.pid = self.process.pid  # taskset becomes the program
 
     def __enter__(self):

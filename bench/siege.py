@@ -130,6 +130,14 @@ class Cpu:
         return self.us() / 1e6 / self.s()
 
 
+@contextlib.contextmanager
+def awake():
+    """No core sleeps meanwhile: to be woken would take longer than most of what is measured."""
+    spin = [sys.executable, '-c', 'import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass']
+    with Process(SERVER_CORE, spin), Process(CLIENT_CORE, spin):
+        yield
+
+
 def exchange(client, server, cpu):
     client.begin()
     result = json.loads(client.read_line(RUN_LIMIT_S))
@@ -188,7 +196,7 @@ def running(case, server):
 
 def besiege(case, server, seconds):
     """A round of it: the same clients without, and with the attack."""
-    with running(case, server) as (process, port):
+    with awake(), running(case, server) as (process, port):
         return {'unloaded': unloaded(case, process, port, seconds), 'loaded': loaded(case, process, port, seconds)}
 
 

@@ -33,7 +33,7 @@ constexpr std::array<ProtocolErrorInfo, kErrorCount> kInfos = {{
     {CloseCode::kPolicyViolation, "the message consists of too many tiny fragments"},
 }};
 
-constexpr bool all_texts_fit() {
+consteval bool all_texts_fit() {
   for (const ProtocolErrorInfo& info : kInfos) {
     if (info.text.size() > 123) {
       return false;

@@ -24,13 +24,13 @@ constexpr std::uint8_t kAfterF4 = 48;  // at most 8F, or it is above U+10FFFF
 
 using Transitions = std::array<std::uint64_t, 256>;
 
-constexpr void add(Transitions& table, std::uint8_t from, unsigned first, unsigned last, std::uint8_t to) {
+consteval void add(Transitions& table, std::uint8_t from, unsigned first, unsigned last, std::uint8_t to) {
   for (unsigned byte = first; byte <= last; ++byte) {
     table[byte] |= static_cast<std::uint64_t>(to) << from;
   }
 }
 
-constexpr Transitions make_transitions() {
+consteval Transitions make_transitions() {
   Transitions table{};
   add(table, kBetween, 0x00, 0x7F, kBetween);
   add(table, kBetween, 0xC2, 0xDF, kOneMore);

@@ -12,35 +12,34 @@
 #include <string>
 #include <vector>
 
+#include "context_client.h"
 #include "fake_system.h"
 #include "fuzz_support.h"
 #include "protocol/bytes.h"
-#include "protocol_reference.h"
 #include "server/connection.h"
 #include "server/http_exchange.h"
 #include "server/pending_upgrade.h"
 
 using namespace websockets;
 using namespace websockets::protocol_support;
+using fuzz::Client;
+using fuzz::Compression;
+using fuzz::kBroadcast;
+using fuzz::kMaxMessageBytes;
 
 namespace {
 
 constexpr std::size_t kClients = 3;
-constexpr std::uint64_t kMaxMessageBytes = 4096;
-constexpr std::string_view kBroadcast = "to all";
-constexpr std::string_view kHandshake =
-    "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 // What was seen of one websocket; `Connection::user`.
 struct Seen {
-  std::vector<std::string> messages;
+  std::string chunks;  // of the message that is under way
   bool is_closed = false;
 };
 
 class Server final : public ContextHandler {
  public:
-  Server(int listener, unsigned flags, fuzz::Input& input) : input_(input) {
+  Server(int listener, unsigned flags, const Compression* compression, fuzz::Input& input) : input_(input) {
     ContextOptions options;
     options.listen = {"fd:" + std::to_string(listener)};
     options.protocols = {"p"};
@@ -49,6 +48,9 @@ class Server final : public ContextHandler {
     options.max_backpressure_bytes = 8192;
     options.drops_when_full = (flags & 2U) != 0;
     options.asks_before_upgrade = (flags & 4U) != 0;
+    if ((flags & 32U) != 0) options.max_memory_bytes = 12'000;
+    if ((flags & 64U) != 0) options.max_connections = kClients - 1;
+    if (compression != nullptr) options.compression = compression->options;
     Result<std::unique_ptr<Context>> created = Context::create(options, *this);
     EXPECT_TRUE(created) << created.error().text;
     context_ = std::move(*created);
@@ -71,11 +73,13 @@ class Server final : public ContextHandler {
   // Something that a program may do at any time.
   void act() {
     const Context::Round round(*context_);
-    const unsigned action = input_.byte() % 13;
+    const unsigned action = input_.byte() % 18;
     if (action == 0) return context_->destroy();
     if (action == 1) return context_->service(0);
     if (action == 2) return context_->broadcast(*context_->find_protocol("p"), as_bytes(kBroadcast));
     if (action == 3) return answer_pending(input_.byte() % 2 == 0 ? 101 : 403);
+    if (action == 16) return static_cast<void>(context_->publish("topic", Opcode::kText, as_bytes(kBroadcast)));
+    if (action == 17) return context_->shut_down(input_.byte(), CloseCode::kGoingAway, "bye");
     Connection* const connection = pick();
     if (connection == nullptr) return;
     const std::string text(1 + input_.below(600), 's');
@@ -99,6 +103,14 @@ class Server final : public ContextHandler {
         return;
       case 11:
         if (connection->is_fragmenting()) connection->write(Opcode::kContinuation, true, as_bytes(text));
+        return;
+      case 12:
+        return connection->set_chunk_mode(input_.byte() % 2 == 0);
+      case 14:
+        if (connection->is_open()) context_->topics().subscribe(*connection, "topic");
+        return;
+      case 15:
+        context_->topics().unsubscribe(*connection, "topic");
         return;
       default:
         connection->write(Opcode::kPing, true, as_bytes(text.substr(0, 100)));
@@ -127,16 +139,20 @@ class Server final : public ContextHandler {
     while (succeeded && (is_first || connection.takes_messages()) && messages.next(message)) {
       is_first = false;
       EXPECT_FALSE(seen.is_closed);
-      const bool is_text = message.type == MessageType::kText;
-      seen.messages.push_back((is_text ? "text:" : "binary:") + to_text(message.payload));
-      if (!connection.is_fragmenting()) {
-        connection.write(is_text ? Opcode::kText : Opcode::kBinary, true, message.payload);
-      }
+      EXPECT_TRUE(seen.chunks.empty());
+      echo(connection, message.type, message.payload);
       succeeded = react();
     }
     return succeeded;
   }
-  bool on_chunk(Connection&, MessageType, std::span<const std::uint8_t>, bool) override { return true; }
+  bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
+    auto& seen = *static_cast<Seen*>(connection.user);
+    EXPECT_FALSE(seen.is_closed);
+    EXPECT_LE(connection.remaining_frame_bytes(), is_last ? 0 : kMaxMessageBytes);
+    seen.chunks += to_text(piece);
+    if (is_last) echo(connection, type, as_bytes(std::exchange(seen.chunks, {})));
+    return react();
+  }
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override {
     EXPECT_TRUE(connection.is_open());
     EXPECT_EQ(to_text(data), kBroadcast);
@@ -156,8 +172,11 @@ class Server final : public ContextHandler {
     react();
   }
   bool on_http(Connection& connection, const Request&) override {
-    if (input_.byte() % 2 == 0) connection.http()->write_raw(connection, as_bytes("HTTP/1.1 200 OK\r\n\r\n"));
-    return true;
+    const unsigned choice = input_.byte() % 3;
+    ResponseHead head{.content_type = "text/plain"};
+    if (choice == 0) connection.http()->write_raw(connection, as_bytes("HTTP/1.1 200 OK\r\n\r\n"));
+    if (choice == 1) connection.http()->respond(connection, head, as_bytes("hello"));
+    return react();
   }
   void on_served() override {}
   void on_freed(Connection& connection) override {
@@ -172,6 +191,11 @@ class Server final : public ContextHandler {
   const std::vector<Connection*>& open() const { return open_; }
 
  private:
+  static void echo(Connection& connection, MessageType type, std::span<const std::uint8_t> message) {
+    if (connection.is_fragmenting()) return;
+    connection.write(type == MessageType::kText ? Opcode::kText : Opcode::kBinary, true, message);
+  }
+
   // The answer has an effect once at most, and none when the client has left.
   void answer_pending(int status) {
     if (pending_.empty()) return;
@@ -187,9 +211,16 @@ class Server final : public ContextHandler {
   // What a callback does. False: it fails.
   bool react() {
     if (is_quiet_ || depth_ > 3) return true;
+    if (calm_calls_ > 0) {
+      --calm_calls_;
+      return true;
+    }
     const unsigned reaction = input_.byte();
     if (reaction == 255) return false;
-    if (reaction < 200) return true;
+    if (reaction < 200) {
+      calm_calls_ = reaction;
+      return true;
+    }
     ++depth_;
     act();
     --depth_;
@@ -203,79 +234,11 @@ class Server final : public ContextHandler {
   std::size_t opened_ = 0;
   std::size_t closed_ = 0;
   int depth_ = 0;
+  unsigned calm_calls_ = 0;  // so many callbacks only echo
   bool is_quiet_ = false;
 };
 
-class Client {
- public:
-  explicit Client(int listener) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    socklen_t size = sizeof address;
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-    const int bytes = 4096;
-    ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), size) != 0) close();
-  }
-  ~Client() { close(); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-
-  void send(std::string_view bytes) {
-    if (fd_ < 0) return;
-    sent_ += bytes;
-    // What does not fit is lost, and the stream with it.
-    if (::syscall(SYS_sendto, fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0) !=
-        static_cast<ssize_t>(bytes.size())) {
-      close();
-    }
-  }
-  void read() {
-    std::array<char, 4096> buffer;
-    while (fd_ >= 0) {
-      const ssize_t count = ::syscall(SYS_recvfrom, fd_, buffer.data(), buffer.size(), 0, nullptr, nullptr);
-      if (count <= 0) return;
-      received_.append(buffer.data(), static_cast<std::size_t>(count));
-    }
-  }
-  void shutdown() { ::shutdown(fd_, SHUT_WR); }
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
-  // What has come is an answer to the handshake, then whole frames. The echoes among them are what was sent, in order;
-  // some may be missing: what was not delivered, or found no room.
-  void check() const {
-    const std::size_t end = received_.find("\r\n\r\n");
-    if (!received_.starts_with("HTTP/1.1 101 ") || end == std::string::npos) return;
-    AssemblerRules rules;
-    rules.max_message_bytes = kMaxMessageBytes;
-    const Reference sent(to_bytes(std::string_view(sent_).substr(kHandshake.size())), rules);
-    rules.expect_masked = false;
-    const Reference received(to_bytes(std::string_view(received_).substr(end + 4)), rules);
-    EXPECT_EQ(received.outcome().error, ProtocolError::kNone);
-    auto next = sent.outcome().events.begin();
-    for (const std::string& event : received.outcome().events) {
-      if (!is_echo(event)) continue;
-      next = std::find(next, sent.outcome().events.end(), event);
-      ASSERT_NE(next, sent.outcome().events.end()) << "was not sent: " << event;
-      ++next;
-    }
-  }
-
- private:
-  // Clients' payloads consist of 'c', or nothing.
-  static bool is_echo(const std::string& event) {
-    return event.starts_with("binary:") ||
-           (event.starts_with("text:") && event.find('s', 5) == std::string::npos && !event.ends_with(kBroadcast));
-  }
-
-  int fd_;
-  std::string sent_;
-  std::string received_;
-};
-
-std::string frame_from(fuzz::Input& input) {
+void send_frames(Client& client, std::size_t count, fuzz::Input& input) {
   constexpr Opcode kOpcodes[] = {Opcode::kText, Opcode::kBinary, Opcode::kContinuation,
                                  Opcode::kPing, Opcode::kPong,   Opcode::kClose};
   const unsigned kind = input.byte();
@@ -284,31 +247,32 @@ std::string frame_from(fuzz::Input& input) {
   spec.fin = (kind & 128U) == 0 || is_control(spec.opcode);
   const std::size_t size = input.below(is_control(spec.opcode) ? 126 : 1200);
   spec.payload = spec.opcode == Opcode::kClose ? close_body(1000) : std::string(size, 'c');
-  return to_text(make_frame(spec));
+  client.send(spec, count,
+              spec.fin && (kind & 64U) != 0 && (spec.opcode == Opcode::kText || spec.opcode == Opcode::kBinary));
 }
 
 using Clients = std::array<std::unique_ptr<Client>, kClients>;
 
-void step(Server& server, Clients& clients, int listener, fuzz::Input& input) {
+void step(Server& server, Clients& clients, int listener, Compression* compression, fuzz::Input& input) {
   const unsigned operation = input.byte();
   std::unique_ptr<Client>& client = clients[operation % kClients];
   constexpr std::uint64_t kTimes[] = {1, 500, 5'000, 15'000, 100'000};
-  switch ((operation / kClients) % 10) {
+  switch ((operation / kClients) % 11) {
     case 0:
-      client = std::make_unique<Client>(listener);
-      return client->send(kHandshake);
+      client = std::make_unique<Client>(listener, compression);
+      return client->shake_hands();
     case 1:
-      if (client != nullptr) client->send(frame_from(input));
+      if (client != nullptr) send_frames(*client, 1, input);
       return;
     case 2:
-      if (client != nullptr) client->send(frame_from(input) + frame_from(input) + frame_from(input));
+      for (int i = 0; client != nullptr && i < 3; ++i) send_frames(*client, 1, input);
       return;
     case 3: {
-      client = std::make_unique<Client>(listener);
+      client = std::make_unique<Client>(listener, compression);
       const std::size_t count = input.below(64);
       std::string bytes;
       while (bytes.size() < count) bytes.push_back(static_cast<char>(input.byte()));
-      return client->send(bytes);
+      return client->write(bytes);
     }
     case 4:
       if (client != nullptr) client->shutdown();
@@ -324,6 +288,9 @@ void step(Server& server, Clients& clients, int listener, fuzz::Input& input) {
       return server.context().service(0);
     case 8:
       return server.act();
+    case 10:
+      if (client != nullptr) send_frames(*client, input.below(1000), input);
+      return;
     default:
       return server.context().service(0);
   }
@@ -347,11 +314,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (char& fault : faults) fault = static_cast<char>(input.byte());
   fuzz::fake_system = {};
   const int listener = make_listener();
+  Compression compression(flags);
+  Compression* const offered = (flags & 8U) != 0 ? &compression : nullptr;
   Clients clients;
   {
-    Server server(listener, flags, input);
+    Server server(listener, flags, offered, input);
     fuzz::fake_system.faults = faults;
-    while (!input.rest().empty() && !server.context().is_destroyed()) step(server, clients, listener, input);
+    while (!input.rest().empty() && !server.context().is_destroyed()) step(server, clients, listener, offered, input);
     // Then all goes well, and everything comes to its end.
     fuzz::fake_system.faults = {};
     server.echo_quietly();

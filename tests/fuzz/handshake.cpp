@@ -4,6 +4,7 @@
 
 #include "fuzz_support.h"
 #include "protocol/deflate_negotiation.h"
+#include "protocol/message_compression.h"
 
 using namespace websockets;
 
@@ -27,6 +28,10 @@ void check_extensions(std::string_view list) {
   if (!is_extension_list(list)) return;
   const DeflateParameters wanted{.server_max_window_bits = 12, .client_max_window_bits = 11};
   const std::optional<DeflateAgreement> agreement = negotiate_deflate(list, wanted);
+  CompressionPool pool({.wanted = wanted});
+  std::string answer;
+  EXPECT_EQ(pool.negotiate(list, answer) != nullptr, agreement.has_value());
+  EXPECT_EQ(answer, agreement ? agreement->answer : "");
   if (!agreement) return;
   EXPECT_TRUE(is_extension_list(agreement->answer));
   EXPECT_TRUE(negotiate_deflate(agreement->answer, wanted));

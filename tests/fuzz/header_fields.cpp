@@ -77,6 +77,10 @@ std::string percent_encode(std::string_view text) {
 
 void check_target(std::string_view target) {
   const TargetParts parts = split_target(target);
+  const std::string_view authority = target_authority(target);
+  EXPECT_TRUE(is_within(authority, target));
+  EXPECT_EQ(authority.find_first_of("/?"), std::string_view::npos);
+  if (is_target("GET", target)) EXPECT_TRUE(target.starts_with('/') || is_host(authority));
   EXPECT_FALSE(parts.path.empty());
   EXPECT_EQ(parts.path.find('?'), std::string_view::npos);
   EXPECT_TRUE(target.ends_with(parts.query));

@@ -10,11 +10,14 @@ using namespace websockets;
 
 namespace {
 
-void check_request(std::string_view stream) {
-  RequestLimits limits;
-  limits.max_header_bytes = 512;
-  limits.max_body_bytes = 64;
-  RequestParser parser(limits);
+constexpr std::size_t kUsedByOthers = 10;
+
+RequestLimits limits_with(ContentBudget& contents) {
+  contents = {.limit_bytes = 50, .used_bytes = kUsedByOthers};
+  return {.max_header_bytes = 512, .max_headers = 20, .max_body_bytes = 64, .contents = &contents};
+}
+
+void check_requests(RequestParser& parser, std::string_view stream) {
   std::span<const std::uint8_t> input(reinterpret_cast<const std::uint8_t*>(stream.data()), stream.size());
   while (true) {
     const RequestParser::Status status = parser.consume(input);
@@ -23,11 +26,13 @@ void check_request(std::string_view stream) {
       EXPECT_GE(parser.error_status(), 400);
       return;
     }
+    EXPECT_TRUE(parser.started());
     if (status == RequestParser::Status::kHead) continue;
+    EXPECT_EQ(parser.consume(input), RequestParser::Status::kComplete);
     const Request& request = parser.request();
     EXPECT_TRUE(is_token(request.method()));
     EXPECT_FALSE(request.target().empty());
-    EXPECT_LE(request.body().size(), limits.max_body_bytes);
+    EXPECT_LE(request.body().size(), 64U);
     for (const Request::Header& header : request.headers()) {
       EXPECT_TRUE(is_token(header.name));
       EXPECT_EQ(http_text::trimmed(header.value), header.value);
@@ -36,10 +41,12 @@ void check_request(std::string_view stream) {
     EXPECT_LE(request.count("Host"), 1U);
     EXPECT_LE(request.count("Content-Length"), 1U);
     if (request.count("Transfer-Encoding") > 0) EXPECT_EQ(request.count("Content-Length"), 0U);
-    const Request copy = request;
+    Request copy;
+    copy = request;
     EXPECT_EQ(describe(copy), describe(request));
     if (asks_for_websocket(request.joined("Upgrade"))) return;
     parser.reset();
+    EXPECT_FALSE(parser.started());
   }
 }
 
@@ -49,13 +56,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::Input input(data, size);
   const std::vector<std::size_t> cuts = fuzz::take_cuts(input, size);
   const std::string_view stream = input.text();
-  check_request(stream);
-  RequestLimits limits;
-  limits.max_header_bytes = 512;
-  limits.max_body_bytes = 64;
-  RequestFeeder whole(limits);
+  ContentBudget contents;
+  {
+    RequestParser parser(limits_with(contents));
+    check_requests(parser, stream);
+  }
+  EXPECT_EQ(contents.used_bytes, kUsedByOthers);
+  RequestFeeder whole(limits_with(contents));
   whole.feed(stream);
-  RequestFeeder pieces(limits);
+  ContentBudget others;
+  RequestFeeder pieces(limits_with(others));
   std::size_t begin = 0;
   for (std::size_t cut : cuts) {
     cut = std::min(cut, stream.size());

@@ -35,6 +35,7 @@ void check_path(std::string_view target, bool shows_hidden) {
 
 void check_ranges(std::string_view header, std::uint64_t size) {
   const RangeSelection selection = select_ranges(header, size);
+  EXPECT_TRUE(unsatisfied_range(size).ends_with("*/" + std::to_string(size)));
   EXPECT_EQ(selection.ranges.empty(), selection.status != RangeSelection::Status::kParts);
   EXPECT_LE(selection.ranges.size(), kMaxRanges);
   std::uint64_t sum = 0;
@@ -46,6 +47,7 @@ void check_ranges(std::string_view header, std::uint64_t size) {
     EXPECT_NE(range_part_head("x", "text/plain", range, size).find(content_range(range, size) + "\r\n\r\n"),
               std::string::npos);
   }
+  if (selection.ranges.size() > 1) EXPECT_EQ(range_parts_end("x"), "\r\n--x--\r\n");
   EXPECT_LE(sum, size);  // they do not overlap
 }
 

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// A client of the fuzz target of a whole context.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "assembler_feeder.h"
+#include "protocol/message_compression.h"
+
+namespace websockets::fuzz {
+
+using namespace protocol_support;
+
+inline constexpr std::uint64_t kMaxMessageBytes = 4096;
+inline constexpr std::string_view kBroadcast = "to all";
+inline constexpr std::string_view kHandshake =
+    "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+// What clients ask for: each message of theirs stands alone, and with this flag each one of the server, too.
+struct Compression {
+  explicit Compression(unsigned flags) {
+    as_client.server_no_context_takeover = true;
+    as_client.client_no_context_takeover = (flags & 16U) != 0;
+  }
+  std::string offer() const {
+    const std::string forgetful = as_client.client_no_context_takeover ? "; server_no_context_takeover" : "";
+    return "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover" + forgetful + "\r\n";
+  }
+
+  CompressionOptions options{.min_bytes = 1};
+  DeflateParameters as_client;  // the other way round
+  CompressionPool pool{options};
+};
+
+// Reads what is compressed, too.
+class Reader final : public Recorder {
+ public:
+  explicit Reader(Compression& compression) : compression_(compression.pool, compression.as_client) {}
+  MessageCompression* compression() override { return &compression_; }
+
+  Outcome read(Bytes stream, const AssemblerRules& rules) {
+    MessageAssembler assembler;
+    std::span<std::uint8_t> rest(stream);
+    while (!rest.empty() && !finished()) outcome.error = assembler.consume(rest, rules, *this);
+    return outcome;
+  }
+
+ private:
+  MessageCompression compression_;
+};
+
+// Sends a handshake and frames, and says whether what came back fits to them.
+class Client {
+ public:
+  Client(int listener, Compression* compression)
+      : compression_(compression), fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    socklen_t size = sizeof address;
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    constexpr int bytes = 2 * kMostSentBytes;
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), size) != 0) close();
+  }
+  ~Client() { close(); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void shake_hands() {
+    write(std::string(kHandshake).append(compression_ != nullptr ? compression_->offer() : "").append("\r\n"));
+  }
+  // The same frame `count` times at once.
+  void send(const FrameSpec& spec, std::size_t count, bool is_compressed) {
+    const std::string plain = to_text(make_frame(spec));
+    const std::string frame = is_compressed && compression_ != nullptr ? compressed(spec) : plain;
+    std::string bytes;
+    for (std::size_t i = 0; fd_ >= 0 && i < count && bytes.size() < kMostSentBytes; ++i) {
+      sent_ += plain;
+      bytes += frame;
+    }
+    write(bytes);
+  }
+  void write(std::string_view bytes) {
+    if (fd_ < 0) return;
+    // What does not fit is lost, and the stream with it.
+    if (::syscall(SYS_sendto, fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0) !=
+        static_cast<ssize_t>(bytes.size())) {
+      close();
+    }
+  }
+  void read() {
+    std::array<char, 4096> buffer;
+    while (fd_ >= 0) {
+      const ssize_t count = ::syscall(SYS_recvfrom, fd_, buffer.data(), buffer.size(), 0, nullptr, nullptr);
+      if (count <= 0) return;
+      received_.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+  }
+  void shutdown() { ::shutdown(fd_, SHUT_WR); }
+  void close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+  // What has come is an answer to the handshake, then whole frames. The echoes among them are what was sent, in order;
+  // some may be missing: what was not delivered, or found no room.
+  void check() const {
+    const std::size_t end = received_.find("\r\n\r\n");
+    if (!received_.starts_with("HTTP/1.1 101 ") || end == std::string::npos) return;
+    AssemblerRules rules;
+    rules.max_message_bytes = kMaxMessageBytes;
+    const Reference sent(to_bytes(sent_), rules);
+    rules.expect_masked = false;
+    const Bytes frames = to_bytes(std::string_view(received_).substr(end + 4));
+    const Outcome received =
+        compression_ == nullptr ? Reference(frames, rules).outcome() : Reader(*compression_).read(frames, rules);
+    EXPECT_EQ(received.error, ProtocolError::kNone);
+    auto next = sent.outcome().events.begin();
+    for (const std::string& event : received.events) {
+      if (!is_echo(event)) continue;
+      next = std::find(next, sent.outcome().events.end(), event);
+      ASSERT_NE(next, sent.outcome().events.end()) << "was not sent: " << event;
+      ++next;
+    }
+  }
+
+ private:
+  // Clients' payloads consist of 'c', or nothing.
+  static bool is_echo(const std::string& event) {
+    return event.starts_with("binary:") ||
+           (event.starts_with("text:") && event.find('s', 5) == std::string::npos && !event.ends_with(kBroadcast));
+  }
+
+  std::string compressed(FrameSpec spec) const {
+    MessageCompression compression(compression_->pool, compression_->as_client);
+    ByteBuffer payload;
+    if (compression.compress_shared(to_bytes(spec.payload), payload)) {
+      spec.payload = to_text(payload.bytes());
+      spec.rsv_bits = 0x40;
+    }
+    return to_text(make_frame(spec));
+  }
+
+  static constexpr std::size_t kMostSentBytes = 30'000;
+
+  Compression* compression_;  // null: not offered
+  int fd_;
+  std::string sent_;  // the frames, as they would be without compression
+  std::string received_;
+};
+
+}  // namespace websockets::fuzz

@@ -33,6 +33,8 @@ constexpr std::uint64_t kMinAverageFragmentBytes = 16;
 constexpr std::uint32_t kWorkPerCall = 5000;
 constexpr std::size_t kWorkOfMessage = 10;
 constexpr std::size_t kInflatedBytesPerWork = 16;
+// A message that becomes no more than this is not decompressed in two calls.
+constexpr std::size_t kUndividedBytes = std::size_t{16} << 10U;
 
 std::span<std::uint8_t> take_front(std::span<std::uint8_t>& input, std::uint64_t count) {
   const auto size = static_cast<std::size_t>(count);
@@ -89,8 +91,10 @@ ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const As
   const Feed feed{input, rules, sink};
   Step step;
   work_left_ = kWorkPerCall;
-  while (step.go_on && !input.empty() && work_left_ > 0) {
-    if (position_ == Position::kData) {
+  while (step.go_on && (!input.empty() || is_inflating()) && work_left_ > 0) {
+    if (is_inflating()) {
+      step = inflate_gathered(feed);
+    } else if (position_ == Position::kData) {
       step = take_data(feed);
     } else if (position_ == Position::kControl) {
       step = take_control(feed);
@@ -210,14 +214,38 @@ MessageAssembler::Step MessageAssembler::deliver(MessageType type, std::span<con
   return {ProtocolError::kNone, sink.on_messages(run)};
 }
 
-MessageAssembler::Step MessageAssembler::deliver_compressed(MessageType type, std::span<const std::uint8_t> payload,
-                                                            const AssemblerRules& rules, MessageSink& sink) {
-  MessageCompression& compression = *sink.compression();
+// The payload of a compressed message, the same one until it is complete.
+MessageAssembler::Step MessageAssembler::inflate(std::span<const std::uint8_t> payload, const Feed& feed) {
+  MessageCompression& compression = *feed.sink.compression();
   CompressionPool::Scratch message(compression.pool());
-  const bool is_text = type == MessageType::kText && rules.check_utf8;
-  const ProtocolError error = compression.inflate_message(payload, rules.max_message_bytes, is_text, *message);
-  spend(message->size() / kInflatedBytesPerWork);
-  return error == ProtocolError::kNone ? deliver(type, message->bytes(), sink) : Step{error, false};
+  const bool was_divided = is_inflating();
+  if (was_divided) {
+    *message = std::move(compression.unfinished());
+  }
+  const std::size_t bytes_before = message->size();
+  const std::size_t most = std::max(work_left_ * kInflatedBytesPerWork, kUndividedBytes);
+  const ProtocolError error = compression.inflate_message(payload, feed.rules.max_message_bytes, most, *message);
+  // The others have their turn before a second message that is large.
+  spend(was_divided ? kWorkPerCall : (message->size() - bytes_before) / kInflatedBytesPerWork);
+  position_ = Position::kHeader;
+  if (error != ProtocolError::kNone) {
+    return {error, false};
+  }
+  if (!compression.is_complete()) {
+    position_ = Position::kInflating;
+    compression.unfinished() = std::move(*message);
+    return {};
+  }
+  return deliver(type_, message->bytes(), feed.sink);
+}
+
+MessageAssembler::Step MessageAssembler::inflate_gathered(const Feed& feed) {
+  ByteBuffer payload = std::move(gathered_);
+  const Step step = inflate(payload.bytes(), feed);
+  if (is_inflating()) {
+    gathered_ = std::move(payload);
+  }
+  return step;
 }
 
 MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
@@ -251,25 +279,17 @@ MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
 MessageAssembler::Step MessageAssembler::begin_data_frame(const FrameHeader& header, const Feed& feed) {
   const bool begins_message = header.opcode != Opcode::kContinuation;
   if (begins_message) {
-    const MessageType type = header.opcode == Opcode::kText ? MessageType::kText : MessageType::kBinary;
-    if (header.fin && !chunk_mode_ && header.payload_bytes <= feed.input.size()) {
-      const std::span<std::uint8_t> payload = take_front(feed.input, header.payload_bytes);
-      apply_mask(payload, header.mask_key, 0);
-      if (header.rsv1) {
-        return deliver_compressed(type, payload, feed.rules, feed.sink);
-      }
-      if (is_wrong_text(type, payload, feed.rules)) {
-        return {ProtocolError::kInvalidUtf8, false};
-      }
-      return deliver(type, payload, feed.sink);
-    }
-    type_ = type;
-    in_message_ = true;
+    type_ = header.opcode == Opcode::kText ? MessageType::kText : MessageType::kBinary;
     in_chunks_ = chunk_mode_;
     is_compressed_ = header.rsv1;
     if (is_compressed_) {
-      feed.sink.compression()->begin_message();
+      const bool is_text = type_ == MessageType::kText && feed.rules.check_utf8;
+      feed.sink.compression()->begin_message(is_text && !in_chunks_);
     }
+    if (header.fin && !in_chunks_ && header.payload_bytes <= feed.input.size()) {
+      return take_whole_message(header, feed);
+    }
+    in_message_ = true;
     message_bytes_ = 0;
     fragments_ = 0;
     utf8_.reset();
@@ -281,6 +301,22 @@ MessageAssembler::Step MessageAssembler::begin_data_frame(const FrameHeader& hea
   last_frame_ = header.fin;
   position_ = Position::kData;
   return take_data(feed);
+}
+
+MessageAssembler::Step MessageAssembler::take_whole_message(const FrameHeader& header, const Feed& feed) {
+  const std::span<std::uint8_t> payload = take_front(feed.input, header.payload_bytes);
+  apply_mask(payload, header.mask_key, 0);
+  if (is_compressed_) {
+    const Step step = inflate(payload, feed);
+    if (is_inflating()) {
+      gathered_.append(payload);
+    }
+    return step;
+  }
+  if (is_wrong_text(type_, payload, feed.rules)) {
+    return {ProtocolError::kInvalidUtf8, false};
+  }
+  return deliver(type_, payload, feed.sink);
 }
 
 MessageAssembler::Step MessageAssembler::deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload,
@@ -340,7 +376,7 @@ MessageAssembler::Step MessageAssembler::take_data(const Feed& feed) {
   if (!in_chunks_) {
     gather(piece);
   }
-  return end_piece(piece, feed.rules, feed.sink);
+  return end_piece(piece, feed);
 }
 
 // The sink may want no more after any chunk. So of the input only as much is taken as surely fits into this one.
@@ -364,7 +400,7 @@ MessageAssembler::Step MessageAssembler::take_compressed_chunk(const Feed& feed)
   if (!check_text(chunk->bytes(), feed.rules)) {
     return {ProtocolError::kInvalidUtf8, false};
   }
-  return end_piece(chunk->bytes(), feed.rules, feed.sink);
+  return end_piece(chunk->bytes(), feed);
 }
 
 void MessageAssembler::unmask(std::span<std::uint8_t> piece) {
@@ -381,8 +417,7 @@ bool MessageAssembler::check_text(std::span<const std::uint8_t> piece, const Ass
   return utf8_.accept(piece) && (utf8_.complete() || remaining_ != 0 || !last_frame_);
 }
 
-MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t> piece, const AssemblerRules& rules,
-                                                   MessageSink& sink) {
+MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t> piece, const Feed& feed) {
   if (remaining_ == 0) {
     position_ = Position::kHeader;
   }
@@ -391,14 +426,20 @@ MessageAssembler::Step MessageAssembler::end_piece(std::span<const std::uint8_t>
     in_message_ = false;
   }
   if (in_chunks_) {
-    return {ProtocolError::kNone, (piece.empty() && !is_last) || sink.on_chunk(type_, piece, is_last)};
+    if (piece.empty() && !is_last) {
+      return {};
+    }
+    spend(kWorkOfMessage);
+    return {ProtocolError::kNone, feed.sink.on_chunk(type_, piece, is_last)};
   }
   if (!is_last) {
     return {};
   }
+  if (is_compressed_) {
+    return inflate_gathered(feed);
+  }
   const ByteBuffer message = std::move(gathered_);
-  return is_compressed_ ? deliver_compressed(type_, message.bytes(), rules, sink)
-                        : deliver(type_, message.bytes(), sink);
+  return deliver(type_, message.bytes(), feed.sink);
 }
 
 void MessageAssembler::gather(std::span<const std::uint8_t> piece) {
@@ -436,13 +477,15 @@ std::span<std::uint8_t> MessageAssembler::direct_space() {
 }
 
 ProtocolError MessageAssembler::consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink) {
+  std::span<std::uint8_t> no_input;
   const std::span<std::uint8_t> piece = {gathered_.data() + gathered_.size(), count};
+  work_left_ = kWorkPerCall;
   unmask(piece);
   if (!check_text(piece, rules)) {
     return ProtocolError::kInvalidUtf8;
   }
   gathered_.commit(count);
-  return end_piece(piece, rules, sink).error;
+  return end_piece(piece, {no_input, rules, sink}).error;
 }
 
 }  // namespace websockets

@@ -100,8 +100,9 @@ class MessageAssembler {
  public:
   // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
   // taken. Returns kNone when the input is used up, a Close frame was delivered, the sink said stop, or it was work
-  // enough for one call: some hundred messages, some thousand frames, or 64 KiB that were decompressed. `input` says
-  // where it stopped only when it returns, not yet during the calls of the sink. Everything is checked as early as the
+  // enough for one call: some hundred messages, some thousand frames, or 80 KB that were decompressed. Then it goes on
+  // when it is called again; is_inflating() says whether that is worth while without any input. `input` says where it
+  // stopped only when it returns, not yet during the calls of the sink. Everything is checked as early as the
   // bytes allow: a message over the limit or out of order fails at its frame header (kMessageTooBig counts all
   // fragments so far plus the announced length), text at its first impossible byte, even within a split frame. Only the
   // body of a Close frame and a compressed message are judged as a whole. Throws std::bad_alloc when memory is short;
@@ -115,6 +116,9 @@ class MessageAssembler {
   // std::bad_alloc as consume() does.
   std::span<std::uint8_t> direct_space();
   ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink);
+
+  // In the midst of decompressing a message.
+  bool is_inflating() const { return position_ == Position::kInflating; }
 
   // Bytes of the current data frame's payload that have not been taken yet; 0 between frames and while a whole
   // message is being delivered. Live during on_chunk.
@@ -130,7 +134,7 @@ class MessageAssembler {
   void set_chunk_mode(bool enabled) { chunk_mode_ = enabled; }
 
  private:
-  enum class Position : std::uint8_t { kHeader, kData, kControl };
+  enum class Position : std::uint8_t { kHeader, kData, kControl, kInflating };
 
   // What consume() was called with.
   struct Feed {
@@ -147,14 +151,15 @@ class MessageAssembler {
   void spend(std::size_t work);
   Step take_short_messages(const Feed& feed);
   Step deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink);
-  Step deliver_compressed(MessageType type, std::span<const std::uint8_t> payload, const AssemblerRules& rules,
-                          MessageSink& sink);
+  Step inflate(std::span<const std::uint8_t> payload, const Feed& feed);
+  Step inflate_gathered(const Feed& feed);
   Step take_header(const Feed& feed);
   ProtocolError read_header(std::span<const std::uint8_t> bytes, const Feed& feed, FrameHeader& header,
                             bool& complete) const;
   ProtocolError check_header(const FrameHeader& header, const Feed& feed) const;
   ProtocolError check_length(const FrameHeader& header, const AssemblerRules& rules) const;
   Step begin_data_frame(const FrameHeader& header, const Feed& feed);
+  Step take_whole_message(const FrameHeader& header, const Feed& feed);
   static Step deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload, MessageSink& sink);
   Step begin_control_frame(const FrameHeader& header, const Feed& feed);
 
@@ -163,7 +168,7 @@ class MessageAssembler {
   Step take_control(const Feed& feed);
   void unmask(std::span<std::uint8_t> piece);
   bool check_text(std::span<const std::uint8_t> piece, const AssemblerRules& rules);
-  Step end_piece(std::span<const std::uint8_t> piece, const AssemblerRules& rules, MessageSink& sink);
+  Step end_piece(std::span<const std::uint8_t> piece, const Feed& feed);
   void gather(std::span<const std::uint8_t> piece);
   void make_room(std::size_t needed_bytes, std::uint64_t frame_end);
 

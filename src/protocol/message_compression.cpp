@@ -19,15 +19,14 @@ constexpr std::uint8_t kMinInflateWindowBits = 9;
 constexpr std::size_t kFreeBytes = 64U << 10U;
 constexpr std::size_t kStepBytes = 16U << 10U;
 
-// For `most` bytes and one more, which shows that there is more.
-std::span<std::uint8_t> space_behind(ByteBuffer& out, std::uint64_t most) {
-  const std::uint64_t most_capacity = out.size() + most + 1;
+// For `most` bytes and one more, which shows that there is more. It grows as if `rest` bytes followed.
+std::span<std::uint8_t> space_behind(ByteBuffer& out, std::uint64_t most, std::uint64_t rest) {
   if (out.size() == out.capacity()) {
     const std::uint64_t wanted = std::max(kFirstBytes, 2 * out.capacity());
-    out.reserve(static_cast<std::size_t>(std::min(most_capacity, wanted)));
+    out.reserve(static_cast<std::size_t>(std::min(out.size() + rest + 1, wanted)));
   }
-  const std::uint64_t capacity = std::min<std::uint64_t>(most_capacity, out.capacity());
-  return {out.data() + out.size(), static_cast<std::size_t>(capacity) - out.size()};
+  const std::uint64_t room = std::min<std::uint64_t>(std::min(most, rest) + 1, out.capacity() - out.size());
+  return {out.data() + out.size(), static_cast<std::size_t>(room)};
 }
 
 }  // namespace
@@ -95,61 +94,73 @@ Inflater& MessageCompression::inflater() {
   return *inflater_;
 }
 
-// Appends what `input` yields.
-ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t> input, std::uint64_t max_bytes,
-                                               Utf8Validator* text, ByteBuffer& out) {
-  compressed_bytes_ += input.size();
-  std::span<std::uint8_t> space;
-  do {
-    const std::size_t bytes_before = out.size();
-    const std::span<std::uint8_t> all_space = space_behind(out, max_bytes - message_bytes_);
-    space = all_space;
-    if (!inflater().inflate(input, space)) return ProtocolError::kInvalidCompression;
-    out.commit(all_space.size() - space.size());
-    message_bytes_ += out.size() - bytes_before;
-    if (message_bytes_ > max_bytes) return ProtocolError::kMessageTooBig;
-    if (text != nullptr && !text->accept(out.bytes().subspan(bytes_before))) return ProtocolError::kInvalidUtf8;
-  } while (!input.empty() || space.empty());
+void MessageCompression::begin_message(bool is_text) {
+  utf8_.reset();
+  is_text_ = is_text;
+  is_complete_ = has_more_ = false;
+  compressed_bytes_ = message_bytes_ = 0;
+}
+
+// Appends what comes out at once: of the front of `input`, which is advanced, and some `most` bytes.
+ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& input, std::uint64_t most,
+                                               std::uint64_t max_bytes, ByteBuffer& out) {
+  const std::size_t bytes_before = out.size();
+  const std::span<std::uint8_t> space = space_behind(out, most, max_bytes - message_bytes_);
+  std::span<std::uint8_t> left_space = space;
+  std::span<const std::uint8_t> left = input.first(std::min(input.size(), kStepBytes));
+  const std::size_t given_bytes = left.size();
+  if (!inflater().inflate(left, left_space)) return ProtocolError::kInvalidCompression;
+  const std::size_t taken_bytes = given_bytes - left.size();
+  input = input.subspan(taken_bytes);
+  compressed_bytes_ += taken_bytes;
+  out.commit(space.size() - left_space.size());
+  message_bytes_ += out.size() - bytes_before;
+  has_more_ = left_space.empty();
+  if (message_bytes_ > max_bytes) return ProtocolError::kMessageTooBig;
+  if (is_text_ && !utf8_.accept(out.bytes().subspan(bytes_before))) return ProtocolError::kInvalidUtf8;
   const std::uint64_t useful_bytes = message_bytes_ + message_bytes_ / 16 + kFreeBytes;
   return compressed_bytes_ <= useful_bytes ? ProtocolError::kNone : ProtocolError::kWastefulCompression;
 }
 
-ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t max_bytes,
-                                          Utf8Validator* text, ByteBuffer& out) {
+// Until the input is used up, or more than `most` bytes came out.
+ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t most,
+                                          std::uint64_t max_bytes, ByteBuffer& out) {
+  const std::uint64_t bytes_before = message_bytes_;
   auto error = ProtocolError::kNone;
-  while (!input.empty() && error == ProtocolError::kNone) {
-    const std::size_t bytes = std::min(input.size(), kStepBytes);
-    error = inflate_step(input.first(bytes), max_bytes, text, out);
-    input = input.subspan(bytes);
+  while ((!input.empty() || has_more_) && error == ProtocolError::kNone) {
+    const std::uint64_t done_bytes = message_bytes_ - bytes_before;
+    if (done_bytes > most) break;
+    error = inflate_step(input, most - done_bytes, max_bytes, out);
   }
   return error;
 }
 
-ProtocolError MessageCompression::end_message(std::uint64_t max_bytes, Utf8Validator* text, ByteBuffer& out) {
-  const ProtocolError error = inflate(inflater().tail(), max_bytes, text, out);
+ProtocolError MessageCompression::end_message(std::uint64_t max_bytes, ByteBuffer& out) {
+  const ProtocolError error = inflate(inflater().tail(), max_bytes, max_bytes, out);
   if (error != ProtocolError::kNone) return error;
   if (!inflater_->end_message()) return ProtocolError::kInvalidCompression;
+  is_complete_ = true;
   if (agreed_.client_no_context_takeover) {
     inflater_->reset();
     pool_.spare_inflater_ = std::move(inflater_);
   }
-  return text == nullptr || text->complete() ? ProtocolError::kNone : ProtocolError::kInvalidUtf8;
+  return !is_text_ || utf8_.complete() ? ProtocolError::kNone : ProtocolError::kInvalidUtf8;
 }
 
 ProtocolError MessageCompression::inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes,
-                                                  bool is_text, ByteBuffer& out) {
-  begin_message();
-  Utf8Validator validator;
-  Utf8Validator* const text = is_text ? &validator : nullptr;
-  out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(max_bytes, kUsualRatio * compressed.size())));
-  const ProtocolError error = inflate(compressed, max_bytes, text, out);
-  return error == ProtocolError::kNone ? end_message(max_bytes, text, out) : error;
+                                                  std::size_t most, ByteBuffer& out) {
+  if (compressed_bytes_ == 0) {
+    out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(max_bytes, kUsualRatio * compressed.size())));
+  }
+  const ProtocolError error = inflate(compressed.subspan(compressed_bytes_), most, max_bytes, out);
+  const bool is_all_taken = compressed_bytes_ == compressed.size() && !has_more_;
+  return error == ProtocolError::kNone && is_all_taken ? end_message(max_bytes, out) : error;
 }
 
 ProtocolError MessageCompression::append_inflated(std::span<const std::uint8_t> piece, bool is_last,
                                                   std::uint64_t max_bytes, ByteBuffer& out) {
-  const ProtocolError error = inflate(piece, max_bytes, nullptr, out);
-  return error == ProtocolError::kNone && is_last ? end_message(max_bytes, nullptr, out) : error;
+  const ProtocolError error = inflate(piece, max_bytes, max_bytes, out);
+  return error == ProtocolError::kNone && is_last ? end_message(max_bytes, out) : error;
 }
 
 }  // namespace websockets

@@ -88,30 +88,41 @@ class MessageCompression {
 
   // --- Receiving ---
 
-  // Decompresses a whole message, until it has more than `max_bytes`. `is_text`: it must be UTF-8.
-  ProtocolError inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes, bool is_text,
-                                ByteBuffer& out);
+  // `is_text`: it must be UTF-8.
+  void begin_message(bool is_text);
 
-  // The same in pieces: begin_message(), then append_inflated() for each, `is_last` with the last one; they may be
-  // empty. Of kPieceBytes become at most kInflatedPieceBytes.
+  // Decompresses a message that is all there, until it has more than `max_bytes`. Stops when so many bytes came out
+  // that `most` are passed: goes on when it is called with the same message again, unless is_complete().
+  ProtocolError inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes, std::size_t most,
+                                ByteBuffer& out);
+  bool is_complete() const { return is_complete_; }
+  // What came out, until it goes on.
+  ByteBuffer& unfinished() { return unfinished_; }
+
+  // Decompresses a message in pieces, `is_last` with the last one; they may be empty. Of kPieceBytes become at most
+  // kInflatedPieceBytes. Whether it is UTF-8 is not looked at.
   static constexpr std::size_t kPieceBytes = 32;
   static constexpr std::size_t kInflatedPieceBytes = (kPieceBytes + 16) * 1032;
-  void begin_message() { message_bytes_ = compressed_bytes_ = 0; }
   ProtocolError append_inflated(std::span<const std::uint8_t> piece, bool is_last, std::uint64_t max_bytes,
                                 ByteBuffer& out);
 
  private:
   Inflater& inflater();
-  ProtocolError inflate_step(std::span<const std::uint8_t> input, std::uint64_t max_bytes, Utf8Validator* text,
+  ProtocolError inflate_step(std::span<const std::uint8_t>& input, std::uint64_t most, std::uint64_t max_bytes,
                              ByteBuffer& out);
-  ProtocolError inflate(std::span<const std::uint8_t> input, std::uint64_t max_bytes, Utf8Validator* text,
+  ProtocolError inflate(std::span<const std::uint8_t> input, std::uint64_t most, std::uint64_t max_bytes,
                         ByteBuffer& out);
-  ProtocolError end_message(std::uint64_t max_bytes, Utf8Validator* text, ByteBuffer& out);
+  ProtocolError end_message(std::uint64_t max_bytes, ByteBuffer& out);
 
   CompressionPool& pool_;
   DeflateParameters agreed_;
-  std::uint64_t compressed_bytes_ = 0;  // so far, of the message that is received
+  Utf8Validator utf8_;
+  bool is_text_ = false;
+  bool is_complete_ = true;
+  bool has_more_ = false;               // comes out without further input
+  std::uint64_t compressed_bytes_ = 0;  // taken so far, of the message that is received
   std::uint64_t message_bytes_ = 0;     // what they became
+  ByteBuffer unfinished_;
   std::unique_ptr<Deflater> deflater_;  // null: nothing to remember
   std::unique_ptr<Inflater> inflater_;  // likewise
 };

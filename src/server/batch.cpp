@@ -30,6 +30,7 @@ Error Context::find_batch() {
 void Context::on_ready(std::span<const Ready> group) {
   static_assert(kMostReady <= IoBatch::kMost);
   now_ms_ = monotonic_ms();  // it has waited
+  served_ += group.size();
   // It is in use while the callbacks are called, which may serve, too.
   BorrowedBatch batch = group.size() >= batch_from_ ? IoBatch::take() : nullptr;
   if (batch == nullptr) {

@@ -14,9 +14,12 @@ namespace {
 
 // Then the other connections have their turn.
 constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
-// At a time, while it is much work: the rest waits in the kernel.
+// At a time, of who floods: the rest waits in the kernel.
 constexpr std::size_t kCutReceiveBytes = 64U << 10U;
+constexpr std::size_t kRequestsPerRound = 16;
 constexpr std::size_t kSentBytesPerRound = 256U << 10U;
+// More than this is much.
+constexpr std::size_t kShortOutputBytes = 64U << 10U;
 constexpr std::size_t kFilesPerRound = 2;
 // What is written meanwhile leaves in one go, unless it is this much.
 constexpr std::size_t kCorkedBytes = 256U << 10U;
@@ -90,7 +93,7 @@ bool Connection::takes_early_input() const {
 }
 
 bool Connection::wants_input() const {
-  return !ended_ && !paused_ && (takes_early_input() || (takes_input() && held_input_ == nullptr));
+  return !ended_ && !paused_ && (takes_early_input() || (takes_input() && !has_held_input()));
 }
 
 void Connection::on_ready(unsigned events) {
@@ -132,9 +135,13 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
 
 void Connection::count_input() {
   if (busy_) return;  // to be done where that began
-  if (state_ != State::kHttp && !is_websocket()) assembler_.drop_gathered();
+  if (state_ != State::kHttp && !is_websocket()) {
+    assembler_.drop_gathered();
+    compression_.reset();
+  }
   std::size_t bytes = assembler_.gathered_bytes();
-  if (held_input_ != nullptr) bytes += held_input_->size();
+  if (compression_ != nullptr) bytes += compression_->unfinished().capacity();
+  if (held_input_ != nullptr) bytes += held_input_->capacity();
   if (exchange_ != nullptr) bytes += exchange_->request_bytes();
   context_.memory_.remove(counted_input_bytes_);
   context_.memory_.add(bytes);
@@ -168,9 +175,10 @@ void Connection::receive() {
     end_receive(result.status);
   }
   receives_much_ = received > IoBatch::kReceiveBytes;
-  was_cut_ = was_cut_ && received > 0;
-  is_heavy_ = was_cut_ || received >= kReceivedBytesPerRound;
-  if (received > 0) note_heard();
+  if (received > 0) {
+    is_heavy_ = was_cut_ || received >= kReceivedBytesPerRound;
+    note_heard();
+  }
   context_.stats_.bytes_received += received;
   count_input();
   if (state_ == State::kClosed) return;
@@ -189,11 +197,13 @@ IoResult Connection::receive_once(bool& was_filled) {
       busy_ = true;
       on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this));
       busy_ = paused_ = false;
+      was_cut_ = is_inflating();
+      if (was_cut_) context_.turn_later(*this);
     }
     return result;
   }
   std::unique_ptr<Context::ReceiveBuffer> buffer = context_.borrow_receive_buffer();
-  const std::size_t most = takes_early_input() ? kEarlyBytes : was_cut_ ? kCutReceiveBytes : buffer->size();
+  const std::size_t most = takes_early_input() ? kEarlyBytes : is_heavy_ ? kCutReceiveBytes : buffer->size();
   const std::span<std::uint8_t> space = std::span(*buffer).first(most);
   const IoResult result = stream_.receive(space);
   was_filled = result.bytes == space.size();
@@ -203,23 +213,24 @@ IoResult Connection::receive_once(bool& was_filled) {
 }
 
 void Connection::consume(std::span<std::uint8_t> input) {
-  if (held_input_ != nullptr) return held_input_->append(input);  // its turn is first
-  const std::span<std::uint8_t> rest = deliver(input);
+  const std::span<std::uint8_t> rest = has_held_input() ? input : deliver(input);  // its turn is first
   if (rest.empty()) return;
-  held_input_ = std::make_unique<ByteBuffer>();
+  if (held_input_ == nullptr) held_input_ = std::make_unique<ByteBuffer>();
   held_input_->append(rest);
 }
 
 // Returns what may not be delivered yet.
 std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
+  const auto has_more = [&] { return !input.empty() || is_inflating(); };
   busy_ = true;
   was_cut_ = false;
-  while (!input.empty() && takes_input() && !was_cut_) {
+  for (std::size_t requests = 0; has_more() && takes_input() && !was_cut_;) {
     if (state_ == State::kHttp) {
       exchange_->consume(*this, input);
+      was_cut_ = ++requests == kRequestsPerRound && !input.empty();
     } else if (is_websocket()) {
       consume_frames(input);
-      was_cut_ = !input.empty() && goes_on();
+      was_cut_ = has_more() && goes_on();
     } else {
       input = {};
     }
@@ -232,10 +243,10 @@ std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
 
 // After flow control, when the answer to a pipelined request has left, or when it has its turn again.
 void Connection::resume_input() {
-  if (held_input_ == nullptr || busy_ || !takes_input()) return;
+  if (!has_held_input() || busy_ || !takes_input()) return;
   std::unique_ptr<ByteBuffer> input;
   input.swap(held_input_);
-  const std::size_t left = deliver(input->bytes()).size();
+  const std::size_t left = deliver(input == nullptr ? std::span<std::uint8_t>() : input->bytes()).size();
   if (left == 0) return;
   input->consume(input->size() - left);
   held_input_ = std::move(input);
@@ -270,6 +281,12 @@ void Connection::after_output() {
 }
 
 void Connection::flush() {
+  if (!context_.has_sent_much() || queue_.bytes() <= kShortOutputBytes) return flush_now();
+  turn_is_over_ = true;
+  context_.turn_later(*this);
+}
+
+void Connection::flush_now() {
   if (state_ == State::kClosed) return;
   blocked_ = turn_is_over_ = false;
   std::size_t sent = 0;
@@ -290,7 +307,7 @@ void Connection::flush() {
 
 std::size_t Connection::begin_send(std::span<iovec> parts) const {
   const bool is_simple = has_output() && state_ != State::kClosed && !stream_.is_tls();
-  return is_simple ? queue_.parts(parts, kSentBytesPerRound) : 0;
+  return is_simple ? queue_.parts(parts, kShortOutputBytes) : 0;
 }
 
 void Connection::on_sent(IoResult result) {
@@ -300,7 +317,7 @@ void Connection::on_sent(IoResult result) {
 
 // False: the connection is lost.
 bool Connection::note_send(IoResult result) {
-  context_.stats_.bytes_sent += result.bytes;
+  context_.note_sent(result.bytes);
   blocked_ = result.status == IoStatus::kWouldBlock;
   if (result.status != IoStatus::kFailed) return true;
   queue_.clear(context_.output_pool_);
@@ -369,6 +386,7 @@ void Connection::drain(bool linger) {
   lingering_ = linger;
   reading_ = true;
   held_input_.reset();
+  count_input();
   set_timeout(context_.options_.close_timeout_ms);
   if (queue_.empty()) {
     on_output_empty();
@@ -423,7 +441,7 @@ void Connection::destroy(CloseCode code) {
     if (state_ == State::kOpen) queue_close_frame(code, {});
   } catch (const std::bad_alloc&) {  // then it ends without
   }
-  while (!queue_.empty() && !blocked_) flush();  // whatever the turns of others
+  while (!queue_.empty() && !blocked_) flush_now();  // whatever the turns of others
   terminate(code);
 }
 
@@ -466,7 +484,7 @@ void Connection::take_turn() {
   try {
     const bool receives = awaits_receive_;
     awaits_receive_ = false;
-    if (turn_is_over_) flush();
+    if (turn_is_over_) flush_now();
     resume_input();
     count_input();
     // Nobody reports what TLS has taken from the kernel already.

@@ -108,11 +108,14 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool takes_received() const override;
   void on_received(IoResult result, std::span<std::uint8_t> input) override;
   void on_timeout() override;
-  // Sends what is queued, as far as the kernel takes it. Calls nobody, unless that was the last of a connection that
-  // ends; update_interest() has to follow where the handler may be called.
+  // Sends what is queued, as far as the kernel takes it, or when it has its turn, if it is much and others have sent
+  // much in this round. Calls nobody, unless that was the last of a connection that ends; update_interest() has to
+  // follow where the handler may be called.
   void flush();
   // To be flushed now.
   bool has_output() const { return !queue_.empty() && !blocked_ && !turn_is_over_; }
+  // In the midst of decompressing a message.
+  bool is_inflating() const { return is_websocket() && assembler_.is_inflating(); }
   // What flush() would send, for somebody else to send it and then to call on_sent(), which calls nobody. 0: flush()
   // has to do it.
   std::size_t begin_send(std::span<iovec> parts) const;
@@ -157,7 +160,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Its turn would be long: it has one when those whose are short had theirs.
   bool is_laborious() const { return is_heavy_ || stream_.is_in_handshake(); }
   // Taken from the kernel already.
-  bool has_unread_input() const { return held_input_ != nullptr || stream_.has_buffered_input(); }
+  bool has_held_input() const { return held_input_ != nullptr || is_inflating(); }
+  bool has_unread_input() const { return has_held_input() || stream_.has_buffered_input(); }
   void receive();
   void receive_later();
   IoResult receive_once(bool& was_filled);
@@ -172,6 +176,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void after_output();
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
+  void flush_now();
   void update_interest();
   // Only what is watched for writing: tells no outer loop, so that write() calls nobody.
   void update_output_interest();
@@ -257,6 +262,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool has_turn_ : 1 = false;        // in the context's queue
   bool awaits_receive_ : 1 = false;  // became readable, and receives when it has its turn
   bool is_heavy_ : 1 = false;        // took all of its last turn
+  bool inflates_first_ : 1 = false;  // what it is decompressing has had a turn
   bool was_cut_ : 1 = false;         // by much work for its bytes
   bool is_abandoned_ : 1 = false;
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for
@@ -281,6 +287,12 @@ class ConnectionQueue {
  public:
   bool empty() const { return first_ == nullptr; }
   std::size_t size() const { return size_; }
+  void push_front(Connection& connection) {
+    connection.*Next = first_;
+    first_ = &connection;
+    if (last_ == nullptr) last_ = first_;
+    ++size_;
+  }
   void push(Connection& connection) {
     connection.*Next = nullptr;
     (first_ == nullptr ? first_ : last_->*Next) = &connection;
@@ -291,6 +303,7 @@ class ConnectionQueue {
   Connection& pop() {
     Connection& connection = *first_;
     first_ = connection.*Next;
+    if (first_ == nullptr) last_ = nullptr;
     --size_;
     return connection;
   }

@@ -172,9 +172,12 @@ Context::DescriptorStatus Context::service_descriptor(int fd) {
   } else if (is_internal) {
     watcher_.serve_internal();
   } else {
+    ++served_;
     pollable->on_ready(kReadable | kWritable);
   }
   serve_timers_and_work();
+  // Once in a round of the outer loop, which finds the internal descriptor readable while there is one.
+  if (is_internal) take_turns();
   handler_.on_served();
   if (is_internal) return DescriptorStatus::kServed;
   for (const auto& acceptor : acceptors_) {
@@ -205,9 +208,10 @@ bool Context::serve_once(int timeout_ms) {
   const bool delivered = deliver_received();
   const bool served = watcher_.serve(delivered ? 0 : timeout_ms);
   const bool worked = serve_timers_and_work();
+  const bool had_turns = take_turns();
   end_shutdown();
   handler_.on_served();
-  return worked || served || delivered;
+  return worked || had_turns || served || delivered;
 }
 
 bool Context::serve_timers_and_work() {
@@ -216,8 +220,7 @@ bool Context::serve_timers_and_work() {
   const bool timed_out = timers_.advance(now_ms_) > 0;
   flush_connections();
   keep_within_memory();
-  const bool worked = do_deferred_work();
-  return take_turn() || worked || timed_out;
+  return do_deferred_work() || timed_out;
 }
 
 // Another loop has to know when the context has something to do of its own accord.
@@ -282,13 +285,37 @@ bool Context::do_deferred_work() {
   return true;
 }
 
-bool Context::take_turn() {
-  if (turns_.empty()) return false;
-  Connection& connection = turns_.pop();
-  connection.has_turn_ = false;
-  if (!destroyed_) connection.take_turn();
-  if (!turns_.empty()) set_wake_time();
+// Whoever is served in between waits for one of the turns, but these must not wait for too many of the others.
+bool Context::take_turns() {
+  constexpr std::size_t kServedPerTurn = 64;
+  const std::size_t served = std::exchange(served_, 0);
+  sent_bytes_ = 0;
+  if (!has_turns()) return false;
+  for (std::size_t left = std::min(1 + served / kServedPerTurn, turns_.size()); left > 0 && !turns_.empty(); --left) {
+    take_turn(turns_);
+  }
+  if (!inflating_.empty()) take_turn(inflating_);
+  sent_bytes_ = 0;
+  if (has_turns()) set_wake_time();
   return true;
+}
+
+void Context::take_turn(TurnQueue& queue) {
+  Connection& connection = queue.pop();
+  connection.has_turn_ = false;
+  connection.inflates_first_ = &queue == &inflating_;
+  if (!destroyed_) connection.take_turn();
+  connection.inflates_first_ = connection.inflates_first_ && connection.is_inflating();
+}
+
+void Context::note_sent(std::size_t bytes) {
+  stats_.bytes_sent += bytes;
+  sent_bytes_ += bytes;
+}
+
+bool Context::has_sent_much() const {
+  constexpr std::size_t kMuchBytes = 256U << 10U;
+  return in_round() && sent_bytes_ >= kMuchBytes;
 }
 
 // What leaves at once does not count.
@@ -318,6 +345,7 @@ void Context::free_closed() {
   if (!std::exchange(has_closed_, false)) return;
   const auto is_closed = [](const Connection& connection) { return connection.state_ == Connection::State::kClosed; };
   turns_.remove_if(is_closed);
+  inflating_.remove_if(is_closed);
   with_work_.remove_if([&](Connection& connection) {
     if (is_closed(connection)) closed_.push(connection);
     return is_closed(connection);
@@ -346,8 +374,14 @@ void Context::work_later(Connection& connection) {
 
 void Context::turn_later(Connection& connection) {
   if (connection.has_turn_) return;
-  turns_.push(connection);
   connection.has_turn_ = true;
+  if (!connection.is_inflating()) {
+    turns_.push(connection);
+  } else if (connection.inflates_first_) {
+    inflating_.push_front(connection);
+  } else {
+    inflating_.push(connection);
+  }
   set_wake_time();  // also for a loop that a callback runs
 }
 

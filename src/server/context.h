@@ -117,7 +117,9 @@ class Context final : private ReadyHandler {
   // meanwhile leaves at the end of the outermost one. Whoever calls what may call the handler holds one.
   class Round {
    public:
-    explicit Round(Context& context) : context_(context) { ++context_.depth_; }
+    explicit Round(Context& context) : context_(context) {
+      if (context_.depth_++ == 0) context_.sent_bytes_ = 0;
+    }
     ~Round() {
       if (context_.depth_ == 1) context_.end_round();
       --context_.depth_;
@@ -180,14 +182,17 @@ class Context final : private ReadyHandler {
   void on_ready(std::span<const Ready> group) override;
   bool deliver_received();
   bool has_something_to_do() const {
-    return !with_work_.empty() || !turns_.empty() || !to_flush_.empty() || has_undelivered();
+    return !with_work_.empty() || has_turns() || !to_flush_.empty() || has_undelivered();
   }
+  bool has_turns() const { return !turns_.empty() || !inflating_.empty(); }
   bool has_undelivered() const { return delivered_ < received_.size(); }
   void flush_connections();
   void flush_batch(BorrowedBatch batch);
 
   bool do_deferred_work();
-  bool take_turn();
+  bool take_turns();
+  using TurnQueue = ConnectionQueue<&Connection::next_with_turn_>;
+  void take_turn(TurnQueue& queue);
   void keep_within_memory();
   void drop_largest();
   void free_closed();
@@ -200,8 +205,11 @@ class Context final : private ReadyHandler {
   Pollable* find_descriptor(int fd) const;  // nullptr: it is not of this context
   void flush_later(Connection& connection);
   void work_later(Connection& connection);
-  // For what takes long: one connection has its turn in each round, so that all the others wait for one only.
+  // For what takes long: few connections have their turn in a round, so that all the others wait for these only.
   void turn_later(Connection& connection);
+  void note_sent(std::size_t bytes);
+  // Since the last turns.
+  bool has_sent_much() const;
   void free_later(Connection& connection);
 
   static constexpr std::size_t kReceiveBytes = 256U << 10U;
@@ -239,7 +247,10 @@ class Context final : private ReadyHandler {
   std::vector<Protocol> protocols_;
   ConnectionList http_connections_;
   ConnectionQueue<&Connection::next_to_flush_> to_flush_;
-  ConnectionQueue<&Connection::next_with_turn_> turns_;
+  TurnQueue turns_;
+  // Those of turns_ that are decompressing a message: the first one until it is complete, so that one only holds more
+  // than comes out in a turn.
+  TurnQueue inflating_;
   ConnectionQueue<&Connection::next_with_work_> with_work_;
   ConnectionQueue<&Connection::next_with_work_> closed_;  // to be freed, as are those in with_work_ that were closed
   bool has_closed_ = false;                               // in one of them
@@ -257,6 +268,8 @@ class Context final : private ReadyHandler {
   Runner* runner_ = nullptr;
   std::vector<Pollable*> internal_;   // what watch_internal() was given
   std::size_t connection_count_ = 0;  // that have a descriptor
+  std::size_t served_ = 0;            // descriptors, since the last turns
+  std::size_t sent_bytes_ = 0;        // likewise
   bool shutting_down_ = false;
   int depth_ = 0;
   bool destroyed_ = false;

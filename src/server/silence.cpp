@@ -26,7 +26,7 @@ std::uint64_t Connection::silent_ms() const {
 void Connection::on_silence() {
   if (!reading_) return;  // until it is on again
   // Nothing of it could be received: its own callback serves the others, or what it has said waits for its turn.
-  if (busy_ || held_input_ != nullptr) note_heard();
+  if (busy_ || has_held_input()) note_heard();
   const ContextOptions& options = context_.options_;
   const auto is_idle = [&] { return options.idle_timeout_ms != 0 && silent_ms() >= options.idle_timeout_ms; };
   // Its turn may come only after the timers'.

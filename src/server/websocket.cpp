@@ -124,7 +124,7 @@ bool Connection::has_room(std::size_t bytes) {
       ++context_.stats_.queue_full;
       return false;
     }
-    flush();  // whatever the turns of others
+    flush_now();  // whatever the turns of others
   }
   return true;
 }

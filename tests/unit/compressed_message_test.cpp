@@ -49,7 +49,7 @@ class Peer {
       Bytes piece(input.begin() + static_cast<std::ptrdiff_t>(at),
                   input.begin() + static_cast<std::ptrdiff_t>(std::min(input.size(), at + settings_.piece_bytes)));
       std::span<std::uint8_t> rest(piece);
-      while (!rest.empty() && !recorder.finished()) {
+      while ((!rest.empty() || assembler_.is_inflating()) && !recorder.finished()) {
         const std::size_t calls = recorder.calls;
         recorder.outcome.error = assembler_.consume(rest, rules_, recorder);
         EXPECT_TRUE(!settings_.stop_at_each_event || recorder.calls <= calls + 1) << "went on after a false";
@@ -205,6 +205,34 @@ TEST(CompressedMessage, MayBeABomb) {
       delivered += bytes;
     }
     EXPECT_LE(delivered, 1U << 20U);
+  }
+}
+
+// So that the others have their turn.
+TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLarge) {
+  constexpr std::size_t kMostBytes = 100000;
+  const std::string text = std::string(500000, 'x') + noise(500000) + "\xC3\xBC";
+  const std::string payload = deflated(text);
+  for (const Bytes& first : {compressed_frame(payload), joined({compressed_frame(payload.substr(0, 1000), false),
+                                                                continuation_frame(payload.substr(1000), true)})}) {
+    Bytes input = joined({first, compressed_frame(kHello)});
+    CompressionPool pool(CompressionOptions{});
+    MessageCompression compression(pool, {.client_no_context_takeover = true});
+    CompressedRecorder recorder(&compression);
+    MessageAssembler assembler;
+    std::span<std::uint8_t> rest(input);
+    std::size_t calls = 0;
+    for (std::size_t bytes = 0; recorder.calls == 0; ++calls) {
+      ASSERT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kNone);
+      EXPECT_EQ(assembler.is_inflating(), recorder.calls == 0);
+      EXPECT_LE(compression.unfinished().size(), bytes + kMostBytes);
+      bytes = compression.unfinished().size();
+    }
+    EXPECT_GE(calls, text.size() / kMostBytes);
+    EXPECT_FALSE(rest.empty()) << "there was a call for each";
+    ASSERT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kNone);
+    EXPECT_EQ(recorder.outcome, (Outcome{{"text:" + text, "text:Hello"}}));
+    EXPECT_EQ(compression.unfinished().capacity(), 0U);
   }
 }
 

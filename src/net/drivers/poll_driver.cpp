@@ -33,13 +33,18 @@ bool PollDriver::add(Pollable& pollable, unsigned interest) {
   return true;
 }
 
+bool PollDriver::has(const Pollable& pollable) const {
+  const std::uint32_t slot = pollable.driver_slot_;
+  return slot < pollables_.size() && pollables_[slot] == &pollable;
+}
+
 void PollDriver::modify(Pollable& pollable, unsigned interest) {
-  fds_[pollable.driver_slot_].events = poll_events(interest);
+  if (has(pollable)) fds_[pollable.driver_slot_].events = poll_events(interest);
 }
 
 void PollDriver::remove(Pollable& pollable) {
+  if (!has(pollable)) return;
   const std::uint32_t slot = pollable.driver_slot_;
-  if (slot >= pollables_.size() || pollables_[slot] != &pollable) return;  // adding it had failed
   fds_[slot] = fds_.back();
   pollables_[slot] = pollables_.back();
   pollables_[slot]->driver_slot_ = slot;

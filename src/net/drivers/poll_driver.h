@@ -18,6 +18,9 @@ class PollDriver final : public Driver {
   int wait(std::span<Ready> ready, int timeout_ms) override;
 
  private:
+  // Not when adding it had failed.
+  bool has(const Pollable& pollable) const;
+
   // Parallel; a pollable keeps its place in driver_slot_.
   std::vector<pollfd> fds_;
   std::vector<Pollable*> pollables_;

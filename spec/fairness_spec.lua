@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What one client can take of the others' time.
 local client = require 'spec.support.client'
+local deflate = require 'spec.support.deflate'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
@@ -37,10 +38,10 @@ describe('fairness', function()
     flooding:reset()
   end)
 
-  it('takes some hundred messages of a client at once, and of those with many more one client at a time', function()
+  local function takes_some_hundred(event)
     local taken, others = 0, 0
     local flooding, _, ctx, port = pair.open(nil, function(ws)
-      ws:on_receive(function(_, data)
+      ws[event](ws, function(_, data)
         if #data == 1 then
           others = others + 1
         else
@@ -66,6 +67,125 @@ describe('fairness', function()
     end
     for _, each in ipairs(floods) do
       each:reset()
+    end
+  end
+
+  it('takes some hundred messages of a client at once, and of those with many more one client at a time', function()
+    takes_some_hundred 'on_receive'
+  end)
+
+  it('does the same with messages in pieces', function()
+    takes_some_hundred 'on_receive_chunk'
+  end)
+
+  it('answers a few requests of a client at once', function()
+    local answered = 0
+    local ctx, port = loop.context {
+      protocols = { p = print },
+      on_http = function(ws)
+        answered = answered + 1
+        ws:respond(204)
+      end,
+    }
+    local asking = client.connect(ctx, port)
+    local requests = ('GET / HTTP/1.1\r\nHost: h\r\n\r\n'):rep(1000)
+    assert.equal(#requests, asking.sock:send(requests))
+    local before
+    repeat
+      before = answered
+      loop.step(ctx)
+      assert.is_true(answered - before < 100, ('%d requests at once'):format(answered - before))
+    until answered > 0 and answered == before
+    loop.serve_until(ctx, function() return answered == 1000 end)
+    asking:reset()
+  end)
+
+  it('decompresses large messages while others have their turn', function()
+    local taken, others = 0, 0
+    local options = { protocol = 'p', headers = { ['Sec-WebSocket-Extensions'] = 'permessage-deflate' } }
+    local first, _, ctx, port = pair.open({ compression = true }, function(ws)
+      ws:on_receive(function(_, data)
+        if #data == 1 then
+          others = others + 1
+        else
+          taken = taken + #data
+        end
+      end)
+    end, options)
+    local clients = { first }
+    for i = 2, 5 do
+      clients[i] = client.open(ctx, port, options)
+    end
+    local other = client.open(ctx, port, 'p')
+    local payload, bytes = deflate.bomb(8 * megabyte)
+    for _, each in ipairs(clients) do
+      each:send_frame(client.BINARY, payload, { rsv = 4 })
+    end
+    for i = 1, 3 do
+      other:text '1'
+      loop.serve_until(ctx, function() return others == i end)
+      assert.equal(0, taken)
+    end
+    loop.serve_until(ctx, function() return taken == 5 * bytes end)
+    for _, each in ipairs(clients) do
+      each:close()
+    end
+  end)
+
+  it('goes on with a large message where its client was not to be read meanwhile', function()
+    local taken, websocket = 0, nil
+    local c, ws, ctx, port = pair.open({ compression = true }, function(ws)
+      ws:on_receive(function(_, data)
+        if #data == 1 then
+          websocket:rx_flow_control(false)
+        else
+          taken = taken + #data
+        end
+      end)
+    end, { headers = { ['Sec-WebSocket-Extensions'] = 'permessage-deflate' } })
+    websocket = ws
+    local other = client.open(ctx, port, 'p')
+    local payload, bytes = deflate.bomb(8 * megabyte)
+    c:send_frame(client.BINARY, payload, { rsv = 4 })
+    c:text 'behind'
+    other:text '1'
+    for _ = 1, 300 do
+      loop.step(ctx)
+    end
+    assert.equal(0, taken)
+    ws:rx_flow_control(true)
+    loop.serve_until(ctx, function() return taken == bytes + #'behind' end)
+    c:close()
+  end)
+
+  it('begins with a few large answers at once', function()
+    local others = 0
+    local page = ('x'):rep(2000000)
+    local ctx, port = loop.context {
+      protocols = {
+        p = function(ws)
+          ws:on_receive(function() others = others + 1 end)
+        end,
+      },
+      on_http = function(ws)
+        ws:respond(200, nil, page)
+      end,
+    }
+    local other = client.open(ctx, port, 'p')
+    local asking = {}
+    for i = 1, 20 do
+      asking[i] = client.connect(ctx, port)
+    end
+    loop.serve_until(ctx, function() return ctx:stats().open_connections == 21 end)
+    for _, each in ipairs(asking) do
+      each:send 'GET / HTTP/1.1\r\nHost: h\r\n\r\n'
+    end
+    other:text '1'
+    loop.serve_until(ctx, function() return others == 1 end)
+    local sent = ctx:stats().sent_bytes
+    assert.is_true(sent < 1.5 * megabyte, ('%d bytes at once'):format(sent))
+    for _, each in ipairs(asking) do
+      assert.equal(200, (each:read_response()))
     end
   end)
 

@@ -170,6 +170,24 @@ describe('idle_timeout', function()
     assert.same({}, closed)
   end)
 
+  it('does not count while what was received waits for its turn', function()
+    local taken, closed = 0, nil
+    local c, _, ctx = pair.open({ idle_timeout = short_s, ping_interval = 0 }, function(ws)
+      ws:on_receive(function() taken = taken + 1 end)
+      ws:on_closed(function() closed = taken end)
+    end)
+    local count = 3000
+    c:send(client.frame(client.BINARY, 'message'):rep(count))
+    loop.serve_until(ctx, function() return taken > 0 end)
+    assert.is_true(taken < count)
+    while taken < count do
+      socket.select(nil, nil, 2 * short_s) -- nobody is served
+      loop.step(ctx)
+      assert.is_true(not closed or closed == count)
+    end
+    c:reset()
+  end)
+
   it('of 0 is off', function()
     local ctx, port, closed = open_context { idle_timeout = 0, handshake_timeout = short_s }
     local c = open(ctx, port, 'patient')

@@ -117,9 +117,7 @@ class Context final : private ReadyHandler {
   // meanwhile leaves at the end of the outermost one. Whoever calls what may call the handler holds one.
   class Round {
    public:
-    explicit Round(Context& context) : context_(context) {
-      if (context_.depth_++ == 0) context_.sent_bytes_ = 0;
-    }
+    explicit Round(Context& context) : context_(context) { ++context_.depth_; }
     ~Round() {
       if (context_.depth_ == 1) context_.end_round();
       --context_.depth_;

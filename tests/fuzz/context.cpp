@@ -25,6 +25,7 @@ using namespace websockets::protocol_support;
 using fuzz::Client;
 using fuzz::Compression;
 using fuzz::kBroadcast;
+using fuzz::kMaxLargeMessageBytes;
 using fuzz::kMaxMessageBytes;
 
 namespace {
@@ -44,7 +45,7 @@ class Server final : public ContextHandler {
     options.listen = {"fd:" + std::to_string(listener)};
     options.protocols = {"p"};
     options.driver = (flags & 1U) != 0 ? "poll" : "epoll";
-    options.rules.max_message_bytes = kMaxMessageBytes;
+    options.rules.max_message_bytes = (flags & 128U) != 0 ? kMaxLargeMessageBytes : kMaxMessageBytes;
     options.max_backpressure_bytes = 8192;
     options.drops_when_full = (flags & 2U) != 0;
     options.asks_before_upgrade = (flags & 4U) != 0;
@@ -72,12 +73,13 @@ class Server final : public ContextHandler {
 
   // Something that a program may do at any time.
   void act() {
+    constexpr int kAnswers[] = {101, 403, kNone};
     const Context::Round round(*context_);
     const unsigned action = input_.byte() % 18;
     if (action == 0) return context_->destroy();
     if (action == 1) return context_->service(0);
     if (action == 2) return context_->broadcast(*context_->find_protocol("p"), as_bytes(kBroadcast));
-    if (action == 3) return answer_pending(input_.byte() % 2 == 0 ? 101 : 403);
+    if (action == 3) return answer_pending(kAnswers[input_.byte() % 3]);
     if (action == 16) return static_cast<void>(context_->publish("topic", Opcode::kText, as_bytes(kBroadcast)));
     if (action == 17) return context_->shut_down(input_.byte(), CloseCode::kGoingAway, "bye");
     Connection* const connection = pick();
@@ -119,7 +121,7 @@ class Server final : public ContextHandler {
 
   bool on_upgrade(Connection&, const HttpExchange&, const std::shared_ptr<PendingUpgrade>& pending) override {
     const unsigned choice = input_.byte() % 4;
-    if (choice == 3) return react();  // nobody will answer, unless it is destroyed now
+    if (choice == 3) return react();  // nobody will answer
     pending_.push_back(pending);
     if (choice == 1) answer_pending(101);
     if (choice == 2) answer_pending(403);
@@ -148,7 +150,7 @@ class Server final : public ContextHandler {
   bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
     auto& seen = *static_cast<Seen*>(connection.user);
     EXPECT_FALSE(seen.is_closed);
-    EXPECT_LE(connection.remaining_frame_bytes(), is_last ? 0 : kMaxMessageBytes);
+    EXPECT_LE(connection.remaining_frame_bytes(), is_last ? 0 : kMaxLargeMessageBytes);
     seen.chunks += to_text(piece);
     if (is_last) echo(connection, type, as_bytes(std::exchange(seen.chunks, {})));
     return react();
@@ -172,10 +174,11 @@ class Server final : public ContextHandler {
     react();
   }
   bool on_http(Connection& connection, const Request&) override {
-    const unsigned choice = input_.byte() % 3;
+    const unsigned choice = input_.byte() % 4;
     ResponseHead head{.content_type = "text/plain"};
     if (choice == 0) connection.http()->write_raw(connection, as_bytes("HTTP/1.1 200 OK\r\n\r\n"));
     if (choice == 1) connection.http()->respond(connection, head, as_bytes("hello"));
+    if (choice == 3) connection.http()->defer();
     return react();
   }
   void on_served() override {}
@@ -196,11 +199,14 @@ class Server final : public ContextHandler {
     connection.write(type == MessageType::kText ? Opcode::kText : Opcode::kBinary, true, message);
   }
 
+  static constexpr int kNone = 0;
+
   // The answer has an effect once at most, and none when the client has left.
   void answer_pending(int status) {
     if (pending_.empty()) return;
     const std::shared_ptr<PendingUpgrade> pending = pending_.back();
     pending_.pop_back();
+    if (status == kNone) return pending->abandon();
     UpgradeAnswer answer;
     answer.status = status;
     pending->answer(std::move(answer));
@@ -245,7 +251,8 @@ void send_frames(Client& client, std::size_t count, fuzz::Input& input) {
   FrameSpec spec;
   spec.opcode = kOpcodes[kind % std::size(kOpcodes)];
   spec.fin = (kind & 128U) == 0 || is_control(spec.opcode);
-  const std::size_t size = input.below(is_control(spec.opcode) ? 126 : 1200);
+  std::size_t size = input.below(is_control(spec.opcode) ? 126 : 1200);
+  if ((kind & 32U) != 0 && !is_control(spec.opcode)) size *= 20;
   spec.payload = spec.opcode == Opcode::kClose ? close_body(1000) : std::string(size, 'c');
   client.send(spec, count,
               spec.fin && (kind & 64U) != 0 && (spec.opcode == Opcode::kText || spec.opcode == Opcode::kBinary));
@@ -257,10 +264,10 @@ void step(Server& server, Clients& clients, int listener, Compression* compressi
   const unsigned operation = input.byte();
   std::unique_ptr<Client>& client = clients[operation % kClients];
   constexpr std::uint64_t kTimes[] = {1, 500, 5'000, 15'000, 100'000};
-  switch ((operation / kClients) % 11) {
+  switch ((operation / kClients) % 12) {
     case 0:
       client = std::make_unique<Client>(listener, compression);
-      return client->shake_hands();
+      return client->write(client->handshake());
     case 1:
       if (client != nullptr) send_frames(*client, 1, input);
       return;
@@ -288,6 +295,12 @@ void step(Server& server, Clients& clients, int listener, Compression* compressi
       return server.context().service(0);
     case 8:
       return server.act();
+    case 11: {
+      client = std::make_unique<Client>(listener, compression);
+      std::string handshake = client->handshake();
+      handshake[input.below(handshake.size())] = static_cast<char>(input.byte());
+      return client->write(handshake);
+    }
     case 10:
       if (client != nullptr) send_frames(*client, input.below(1000), input);
       return;

@@ -20,24 +20,24 @@ namespace websockets::fuzz {
 using namespace protocol_support;
 
 inline constexpr std::uint64_t kMaxMessageBytes = 4096;
+inline constexpr std::uint64_t kMaxLargeMessageBytes = 40'000;
 inline constexpr std::string_view kBroadcast = "to all";
 inline constexpr std::string_view kHandshake =
     "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-// What clients ask for: each message of theirs stands alone, and with this flag each one of the server, too.
+// What clients ask for: each message of theirs stands alone, and with this flag each one of the server, too. They
+// understand it if it does not.
 struct Compression {
-  explicit Compression(unsigned flags) {
-    as_client.server_no_context_takeover = true;
-    as_client.client_no_context_takeover = (flags & 16U) != 0;
-  }
+  explicit Compression(unsigned flags) : is_forgetful((flags & 16U) != 0) {}
   std::string offer() const {
-    const std::string forgetful = as_client.client_no_context_takeover ? "; server_no_context_takeover" : "";
+    const std::string forgetful = is_forgetful ? "; server_no_context_takeover" : "";
     return "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover" + forgetful + "\r\n";
   }
 
+  bool is_forgetful;
   CompressionOptions options{.min_bytes = 1};
-  DeflateParameters as_client;  // the other way round
+  DeflateParameters as_client{.server_no_context_takeover = true};  // the other way round: what is sent
   CompressionPool pool{options};
 };
 
@@ -74,14 +74,15 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  void shake_hands() {
-    write(std::string(kHandshake).append(compression_ != nullptr ? compression_->offer() : "").append("\r\n"));
+  std::string handshake() const {
+    return std::string(kHandshake).append(compression_ != nullptr ? compression_->offer() : "").append("\r\n");
   }
   // The same frame `count` times at once.
   void send(const FrameSpec& spec, std::size_t count, bool is_compressed) {
     const std::string plain = to_text(make_frame(spec));
     const std::string frame = is_compressed && compression_ != nullptr ? compressed(spec) : plain;
     std::string bytes;
+    count = std::min(count, kMostPlainBytes / plain.size() + 1);
     for (std::size_t i = 0; fd_ >= 0 && i < count && bytes.size() < kMostSentBytes; ++i) {
       sent_ += plain;
       bytes += frame;
@@ -116,7 +117,7 @@ class Client {
     const std::size_t end = received_.find("\r\n\r\n");
     if (!received_.starts_with("HTTP/1.1 101 ") || end == std::string::npos) return;
     AssemblerRules rules;
-    rules.max_message_bytes = kMaxMessageBytes;
+    rules.max_message_bytes = kMaxLargeMessageBytes;
     const Reference sent(to_bytes(sent_), rules);
     rules.expect_masked = false;
     const Bytes frames = to_bytes(std::string_view(received_).substr(end + 4));
@@ -150,6 +151,7 @@ class Client {
   }
 
   static constexpr std::size_t kMostSentBytes = 30'000;
+  static constexpr std::size_t kMostPlainBytes = 200'000;
 
   Compression* compression_;  // null: not offered
   int fd_;

@@ -298,7 +298,8 @@ void step(Server& server, Clients& clients, int listener, Compression* compressi
     case 11: {
       client = std::make_unique<Client>(listener, compression);
       std::string handshake = client->handshake();
-      handshake[input.below(handshake.size())] = static_cast<char>(input.byte());
+      const std::size_t place = input.below(handshake.size());
+      handshake[place] = static_cast<char>(input.byte());
       return client->write(handshake);
     }
     case 10:

@@ -10,12 +10,12 @@
 local assert = require 'luassert'
 local client = require 'spec.support.client'
 local collector = require 'spec.support.collector'
+local lfs = require 'lfs'
 local loop = require 'spec.support.loop'
 local socket = require 'socket'
 
 local leaks = {}
 
-local max_descriptors = 2048
 local registry_before
 local descriptors_before -- of the first test, or since one left something behind
 
@@ -25,8 +25,7 @@ require('websockets').context({ protocols = { p = function() end } }):destroy()
 -- Lua 5.3 enters the type of its string buffers in the registry when the first large one is made.
 local _ = ('x'):rep(1e5)
 
--- The flags of an open descriptor as in fcntl.h, nil when it is not open. Opening this opens none of the same
--- number.
+-- The flags of a descriptor as in fcntl.h, nil when it is not open. Opening this opens none of the same number.
 local function descriptor_flags(fd)
   local file = io.open('/proc/self/fdinfo/' .. fd)
   if not file then return nil end
@@ -38,8 +37,11 @@ end
 
 -- The open descriptors: number -> flags.
 function leaks.descriptors()
-  local open = {}
-  for fd = 0, max_descriptors do
+  local numbers, open = {}, {}
+  for name in lfs.dir '/proc/self/fd' do
+    numbers[#numbers + 1] = tonumber(name)
+  end
+  for _, fd in ipairs(numbers) do -- the one of the list itself is closed now
     open[fd] = descriptor_flags(fd)
   end
   return open

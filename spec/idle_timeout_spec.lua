@@ -72,18 +72,26 @@ describe('idle_timeout', function()
     assert.equal(verdict, closed.reader)
   end)
 
-  -- Those that are silent come and go meanwhile.
+  -- Those that are silent come and go meanwhile. Where the machine itself was silent for long, once more with more time.
   local function outlives_three(config, keep_alive, options)
     local ctx, port, closed = open_context(config)
     local c = open(ctx, port, 'alive', options)
+    local last_s, longest_s = socket.gettime(), 0
     for i = 1, 3 do
       local silent = open(ctx, port, 'silent ' .. i, options)
       loop.serve_until(ctx, function()
         keep_alive(c)
+        local now_s = socket.gettime()
+        last_s, longest_s = now_s, math.max(longest_s, now_s - last_s)
         return closed['silent ' .. i]
       end, 'the end of a silent client')
       assert.equal(verdict, closed['silent ' .. i])
       silent:close()
+    end
+    if closed.alive and longest_s > config.idle_timeout / 2 then
+      c:close()
+      config.idle_timeout = 2 * config.idle_timeout
+      return outlives_three(config, keep_alive, options)
     end
     assert.is_nil(closed.alive)
     loop.serve_until(ctx, function() return closed.alive end, 'the end of the other one')
@@ -102,8 +110,8 @@ describe('idle_timeout', function()
   it('is refreshed by every byte of a message', function()
     local frame = client.frame(client.BINARY, '', { length = 2 ^ 24 })
     outlives_three({ idle_timeout = short_s }, function(c)
-      c:send(frame)
-      frame = 'x'
+      c:send(c.has_begun and 'x' or frame)
+      c.has_begun = true
     end)
   end)
 

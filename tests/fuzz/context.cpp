@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // A whole context and a few clients, on sockets of the system, in one thread: what they do, what callbacks do, which
 // system calls fail, and how the time goes, is in the input. Whatever it is: what a client has sent is delivered in
-// order, or the connection ends; what it gets are whole frames; and each event comes as often as it should.
+// order from the first message on; what it gets are whole frames; and each event comes as often as it should.
 #include "server/context.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
@@ -27,6 +28,7 @@ using fuzz::Compression;
 using fuzz::kBroadcast;
 using fuzz::kMaxLargeMessageBytes;
 using fuzz::kMaxMessageBytes;
+using fuzz::SentStreams;
 
 namespace {
 
@@ -34,13 +36,15 @@ constexpr std::size_t kClients = 3;
 
 // What was seen of one websocket; `Connection::user`.
 struct Seen {
-  std::string chunks;  // of the message that is under way
+  std::string chunks;                  // of the message that is under way
+  std::vector<std::string> delivered;  // messages
   bool is_closed = false;
 };
 
 class Server final : public ContextHandler {
  public:
-  Server(int listener, unsigned flags, const Compression* compression, fuzz::Input& input) : input_(input) {
+  Server(int listener, unsigned flags, const Compression* compression, const SentStreams& sent, fuzz::Input& input)
+      : sent_(sent), input_(input) {
     ContextOptions options;
     options.listen = {"fd:" + std::to_string(listener)};
     options.protocols = {"p"};
@@ -61,6 +65,7 @@ class Server final : public ContextHandler {
     context_.reset();
     EXPECT_TRUE(open_.empty());
     EXPECT_EQ(opened_, closed_);
+    check_delivered();
   }
 
   Context& context() { return *context_; }
@@ -142,7 +147,7 @@ class Server final : public ContextHandler {
       is_first = false;
       EXPECT_FALSE(seen.is_closed);
       EXPECT_TRUE(seen.chunks.empty());
-      echo(connection, message.type, message.payload);
+      take(connection, message.type, message.payload);
       succeeded = react();
     }
     return succeeded;
@@ -152,7 +157,7 @@ class Server final : public ContextHandler {
     EXPECT_FALSE(seen.is_closed);
     EXPECT_LE(connection.remaining_frame_bytes(), is_last ? 0 : kMaxLargeMessageBytes);
     seen.chunks += to_text(piece);
-    if (is_last) echo(connection, type, as_bytes(std::exchange(seen.chunks, {})));
+    if (is_last) take(connection, type, as_bytes(std::exchange(seen.chunks, {})));
     return react();
   }
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override {
@@ -185,6 +190,7 @@ class Server final : public ContextHandler {
   void on_freed(Connection& connection) override {
     auto* const seen = static_cast<Seen*>(connection.user);
     EXPECT_TRUE(seen->is_closed);
+    delivered_.push_back(std::move(seen->delivered));
     delete seen;
   }
   void on_add_fd(int) override {}
@@ -194,9 +200,27 @@ class Server final : public ContextHandler {
   const std::vector<Connection*>& open() const { return open_; }
 
  private:
-  static void echo(Connection& connection, MessageType type, std::span<const std::uint8_t> message) {
-    if (connection.is_fragmenting()) return;
-    connection.write(type == MessageType::kText ? Opcode::kText : Opcode::kBinary, true, message);
+  static void take(Connection& connection, MessageType type, std::span<const std::uint8_t> message) {
+    const bool is_text = type == MessageType::kText;
+    static_cast<Seen*>(connection.user)->delivered.push_back((is_text ? "text:" : "binary:") + to_text(message));
+    if (!connection.is_fragmenting()) connection.write(is_text ? Opcode::kText : Opcode::kBinary, true, message);
+  }
+
+  // Each connection has got the messages of a client from the first one on: none is missing in between, or comes twice.
+  void check_delivered() const {
+    std::vector<std::vector<std::string>> sent;
+    for (const std::string& stream : sent_) {
+      sent.push_back(fuzz::read_sent(stream).events);
+      std::erase_if(sent.back(), [](const auto& event) { return !event.starts_with("text:") && event[0] != 'b'; });
+    }
+    for (const auto& messages : delivered_) {
+      EXPECT_TRUE(std::any_of(sent.begin(), sent.end(),
+                              [&](const auto& all) {
+                                return messages.size() <= all.size() &&
+                                       std::equal(messages.begin(), messages.end(), all.begin());
+                              }))
+          << messages.size() << " messages, not all of them as they were sent";
+    }
   }
 
   static constexpr int kNone = 0;
@@ -233,10 +257,12 @@ class Server final : public ContextHandler {
     return true;
   }
 
+  const SentStreams& sent_;
   fuzz::Input& input_;
   std::unique_ptr<Context> context_;
   std::vector<Connection*> open_;
   std::vector<std::shared_ptr<PendingUpgrade>> pending_;
+  std::vector<std::vector<std::string>> delivered_;  // on each connection that is gone
   std::size_t opened_ = 0;
   std::size_t closed_ = 0;
   int depth_ = 0;
@@ -258,15 +284,22 @@ void send_frames(Client& client, std::size_t count, fuzz::Input& input) {
               spec.fin && (kind & 64U) != 0 && (spec.opcode == Opcode::kText || spec.opcode == Opcode::kBinary));
 }
 
-using Clients = std::array<std::unique_ptr<Client>, kClients>;
+struct Clients {
+  int listener;
+  Compression* compression;
+  SentStreams sent{};
+  std::array<std::unique_ptr<Client>, kClients> all{};
 
-void step(Server& server, Clients& clients, int listener, Compression* compression, fuzz::Input& input) {
+  std::unique_ptr<Client> connect() { return std::make_unique<Client>(listener, compression, sent); }
+};
+
+void step(Server& server, Clients& clients, fuzz::Input& input) {
   const unsigned operation = input.byte();
-  std::unique_ptr<Client>& client = clients[operation % kClients];
+  std::unique_ptr<Client>& client = clients.all[operation % kClients];
   constexpr std::uint64_t kTimes[] = {1, 500, 5'000, 15'000, 100'000};
   switch ((operation / kClients) % 12) {
     case 0:
-      client = std::make_unique<Client>(listener, compression);
+      client = clients.connect();
       return client->write(client->handshake());
     case 1:
       if (client != nullptr) send_frames(*client, 1, input);
@@ -275,7 +308,7 @@ void step(Server& server, Clients& clients, int listener, Compression* compressi
       for (int i = 0; client != nullptr && i < 3; ++i) send_frames(*client, 1, input);
       return;
     case 3: {
-      client = std::make_unique<Client>(listener, compression);
+      client = clients.connect();
       const std::size_t count = input.below(64);
       std::string bytes;
       while (bytes.size() < count) bytes.push_back(static_cast<char>(input.byte()));
@@ -296,7 +329,7 @@ void step(Server& server, Clients& clients, int listener, Compression* compressi
     case 8:
       return server.act();
     case 11: {
-      client = std::make_unique<Client>(listener, compression);
+      client = clients.connect();
       std::string handshake = client->handshake();
       const std::size_t place = input.below(handshake.size());
       handshake[place] = static_cast<char>(input.byte());
@@ -329,23 +362,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::fake_system = {};
   const int listener = make_listener();
   Compression compression(flags);
-  Compression* const offered = (flags & 8U) != 0 ? &compression : nullptr;
-  Clients clients;
+  Clients clients{listener, (flags & 8U) != 0 ? &compression : nullptr};
   {
-    Server server(listener, flags, offered, input);
+    Server server(listener, flags, clients.compression, clients.sent, input);
     fuzz::fake_system.faults = faults;
-    while (!input.rest().empty() && !server.context().is_destroyed()) step(server, clients, listener, offered, input);
+    while (!input.rest().empty() && !server.context().is_destroyed()) step(server, clients, input);
     // Then all goes well, and everything comes to its end.
     fuzz::fake_system.faults = {};
     server.echo_quietly();
     for (int i = 0; i < 8 && !server.context().is_destroyed(); ++i) {
       for (Connection* connection : server.open()) connection->set_reading(true);
       server.context().service(0);
-      for (const auto& client : clients) {
+      for (const auto& client : clients.all) {
         if (client != nullptr) client->read();
       }
     }
-    for (const auto& client : clients) {
+    for (const auto& client : clients.all) {
       if (client != nullptr) client->check();
     }
   }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -58,11 +59,22 @@ class Reader final : public Recorder {
   MessageCompression compression_;
 };
 
+// The frames of each client that there was, as they would be without compression.
+using SentStreams = std::deque<std::string>;
+
+inline Outcome read_sent(const std::string& stream) {
+  AssemblerRules rules;
+  rules.max_message_bytes = kMaxLargeMessageBytes;
+  return Reference(to_bytes(stream), rules).outcome();
+}
+
 // Sends a handshake and frames, and says whether what came back fits to them.
 class Client {
  public:
-  Client(int listener, Compression* compression)
-      : compression_(compression), fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+  Client(int listener, Compression* compression, SentStreams& sent)
+      : compression_(compression),
+        sent_(sent.emplace_back()),
+        fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     socklen_t size = sizeof address;
     ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
@@ -118,17 +130,17 @@ class Client {
     if (!received_.starts_with("HTTP/1.1 101 ") || end == std::string::npos) return;
     AssemblerRules rules;
     rules.max_message_bytes = kMaxLargeMessageBytes;
-    const Reference sent(to_bytes(sent_), rules);
     rules.expect_masked = false;
     const Bytes frames = to_bytes(std::string_view(received_).substr(end + 4));
     const Outcome received =
         compression_ == nullptr ? Reference(frames, rules).outcome() : Reader(*compression_).read(frames, rules);
     EXPECT_EQ(received.error, ProtocolError::kNone);
-    auto next = sent.outcome().events.begin();
+    const Outcome sent = read_sent(sent_);
+    auto next = sent.events.begin();
     for (const std::string& event : received.events) {
       if (!is_echo(event)) continue;
-      next = std::find(next, sent.outcome().events.end(), event);
-      ASSERT_NE(next, sent.outcome().events.end()) << "was not sent: " << event;
+      next = std::find(next, sent.events.end(), event);
+      ASSERT_NE(next, sent.events.end()) << "was not sent: " << event;
       ++next;
     }
   }
@@ -154,8 +166,8 @@ class Client {
   static constexpr std::size_t kMostPlainBytes = 200'000;
 
   Compression* compression_;  // null: not offered
+  std::string& sent_;
   int fd_;
-  std::string sent_;  // the frames, as they would be without compression
   std::string received_;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The part of a stream that speaks TLS.
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
@@ -76,7 +77,10 @@ bool Stream::has_buffered_input() const { return tls_ != nullptr && !is_starved_
 
 bool Stream::fell_back_from_tls() {
   std::uint8_t first;
-  if (tls_ == nullptr || has_begun_ || ::recv(fd_.get(), &first, 1, MSG_PEEK) != 1) return false;
+  if (tls_ == nullptr || has_begun_) return false;
+  // What comes between a look in vain and OpenSSL's is its; what follows need not be of the handshake.
+  has_begun_ = BIO_number_read(SSL_get_rbio(tls_.get())) > 0;
+  if (has_begun_ || ::recv(fd_.get(), &first, 1, MSG_PEEK) != 1) return false;
   has_begun_ = true;
   if (first == kHandshakeRecord) return false;
   tls_.reset();

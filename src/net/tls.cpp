@@ -35,10 +35,14 @@ constexpr const char* kGroups = "X25519MLKEM768:X25519:P-256:P-384";
 constexpr const char* kOldGroups = "X25519:P-256:P-384";
 constexpr std::size_t kTicketKeyBytes = 80;
 
-// OpenSSL's reason for the oldest error it has recorded, which may be one of the system.
+// OpenSSL's reason for the oldest error it has recorded, which may be one of the system. Throws std::bad_alloc when
+// memory was short: what is recorded then tells where.
 Error openssl_error(const std::string& what) {
   const unsigned long code = ERR_get_error();
-  ERR_clear_error();
+  bool is_short = ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+  while (const unsigned long next = ERR_get_error())
+    is_short = is_short || ERR_GET_REASON(next) == ERR_R_MALLOC_FAILURE;
+  if (is_short) throw std::bad_alloc();
   if (ERR_SYSTEM_ERROR(code)) {
     const int number = ERR_GET_REASON(code);
     return {what + ": " + std::generic_category().message(number), number};
@@ -69,10 +73,11 @@ int read_bio(BIO* bio, char* data, int size) {
 
 long control_bio(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
+// Throws std::bad_alloc; then it is made the next time.
 BIO_METHOD* socket_method() {
   static BIO_METHOD* const method = [] {
     BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "websockets socket");
-    if (made == nullptr) return made;
+    if (made == nullptr) throw std::bad_alloc();
     BIO_meth_set_write(made, write_bio);
     BIO_meth_set_read(made, read_bio);
     BIO_meth_set_ctrl(made, control_bio);
@@ -101,8 +106,13 @@ bool matches(std::string_view pattern, std::string_view name) {
 
 void free_names(void*, void* names, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<NameTable*>(names); }
 
+// Throws std::bad_alloc; then it is made the next time.
 int names_index() {
-  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_names);
+  static const int index = [] {
+    const int made = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_names);
+    if (made < 0) throw std::bad_alloc();
+    return made;
+  }();
   return index;
 }
 
@@ -132,7 +142,8 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size, con
 
 // --- Making one ---
 
-void set_rules(SSL_CTX* context) {
+// False: memory is short.
+bool set_rules(SSL_CTX* context) {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_PRIORITIZE_CHACHA);
@@ -140,13 +151,16 @@ void set_rules(SSL_CTX* context) {
   SSL_CTX_set_mode(context,
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context, 1);
-  SSL_CTX_set_cipher_list(context, kCiphers);
-  if (SSL_CTX_set1_groups_list(context, kGroups) != 1) SSL_CTX_set1_groups_list(context, kOldGroups);
+  if (SSL_CTX_set_cipher_list(context, kCiphers) != 1) return false;
+  if (SSL_CTX_set1_groups_list(context, kGroups) != 1 && SSL_CTX_set1_groups_list(context, kOldGroups) != 1) {
+    return false;
+  }
   ERR_clear_error();
   // Sessions are resumed by tickets, which the clients keep.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+  return true;
 }
 
 Error load_files(SSL_CTX* context, const CertificateFiles& files) {
@@ -202,8 +216,7 @@ bool set_session_id_context(SSL_CTX* context) {
 Result<SslContext> make_context(const TlsOptions& options, const CertificateFiles& files) {
   ERR_clear_error();
   SslContext context(SSL_CTX_new(TLS_server_method()));
-  if (context == nullptr) return openssl_error("TLS");
-  set_rules(context.get());
+  if (context == nullptr || !set_rules(context.get())) return openssl_error("TLS");
   if (Error error = load_files(context.get(), files)) return error;
   if (Error error = load_authority(context.get(), options)) return error;
   if (!set_session_id_context(context.get())) return openssl_error("TLS");
@@ -244,7 +257,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create(const TlsOptions& options
 SslSession TlsContext::new_session(int fd) const {
   BIO_METHOD* const method = socket_method();
   SslSession session(SSL_new(context_.get()));
-  BIO* bio = method == nullptr ? nullptr : BIO_new(method);
+  BIO* bio = BIO_new(method);
   if (session == nullptr || bio == nullptr) {
     BIO_free(bio);
     throw std::bad_alloc();

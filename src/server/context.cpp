@@ -124,14 +124,18 @@ void Context::service(int timeout_ms) {
   }
 }
 
-// In a context that announces its descriptors, or whose driver is exchanged: everything has to be watched anew.
+// In a context that announces its descriptors, or whose driver is exchanged: everything has to be watched anew. If not
+// everything can be, nothing is, until it is asked for again.
 Error Context::open_own_loop(bool pollable_driver) {
   if (Error error = watcher_.open_own_loop(pollable_driver)) return error;
   bool watched = true;
   for (const auto& acceptor : acceptors_) watched = acceptor->restart(watcher_) && watched;
   for_each_connection([&](Connection& connection) { watched = connection.restart(watcher_) && watched; });
   for (Pollable* pollable : internal_) watched = watcher_.watch_in_own_loop(*pollable, kReadable) && watched;
-  return watched ? Error{} : Error{"not everything can be watched", errno};
+  if (watched) return {};
+  const Error error = system_error("not everything can be watched");
+  watcher_.close_own_loop();
+  return error;
 }
 
 bool Context::watch_internal(Pollable& pollable) {

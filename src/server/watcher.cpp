@@ -65,10 +65,14 @@ void Watcher::abandon() {
 
 Error Watcher::open_wake_timer(Driver& driver) {
   if (is_woken()) return {};
-  if (!wake_timer_.open()) return system_error("no timer descriptor");
-  wake_pollable_ = std::make_unique<Internal>(
-      wake_timer_.fd(), [](Watcher& watcher) { watcher.wake_timer_.reset(); }, *this);
-  return driver.add(*wake_pollable_, kReadable) ? Error{} : system_error("the timer cannot be watched");
+  WakeTimer timer;
+  if (!timer.open()) return system_error("no timer descriptor");
+  auto pollable = std::make_unique<Internal>(
+      timer.fd(), [](Watcher& watcher) { watcher.wake_timer_.reset(); }, *this);
+  if (!driver.add(*pollable, kReadable)) return system_error("the timer cannot be watched");
+  wake_timer_ = std::move(timer);
+  wake_pollable_ = std::move(pollable);
+  return {};
 }
 
 Error Watcher::open_own_loop(bool pollable_driver) {
@@ -82,13 +86,18 @@ Error Watcher::open_own_loop(bool pollable_driver) {
     if (loop->fd() < 0) return {"this system has no descriptor that stands for others", ENOTSUP};
     if (Error error = open_wake_timer(*loop)) return error;
   }
+  if (internal_ != nullptr && !loop->add(*internal_pollable_, kReadable)) return system_error("no watch");
   loop_ = std::move(loop);
-  if (internal_ != nullptr && !loop_->add(*internal_pollable_, kReadable)) return system_error("no watch");
   return {};
 }
 
+void Watcher::close_own_loop() {
+  if (loop_ != nullptr && loop_->fd() >= 0 && !announces_each()) wake_timer_ = {};
+  loop_.reset();
+}
+
 bool Watcher::watch_in_own_loop(Pollable& pollable, unsigned interest) {
-  return change_in(*loop_, pollable, 0, announces_each() ? interest & kReadable : interest);
+  return loop_ == nullptr || change_in(*loop_, pollable, 0, announces_each() ? interest & kReadable : interest);
 }
 
 void Watcher::unwatch_in_own_loop(Pollable& pollable) {
@@ -118,7 +127,7 @@ bool Watcher::dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms) {
   std::array<Ready, kEventsPerWait> ready;
   bool served = false;
   // Who has always more must not keep the timers, and what was written, from their turn: everything has one, no more.
-  for (std::size_t turns = watched_ + kOwnDescriptors;;) {
+  for (std::size_t turns = watched_ + kOwnDescriptors; driver != nullptr;) {
     const int count = driver->wait(ready, timeout_ms);
     served = served || count != 0;
     std::span<const Ready> left = std::span(ready).first(static_cast<std::size_t>(std::max(count, 0)));
@@ -132,6 +141,7 @@ bool Watcher::dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms) {
     turns -= ready.size();
     timeout_ms = 0;
   }
+  return served;
 }
 
 }  // namespace websockets

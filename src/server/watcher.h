@@ -71,6 +71,7 @@ class Watcher {
   bool has_own_loop() const { return loop_ != nullptr; }
   // `pollable_driver`: it has to have a descriptor of its own.
   Error open_own_loop(bool pollable_driver);
+  void close_own_loop();
   bool watch_in_own_loop(Pollable& pollable, unsigned interest);
   void unwatch_in_own_loop(Pollable& pollable);
   // The own loop as a descriptor; -1: it is not one.
@@ -93,7 +94,7 @@ class Watcher {
   };
 
   Error open_wake_timer(Driver& driver);
-  // A callback may exchange the driver.
+  // A callback may exchange the driver, or close it.
   bool dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms);
   Error open_internal();
 

@@ -90,14 +90,15 @@ Client::Client(const std::string& path) {
   connect(&address, sizeof address, AF_UNIX);
 }
 
-Client::Client(std::uint16_t port, bool tls) {
+Client::Client(std::uint16_t port, int tls_version) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   connect(&address, sizeof address, AF_INET);
-  if (!tls) return;
+  if (tls_version == 0) return;
   ssl_.reset(SSL_new(tls_context()));
+  SSL_set_max_proto_version(ssl_.get(), tls_version);
   SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
   SSL_set_connect_state(ssl_.get());
   take({});
@@ -165,6 +166,15 @@ void Client::read() {
     if (count > 0) take({buffer.data(), static_cast<std::size_t>(count)});
     if (count == 0 || (count < 0 && errno != EAGAIN)) has_ended_ = true;
   }
+}
+
+void Client::answer_close() {
+  if (has_ended_) close();
+  if (has_answered_) return;
+  const Outcome all = outcome();
+  if (all.events.empty() || !all.events.back().starts_with("close ")) return;
+  has_answered_ = true;
+  send(close_frame(close_body(1001)));
 }
 
 Outcome Client::messages(std::string_view bytes) const {

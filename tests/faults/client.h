@@ -27,9 +27,9 @@ bool is_refusal(const std::string& event);
 // A client that never waits. What it does is done within a Pause.
 class Client {
  public:
-  // By the unix socket of that path; with a port, by TCP, and TLS if `tls` says so.
+  // By the unix socket of that path; with a port, by TCP, and by that version of TLS unless it is 0.
   explicit Client(const std::string& path);
-  Client(std::uint16_t port, bool tls);
+  explicit Client(std::uint16_t port, int tls_version = 0);
 
   void send(std::string_view bytes);
   void send(const Bytes& frame);
@@ -38,6 +38,8 @@ class Client {
   // Takes what is there, and goes on with a TLS handshake.
   void read();
   void close() { fd_.reset(); }
+  // If a Close frame came, and was not answered yet; closes when the server has.
+  void answer_close();
 
   // What has to come, and that it does as long as the connection is there.
   void expect(std::vector<std::string> answers) { expected_ = std::move(answers); }
@@ -64,6 +66,7 @@ class Client {
   std::unique_ptr<Deflater> deflater_;
   std::vector<std::string> expected_;
   bool has_ended_ = false;
+  bool has_answered_ = false;
 };
 
 }  // namespace websockets::faults

@@ -30,11 +30,11 @@ void act_full(Play& play) {
 
 }  // namespace
 
-const Scenario kCrowd = {"crowd", "crowd", act, {{"open", kClients}, {"closed", kClients}}, "epoll", 1, "publish"};
-const Scenario kCrowdInBatches = {"crowd_in_batches", "crowd", act,      {{"open", kClients}, {"closed", kClients}},
-                                  "io_uring",         1,       "publish"};
+const Scenario kCrowd = {"crowd", "crowd", act, {{"open", kClients}, {"closed", kClients}}, "epoll", "publish"};
+const Scenario kCrowdInBatches = {"crowd_in_batches", "crowd",  act, {{"open", kClients}, {"closed", kClients}},
+                                  "io_uring",         "publish"};
 
 // Each with so much to be sent that nothing more is taken.
-const Scenario kFullAtTheEnd = {"full_at_the_end", "crowd", act_full, {{"open", 4}, {"closed", 4}}, "epoll", 1, "stop"};
+const Scenario kFullAtTheEnd = {"full_at_the_end", "crowd", act_full, {{"open", 4}, {"closed", 4}}, "epoll", "stop"};
 
 }  // namespace websockets::faults

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <set>
 #include <utility>
+#include <vector>
 
 namespace websockets::faults {
 
@@ -16,13 +18,18 @@ enum class Kind {
   kOpen,               // makes something: a descriptor, a file, a process, a thread
 };
 
-// Counts the calls of a kind that this thread makes, and fails one of them.
+// Counts the calls of a kind that this thread makes, and fails one of them, or tells them apart by where they are made.
 class Injector {
  public:
   // The call of this number, from 1 on, fails; a system call with this error; with 0 it moves one byte only.
   void arm(Kind kind, long number, int error = 0);
   // True: the call was made. Nothing fails any more.
   bool disarm();
+  // Lists the calls of a kind from now on, of those by the same way (the same functions at the end of the stack,
+  // at the same places) the first one.
+  void record(Kind kind);
+  // Their numbers, and one more than there were calls.
+  std::vector<long> recorded();
   // Whether this call is the one.
   bool fails(Kind kind);
   int error() const { return error_; }
@@ -33,6 +40,10 @@ class Injector {
   Kind kind_ = Kind::kNone;
   long left_ = 0;
   int error_ = 0;
+  bool records_ = false;
+  long count_ = 0;
+  std::set<std::vector<void*>> ways_;
+  std::vector<long> recorded_;
 };
 
 extern Injector injector;

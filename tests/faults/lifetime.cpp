@@ -19,7 +19,7 @@ void act_fork(Play& play) {
 }
 
 void act_names(Play& play) {
-  Client& client = play.connect_by_tcp(false);
+  Client& client = play.connect_by_tcp();
   client.expect({"200:known"});
   client.send(std::string_view("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
   play.serve(3);
@@ -28,7 +28,7 @@ void act_names(Play& play) {
 }  // namespace
 
 // What its callbacks note is noted in the other process.
-const Scenario kFork = {"fork", "fork", act_fork, {{"open", 1}}, "epoll", 1, "fork"};
+const Scenario kFork = {"fork", "fork", act_fork, {{"open", 1}}, "epoll", "fork"};
 const Scenario kNames = {"names", "names", act_names, {{"request", 1}}};
 
 }  // namespace websockets::faults

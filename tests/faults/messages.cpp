@@ -48,9 +48,9 @@ void act(Play& play) {
 }
 
 void act_by_tls(Play& play) {
-  Client& first = play.connect_by_tcp(true);
-  Client& second = play.connect_by_tcp(true);
-  converse(play, first, second, play.connect_by_tcp(true));
+  Client& first = play.connect_by_tls();
+  Client& second = play.connect_by_tls();
+  converse(play, first, second, play.connect_by_tls());
 }
 
 void act_compressed(Play& play) {
@@ -73,11 +73,11 @@ const std::map<std::string, int> kCompressedNotes = {{"open", 1}, {"closed", 1},
 }  // namespace
 
 const Scenario kMessages = {"messages", "messages", act, kNotes};
-const Scenario kByPoll = {"by_poll", "messages", act, kNotes, "poll", 3};
-const Scenario kByIoUring = {"by_io_uring", "messages", act, kNotes, "io_uring", 3};
-const Scenario kOuterLoop = {"outer_loop", "outer_loop", act, kNotes, "epoll", 3};
-const Scenario kOneDescriptor = {"one_descriptor", "one_descriptor", act, kNotes, "epoll", 3};
-const Scenario kTls = {"tls", "tls", act_by_tls, kNotes, "epoll", 7, "step"};
+const Scenario kByPoll = {"by_poll", "messages", act, kNotes, "poll"};
+const Scenario kByIoUring = {"by_io_uring", "messages", act, kNotes, "io_uring"};
+const Scenario kOuterLoop = {"outer_loop", "outer_loop", act, kNotes};
+const Scenario kOneDescriptor = {"one_descriptor", "one_descriptor", act, kNotes};
+const Scenario kTls = {"tls", "tls", act_by_tls, kNotes, "epoll", "step", true};
 const Scenario kDeflate = {"deflate", "deflate", act_compressed, kCompressedNotes};
 const Scenario kDeflateTakeover = {"deflate_takeover", "deflate_takeover", act_compressed, kCompressedNotes};
 

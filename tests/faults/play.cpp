@@ -100,7 +100,9 @@ Result Play::run() {
 
 Client& Play::connect() { return clients_.emplace_back(socket_path()); }
 
-Client& Play::connect_by_tcp(bool tls) { return clients_.emplace_back(port_, tls); }
+Client& Play::connect_by_tcp() { return clients_.emplace_back(port_); }
+
+Client& Play::connect_by_tls(int version) { return clients_.emplace_back(port_, version); }
 
 void Play::close_all_but(std::size_t count) {
   for (std::size_t i = count; i < clients_.size(); ++i) clients_[i].close();
@@ -118,6 +120,11 @@ void Play::open_state() {
   lua_pushlightuserdata(L_, this);
   lua_pushcclosure(L_, note, 1);
   lua_setglobal(L_, "note");
+  lua_pushlightuserdata(L_, this);
+  lua_pushcclosure(L_, serve_clients, 1);
+  lua_setglobal(L_, "serve_clients");
+  lua_pushcfunction(L_, [](lua_State*) { return ::raise(SIGTERM); });
+  lua_setglobal(L_, "terminate");
   lua_pushstring(L_, socket_path().c_str());
   lua_setglobal(L_, "path");
   lua_pushstring(L_, certificate_file().c_str());
@@ -136,6 +143,16 @@ int Play::note(lua_State* L) {
     self->port_ = static_cast<std::uint16_t>(lua_tointeger(L, 2));
   } else {
     ++self->result_.notes[event];
+  }
+  return 0;
+}
+
+// For a server that does not come back from serving. True: they answer Close frames.
+int Play::serve_clients(lua_State* L) {
+  const Pause pause;
+  for (Client& client : static_cast<Play*>(lua_touserdata(L, lua_upvalueindex(1)))->clients_) {
+    client.read();
+    if (lua_toboolean(L, 1) != 0) client.answer_close();
   }
   return 0;
 }

@@ -23,8 +23,8 @@ struct Scenario {
   void (*act)(Play& play);
   std::map<std::string, int> notes;
   const char* driver = "epoll";
-  int step = 1;                // every so many calls one fails: for what makes thousands of them
   std::string_view only = {};  // of the server's functions: what may fail; "": all of them
+  bool is_long = false;        // it makes thousands of allocations: of those made by the same way the first one fails
 };
 
 struct Result {
@@ -42,7 +42,8 @@ class Play {
   static Result run(const Scenario& scenario);
 
   Client& connect();
-  Client& connect_by_tcp(bool tls);
+  Client& connect_by_tcp();
+  Client& connect_by_tls(int version = TLS1_3_VERSION);
   // Without a word.
   void close_all_but(std::size_t count);
   // Some rounds of the server, and what comes to the clients meanwhile.
@@ -55,6 +56,7 @@ class Play {
   Result run();
   void open_state();
   static int note(lua_State* L);
+  static int serve_clients(lua_State* L);
   void wait_for_answers();
 
   const Scenario& scenario_;

@@ -18,6 +18,16 @@ extern const Scenario kDeflateTakeover;
 extern const Scenario kFiles;
 extern const Scenario kFork;
 extern const Scenario kNames;
+// run.cpp
+extern const Scenario kRun;
+extern const Scenario kRunByPoll;
+extern const Scenario kRunInOuterLoop;
+extern const Scenario kSignals;
+// certificates.cpp
+extern const Scenario kCertificates;
+extern const Scenario kReload;
+extern const Scenario kHandshake;
+extern const Scenario kOldHandshake;
 // crowd.cpp
 extern const Scenario kCrowd;
 extern const Scenario kCrowdInBatches;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A loop of others, which is told of each descriptor. To tell it takes no memory of its own.
 local watched = {}
-for fd = 0, 1023 do
+for fd = 0, 127 do
   watched[fd] = false
 end
 extra = {
@@ -11,7 +11,7 @@ extra = {
 local server = dofile(folder .. '/messages.lua')
 
 function server.serve(context)
-  for fd = 0, 1023 do
+  for fd = 0, 127 do
     if watched[fd] then context:service_fd(fd, 1) end
   end
 end

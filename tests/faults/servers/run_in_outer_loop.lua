@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+base = 'outer_loop'
+return dofile(folder .. '/run.lua')

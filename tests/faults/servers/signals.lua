@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+signals = true
+return dofile(folder .. '/run.lua')

@@ -14,7 +14,7 @@ for _, mode in ipairs { 'per-fd', 'one-fd' } do
     it('sends everything to a slow reader, and then drops one that does not answer', function()
       local data = ('0123456789abcdef'):rep(2 ^ 22) -- 64 MiB
       local closed
-      local c, ws, ctx = pair.open({ max_backpressure = 2 * #data, close_timeout = 0.2 }, function(ws)
+      local c, ws, ctx = pair.open({ max_backpressure = 2 * #data, close_timeout = 1 }, function(ws)
         ws:on_closed(function(_, code) closed = code end)
       end)
       local fd = ws:get_socket_fd()

@@ -10,6 +10,7 @@
 #include "lua/constants.h"
 #include "lua/lua_context.h"
 #include "net/reverse_resolver.h"
+#include "protocol/bytes.h"
 #include "protocol/utf8.h"
 #include "server/http_exchange.h"
 
@@ -23,11 +24,6 @@ int push_write_status(lua_State* L, WriteStatus status) {
   return push_failure(L, status == WriteStatus::kClosed ? "closed" : "queue full");
 }
 
-bool is_utf8(std::string_view text) {
-  Utf8Validator validator;
-  return validator.accept({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}) && validator.complete();
-}
-
 constexpr std::size_t kMaxReasonBytes = kMaxControlPayloadBytes - 2;
 
 // The data of WRITE_CLOSE is a Close frame's body (RFC 6455 5.5.1): two bytes of code, then the reason.
@@ -38,7 +34,7 @@ int write_close(lua_State* L, Connection& connection, std::string_view body) {
                   "a close frame's body is a code of 2 bytes and at most 123 bytes of text");
     const unsigned number = (static_cast<unsigned char>(body[0]) * 256U) + static_cast<unsigned char>(body[1]);
     luaL_argcheck(L, is_wire_close_code(number), 2, "a close code that may not be sent");
-    luaL_argcheck(L, is_utf8(body.substr(2)), 2, "a close reason must be UTF-8");
+    luaL_argcheck(L, is_valid_utf8(as_bytes(body.substr(2))), 2, "a close reason must be UTF-8");
     code = static_cast<CloseCode>(number);
     body.remove_prefix(2);
   }
@@ -344,7 +340,7 @@ CloseArguments check_close_arguments(lua_State* L, int index, CloseCode otherwis
   arguments.reason = {text, size};
   luaL_argcheck(L, size == 0 || arguments.code != CloseCode::kNone, index + 1, "a reason needs a code");
   luaL_argcheck(L, size <= kMaxReasonBytes, index + 1, "a close reason has at most 123 bytes");
-  luaL_argcheck(L, is_utf8(arguments.reason), index + 1, "a close reason must be UTF-8");
+  luaL_argcheck(L, is_valid_utf8(as_bytes(arguments.reason)), index + 1, "a close reason must be UTF-8");
   return arguments;
 }
 

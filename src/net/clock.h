@@ -6,10 +6,14 @@
 
 namespace websockets {
 
-// Milliseconds of a clock that never goes back.
-inline std::uint64_t monotonic_ms() {
+// Of a clock that never goes back.
+template <typename Unit>
+std::uint64_t monotonic() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<Unit>(now).count());
 }
+
+inline std::uint64_t monotonic_ms() { return monotonic<std::chrono::milliseconds>(); }
+inline std::uint64_t monotonic_us() { return monotonic<std::chrono::microseconds>(); }
 
 }  // namespace websockets

@@ -12,11 +12,6 @@ namespace websockets {
 
 namespace {
 
-constexpr std::uint8_t kOnlyTextFrame = 0x81;  // FIN and the opcode
-constexpr std::uint8_t kOnlyBinaryFrame = 0x82;
-constexpr std::uint8_t kMaskBit = 0x80;
-constexpr std::uint64_t kMaxShortPayloadBytes = 125;
-
 // A frame that announces more than this is believed only as far as its bytes arrive, and
 // direct_space() is worth a system call of its own only for as much.
 constexpr std::uint64_t kTrustedBytes = std::uint64_t{16} << 10U;
@@ -28,9 +23,7 @@ constexpr std::uint64_t kGrowth = 16;
 constexpr std::uint32_t kFreeFragments = 1024;
 constexpr std::uint64_t kMinAverageFragmentBytes = 16;
 
-// What the receiver does before others have their turn, by what it takes of its time: a frame is 20 ns, a message that
-// is echoed by Lua ten times that, 16 bytes that are decompressed are a frame. In all some 100 µs.
-constexpr std::uint32_t kWorkPerCall = 5000;
+// In the measure of kWorkPerTurn.
 constexpr std::size_t kWorkOfMessage = 10;
 constexpr std::size_t kInflatedBytesPerWork = 16;
 // A message that becomes no more than this is not decompressed in two calls.
@@ -46,15 +39,6 @@ std::span<std::uint8_t> take_front(std::span<std::uint8_t>& input, std::uint64_t
 std::uint32_t turned_by(std::uint32_t key, std::size_t count) {
   const int bits = static_cast<int>(count % 4) * 8;
   return std::endian::native == std::endian::little ? std::rotr(key, bits) : std::rotl(key, bits);
-}
-
-bool is_valid_utf8(std::span<const std::uint8_t> bytes) {
-  Utf8Validator validator;
-  return validator.accept(bytes) && validator.complete();
-}
-
-bool is_wrong_text(MessageType type, std::span<const std::uint8_t> payload, const AssemblerRules& rules) {
-  return type == MessageType::kText && rules.check_utf8 && !is_valid_utf8(payload);
 }
 
 // Compressing may make a message a little larger. What it becomes is limited when it is decompressed.
@@ -86,11 +70,11 @@ ProtocolError deliver_close_frame(std::span<const std::uint8_t> body, MessageSin
 
 }  // namespace
 
-ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const AssemblerRules& rules,
-                                        MessageSink& sink) {
+ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink,
+                                        std::uint32_t& work) {
   const Feed feed{input, rules, sink};
   Step step;
-  work_left_ = kWorkPerCall;
+  work_left_ = work;
   while (step.go_on && (!input.empty() || is_inflating()) && work_left_ > 0) {
     if (is_inflating()) {
       step = inflate_gathered(feed);
@@ -107,6 +91,7 @@ ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const As
       }
     }
   }
+  work = work_left_;
   return step.error;
 }
 
@@ -163,42 +148,6 @@ ProtocolError MessageAssembler::check_length(const FrameHeader& header, const As
   return ProtocolError::kNone;
 }
 
-// Most messages are one short frame, and many of them lie in one input. What parse_frame_header() and check_header()
-// say about such a frame is known from its first two bytes. Stops in front of the first frame of another kind.
-bool MessageRun::find_next() {
-  if (source_ == nullptr || source_->chunk_mode || taken_ >= source_->most) {
-    return false;
-  }
-  std::span<std::uint8_t>& input = source_->input;
-  const AssemblerRules& rules = source_->rules;
-  const std::size_t header_bytes = rules.expect_masked ? 6 : 2;
-  if (input.size() < header_bytes || (input[0] != kOnlyTextFrame && input[0] != kOnlyBinaryFrame)) {
-    return false;
-  }
-  // Without the mask bit where it must be, or with it where it must not, this is more than any length.
-  const std::size_t payload_bytes = std::size_t{input[1]} - (rules.expect_masked ? kMaskBit : 0);
-  const std::uint64_t max_payload_bytes = std::min(kMaxShortPayloadBytes, rules.max_message_bytes);
-  if (payload_bytes > max_payload_bytes || payload_bytes > input.size() - header_bytes) {
-    return false;
-  }
-  next_.type = input[0] == kOnlyTextFrame ? MessageType::kText : MessageType::kBinary;
-  const std::span<std::uint8_t> payload = input.subspan(header_bytes, payload_bytes);
-  if (rules.expect_masked) {
-    std::uint32_t mask_key;
-    std::memcpy(&mask_key, input.data() + 2, sizeof(mask_key));
-    apply_mask(payload, mask_key, 0);
-  }
-  input = input.subspan(header_bytes + payload_bytes);
-  if (is_wrong_text(next_.type, payload, rules)) {
-    error_ = ProtocolError::kInvalidUtf8;
-    input = {};
-    return false;
-  }
-  next_.payload = payload;
-  has_next_ = true;
-  return true;
-}
-
 MessageAssembler::Step MessageAssembler::take_short_messages(const Feed& feed) {
   const MessageRun::Source source{feed.input, feed.rules, chunk_mode_, work_left_ / kWorkOfMessage + 1};
   MessageRun run(source);
@@ -226,7 +175,7 @@ MessageAssembler::Step MessageAssembler::inflate(std::span<const std::uint8_t> p
   const std::size_t most = std::max(work_left_ * kInflatedBytesPerWork, kUndividedBytes);
   const ProtocolError error = compression.inflate_message(payload, feed.rules.max_message_bytes, most, *message);
   // The others have their turn before a second message that is large.
-  spend(was_divided ? kWorkPerCall : (message->size() - bytes_before) / kInflatedBytesPerWork);
+  spend(was_divided ? kWorkPerTurn : (message->size() - bytes_before) / kInflatedBytesPerWork);
   position_ = Position::kHeader;
   if (error != ProtocolError::kNone) {
     return {error, false};
@@ -476,16 +425,19 @@ std::span<std::uint8_t> MessageAssembler::direct_space() {
   return {gathered_.data() + gathered_.size(), static_cast<std::size_t>(std::min<std::uint64_t>(room, remaining_))};
 }
 
-ProtocolError MessageAssembler::consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink) {
+ProtocolError MessageAssembler::consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink,
+                                                 std::uint32_t& work) {
   std::span<std::uint8_t> no_input;
   const std::span<std::uint8_t> piece = {gathered_.data() + gathered_.size(), count};
-  work_left_ = kWorkPerCall;
   unmask(piece);
   if (!check_text(piece, rules)) {
     return ProtocolError::kInvalidUtf8;
   }
   gathered_.commit(count);
-  return end_piece(piece, {no_input, rules, sink}).error;
+  work_left_ = work;
+  const Step step = end_piece(piece, {no_input, rules, sink});
+  work = work_left_;
+  return step.error;
 }
 
 }  // namespace websockets

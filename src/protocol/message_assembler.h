@@ -9,61 +9,11 @@
 #include "protocol/byte_buffer.h"
 #include "protocol/frame.h"
 #include "protocol/message_compression.h"
+#include "protocol/message_run.h"
 #include "protocol/protocol_error.h"
 #include "protocol/utf8.h"
 
 namespace websockets {
-
-enum class MessageType : std::uint8_t { kText, kBinary };
-
-// The rules that hold for all connections of a context.
-struct AssemblerRules {
-  std::uint64_t max_message_bytes = 16U << 20U;  // at most 2^62
-  bool check_utf8 = true;                        // of text; a Close frame's reason is always checked
-  bool expect_masked = true;                     // a server's input is masked, a client's is not
-};
-
-// Whole messages, one behind the other, for a sink that takes them one at a time. What it does not take stays in the
-// input. It may be left at any time, by an exception or longjmp() as well.
-class MessageRun {
- public:
-  struct Message {
-    MessageType type = MessageType::kText;
-    std::span<const std::uint8_t> payload;  // valid until the sink returns
-  };
-
-  // False, and nothing else, when there is no further one.
-  bool next(Message& message) {
-    if (!has_next_ && !find_next()) return false;
-    message = next_;
-    has_next_ = false;
-    ++taken_;
-    return true;
-  }
-  // How many next() has given.
-  std::size_t taken() const { return taken_; }
-
- private:
-  friend class MessageAssembler;
-
-  // Messages that are one short frame each, from the front of `input` on; none once in chunk mode.
-  struct Source {
-    std::span<std::uint8_t>& input;
-    const AssemblerRules& rules;
-    const bool& chunk_mode;
-    std::size_t most;
-  };
-
-  explicit MessageRun(const Source& source) : source_(&source) { find_next(); }
-  explicit MessageRun(const Message& only) : next_(only), has_next_(true) {}
-  bool find_next();
-
-  const Source* source_ = nullptr;
-  Message next_;
-  bool has_next_ = false;
-  std::size_t taken_ = 0;
-  ProtocolError error_ = ProtocolError::kNone;
-};
 
 // Receives what the assembler found. Spans are valid during the call only. Each call returns whether to
 // go on: false stops the assembler behind the reported event, with the rest of the input untouched
@@ -90,6 +40,10 @@ class MessageSink {
   ~MessageSink() = default;
 };
 
+// What a receiver does for one connection before others have their turn, by what it takes of its time: a frame is 20
+// ns, a message that is echoed by Lua ten times that, 16 bytes that are decompressed are a frame. In all some 100 µs.
+constexpr std::uint32_t kWorkPerTurn = 5000;
+
 // Turns the bytes that arrive on one open connection into messages and control frames (RFC 6455 5 and 8.1), those that
 // are compressed included (RFC 7692 6.2).
 // Bytes in, events out: knows no socket and no clock. After an error, and after a Close frame, it must not be fed any
@@ -99,15 +53,19 @@ class MessageSink {
 class MessageAssembler {
  public:
   // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
-  // taken. Returns kNone when the input is used up, a Close frame was delivered, the sink said stop, or it was work
-  // enough for one call: some hundred messages, some thousand frames, or 80 KB that were decompressed. Then it goes on
-  // when it is called again; is_inflating() says whether that is worth while without any input. `input` says where it
-  // stopped only when it returns, not yet during the calls of the sink. Everything is checked as early as the
-  // bytes allow: a message over the limit or out of order fails at its frame header (kMessageTooBig counts all
-  // fragments so far plus the announced length), text at its first impossible byte, even within a split frame. Only the
-  // body of a Close frame and a compressed message are judged as a whole. Throws std::bad_alloc when memory is short;
-  // it must not be fed any more then, either.
-  ProtocolError consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink);
+  // taken. Returns kNone when the input is used up, a Close frame was delivered, the sink said stop, or `work`, of
+  // which it takes what it does, is used up. Then it goes on when it is called again; is_inflating() says whether that
+  // is worth while without any input. `input` says where it stopped only when it returns, not yet during the calls of
+  // the sink. Everything is checked as early as the bytes allow: a message over the limit or out of order fails at its
+  // frame header (kMessageTooBig counts all fragments so far plus the announced length), text at its first impossible
+  // byte, even within a split frame. Only the body of a Close frame and a compressed message are judged as a whole.
+  // Throws std::bad_alloc when memory is short; it must not be fed any more then, either.
+  ProtocolError consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink,
+                        std::uint32_t& work);
+  ProtocolError consume(std::span<std::uint8_t>& input, const AssemblerRules& rules, MessageSink& sink) {
+    std::uint32_t work = kWorkPerTurn;
+    return consume(input, rules, sink, work);
+  }
 
   // While a large payload is only partly there: where the next bytes of the stream may be received directly,
   // never reaching past the end of the frame's payload; then call consume_in_place() with how many were. Empty at all
@@ -115,7 +73,8 @@ class MessageAssembler {
   // Memory follows what has arrived, not what was announced: at most sixteen times that, and a small first step. Throws
   // std::bad_alloc as consume() does.
   std::span<std::uint8_t> direct_space();
-  ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink);
+  ProtocolError consume_in_place(std::size_t count, const AssemblerRules& rules, MessageSink& sink,
+                                 std::uint32_t& work);
 
   // In the midst of decompressing a message.
   bool is_inflating() const { return position_ == Position::kInflating; }

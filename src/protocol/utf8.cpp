@@ -113,4 +113,9 @@ bool Utf8Validator::accept(std::span<const std::uint8_t> bytes) {
   return state != kFailed;
 }
 
+bool is_valid_utf8(std::span<const std::uint8_t> text) {
+  Utf8Validator validator;
+  return validator.accept(text) && validator.complete();
+}
+
 }  // namespace websockets

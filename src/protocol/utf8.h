@@ -26,4 +26,7 @@ class Utf8Validator {
   std::uint8_t state_ = kBetweenCharacters;
 };
 
+// Of a whole text.
+bool is_valid_utf8(std::span<const std::uint8_t> text);
+
 }  // namespace websockets

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "server/connection.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
+#include "net/clock.h"
 #include "net/io_batch.h"
 #include "server/context.h"
 #include "server/heap.h"
@@ -16,11 +18,14 @@ namespace {
 constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
 // At a time, of who floods: the rest waits in the kernel.
 constexpr std::size_t kCutReceiveBytes = 64U << 10U;
-constexpr std::size_t kRequestsPerRound = 16;
+// In the measure of kWorkPerTurn.
+constexpr std::uint32_t kWorkOfRequest = 300;
 constexpr std::size_t kSentBytesPerRound = 256U << 10U;
 // More than this is much.
 constexpr std::size_t kShortOutputBytes = 64U << 10U;
-constexpr std::size_t kFilesPerRound = 2;
+// What goes to a small window becomes many small segments, which takes long. The first part of much tells.
+constexpr std::size_t kFirstPartBytes = 16U << 10U;
+constexpr std::uint64_t kSlowPartUs = 100;
 // What is written meanwhile leaves in one go, unless it is this much.
 constexpr std::size_t kCorkedBytes = 256U << 10U;
 // While more of the answers to pipelined requests waits, no further one is read.
@@ -166,7 +171,9 @@ void Connection::receive() {
   if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
   bool goes_on = true;
   std::size_t received = 0;
-  while (goes_on && wants_input() && received < kReceivedBytesPerRound) {
+  // What is only thrown away is not waited for.
+  const std::size_t most = state_ == State::kDraining ? kCutReceiveBytes : kReceivedBytesPerRound;
+  while (goes_on && wants_input() && received < most) {
     bool was_filled = false;
     const IoResult result = receive_once(was_filled);
     received += result.bytes;
@@ -194,8 +201,11 @@ IoResult Connection::receive_once(bool& was_filled) {
     const IoResult result = stream_.receive(direct);
     was_filled = result.bytes == direct.size();
     if (result.status == IoStatus::kDone) {
+      const std::uint32_t all_work = context_.work_for_one();
+      std::uint32_t work = all_work;
       busy_ = true;
-      on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this));
+      on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
+      context_.note_work(all_work - work);
       busy_ = paused_ = false;
       was_cut_ = is_inflating();
       if (was_cut_) context_.turn_later(*this);
@@ -221,20 +231,22 @@ void Connection::consume(std::span<std::uint8_t> input) {
 
 // Returns what may not be delivered yet.
 std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
-  const auto has_more = [&] { return !input.empty() || is_inflating(); };
+  const auto has_more = [&] { return (!input.empty() || is_inflating()) && takes_input(); };
+  const std::uint32_t all_work = context_.work_for_one();
+  std::uint32_t work = all_work;
   busy_ = true;
-  was_cut_ = false;
-  for (std::size_t requests = 0; has_more() && takes_input() && !was_cut_;) {
+  while (has_more() && work > 0) {
     if (state_ == State::kHttp) {
       exchange_->consume(*this, input);
-      was_cut_ = ++requests == kRequestsPerRound && !input.empty();
+      work -= std::min(work, kWorkOfRequest);
     } else if (is_websocket()) {
-      consume_frames(input);
-      was_cut_ = has_more() && goes_on();
+      consume_frames(input, work);
     } else {
       input = {};
     }
   }
+  was_cut_ = has_more();
+  context_.note_work(all_work - work);
   busy_ = paused_ = false;
   if (state_ == State::kClosed || state_ == State::kDraining) return {};
   if (was_cut_) context_.turn_later(*this);
@@ -281,7 +293,7 @@ void Connection::after_output() {
 }
 
 void Connection::flush() {
-  if (!context_.has_sent_much() || queue_.bytes() <= kShortOutputBytes) return flush_now();
+  if (!context_.has_sent_much() || !has_much_output()) return flush_now();
   turn_is_over_ = true;
   context_.turn_later(*this);
 }
@@ -289,21 +301,31 @@ void Connection::flush() {
 void Connection::flush_now() {
   if (state_ == State::kClosed) return;
   blocked_ = turn_is_over_ = false;
+  const bool is_much = has_much_output();
+  const std::uint64_t start_us = is_much ? monotonic_us() : 0;
   std::size_t sent = 0;
-  std::size_t files = 0;
+  std::size_t most = is_much ? kFirstPartBytes : kSentBytesPerRound;
   while (has_output()) {
     // More than that is not taken from the others' time.
-    if (sent >= kSentBytesPerRound || (queue_.begins_with_file() && files++ >= kFilesPerRound)) {
+    if (sent >= most) {
       turn_is_over_ = true;
       context_.turn_later(*this);
       break;
     }
-    const IoResult result = queue_.send(context_.output_pool_, stream_, kSentBytesPerRound - sent);
+    const IoResult result = queue_.send(context_.output_pool_, stream_, most - sent);
     sent += result.bytes;
     if (!note_send(result)) return;
+    if (most == kSentBytesPerRound || sent < most) continue;
+    if (monotonic_us() - start_us <= kSlowPartUs) {
+      most = kSentBytesPerRound;
+    } else {
+      context_.note_much_sent();
+    }
   }
   end_flush(sent > 0);
 }
+
+bool Connection::has_much_output() const { return queue_.bytes() > kShortOutputBytes || queue_.begins_with_file(); }
 
 std::size_t Connection::begin_send(std::span<iovec> parts) const {
   const bool is_simple = has_output() && state_ != State::kClosed && !stream_.is_tls();

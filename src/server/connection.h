@@ -177,6 +177,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
   void flush_now();
+  bool has_much_output() const;
   void update_interest();
   // Only what is watched for writing: tells no outer loop, so that write() calls nobody.
   void update_output_interest();
@@ -203,7 +204,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   // websocket.cpp
   void open(ConnectionList& list, const HttpExchange& exchange);
-  void consume_frames(std::span<std::uint8_t>& input);
+  void consume_frames(std::span<std::uint8_t>& input, std::uint32_t& work);
   void on_protocol_error(ProtocolError error);
   void fail(CloseCode code, std::string_view reason);
   void check_handler(bool succeeded);

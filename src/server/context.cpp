@@ -294,12 +294,14 @@ bool Context::take_turns() {
   constexpr std::size_t kServedPerTurn = 64;
   const std::size_t served = std::exchange(served_, 0);
   sent_bytes_ = 0;
+  work_left_ = kWorkPerRound;
   if (!has_turns()) return false;
   for (std::size_t left = std::min(1 + served / kServedPerTurn, turns_.size()); left > 0 && !turns_.empty(); --left) {
     take_turn(turns_);
   }
   if (!inflating_.empty()) take_turn(inflating_);
   sent_bytes_ = 0;
+  work_left_ = kWorkPerRound;
   if (has_turns()) set_wake_time();
   return true;
 }
@@ -308,6 +310,7 @@ void Context::take_turn(TurnQueue& queue) {
   Connection& connection = queue.pop();
   connection.has_turn_ = false;
   connection.inflates_first_ = &queue == &inflating_;
+  work_left_ = kWorkPerTurn;
   if (!destroyed_) connection.take_turn();
   connection.inflates_first_ = connection.inflates_first_ && connection.is_inflating();
 }
@@ -315,11 +318,6 @@ void Context::take_turn(TurnQueue& queue) {
 void Context::note_sent(std::size_t bytes) {
   stats_.bytes_sent += bytes;
   sent_bytes_ += bytes;
-}
-
-bool Context::has_sent_much() const {
-  constexpr std::size_t kMuchBytes = 256U << 10U;
-  return in_round() && sent_bytes_ >= kMuchBytes;
 }
 
 // What leaves at once does not count.

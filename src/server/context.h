@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -206,10 +207,16 @@ class Context final : private ReadyHandler {
   // For what takes long: few connections have their turn in a round, so that all the others wait for these only.
   void turn_later(Connection& connection);
   void note_sent(std::size_t bytes);
-  // Since the last turns.
-  bool has_sent_much() const;
+  // So much, or for so long, since the last turns, that who has much to be sent has to wait for a turn.
+  bool has_sent_much() const { return in_round() && sent_bytes_ >= kMuchBytes; }
+  // For the input of one connection: little when the others have taken much since the last turns.
+  std::uint32_t work_for_one() const { return std::clamp(work_left_, kWorkPerTurn / 10, kWorkPerTurn); }
+  void note_work(std::uint32_t work) { work_left_ -= std::min(work_left_, work); }
+  void note_much_sent() { sent_bytes_ = kMuchBytes; }
   void free_later(Connection& connection);
 
+  static constexpr std::uint32_t kWorkPerRound = 2 * kWorkPerTurn;
+  static constexpr std::size_t kMuchBytes = 256U << 10U;
   static constexpr std::size_t kReceiveBytes = 256U << 10U;
   using ReceiveBuffer = std::array<std::uint8_t, kReceiveBytes>;
   std::unique_ptr<ReceiveBuffer> borrow_receive_buffer();
@@ -268,6 +275,7 @@ class Context final : private ReadyHandler {
   std::size_t connection_count_ = 0;  // that have a descriptor
   std::size_t served_ = 0;            // descriptors, since the last turns
   std::size_t sent_bytes_ = 0;        // likewise
+  std::uint32_t work_left_ = kWorkPerRound;
   bool shutting_down_ = false;
   int depth_ = 0;
   bool destroyed_ = false;

@@ -32,8 +32,6 @@ namespace {
 constexpr std::array<std::size_t, 3> kCapacities = {0, 4096 - sizeof(OutputPiece), 16384 - sizeof(OutputPiece)};
 constexpr std::size_t kMaxKeptBytes = 2U << 20U;  // per size
 constexpr std::size_t kPiecesPerCall = 64;
-// A disk that has to be read is waited for: other connections' turn comes after so much.
-constexpr std::size_t kFileBytesPerCall = 1U << 19U;
 
 OutputPiece* allocate(std::size_t capacity) {
   auto* piece = new (::operator new(sizeof(OutputPiece) + capacity)) OutputPiece;
@@ -191,7 +189,7 @@ bool OutputQueue::has_file() const {
 
 IoResult OutputQueue::send(OutputPool& pool, Stream& stream, std::size_t most) {
   if (begins_with_file()) {
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(first_->size, kFileBytesPerCall));
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(first_->size, most));
     const IoResult result = stream.send_file(first_->file, first_->offset, count);
     // A file that became shorter than what its header promised: the connection is of no use any more.
     if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};

@@ -73,8 +73,7 @@ class OutputQueue {
   std::size_t parts(std::span<iovec> parts, std::size_t most) const;
   // Removes from the front what was sent otherwise.
   void consume(OutputPool& pool, std::size_t bytes);
-  // Sends from the front, at most so many bytes (a file has a limit of its own), by one system call, and removes what
-  // was taken. Not while empty().
+  // Sends from the front, at most so many bytes, by one system call, and removes what was taken. Not while empty().
   IoResult send(OutputPool& pool, Stream& stream, std::size_t most);
 
   // Whether a file comes next; whether there is one anywhere.

@@ -87,7 +87,8 @@ class Feeder {
       const std::size_t count = std::min(space.size(), bytes.size());
       std::copy_n(bytes.begin(), count, space.begin());
       fed_ += count;
-      recorder_.outcome.error = assembler_.consume_in_place(count, rules_, recorder_);
+      std::uint32_t work = kWorkPerTurn;
+      recorder_.outcome.error = assembler_.consume_in_place(count, rules_, recorder_, work);
       bytes = bytes.subspan(count);
     }
     Bytes copy(bytes.begin(), bytes.end());

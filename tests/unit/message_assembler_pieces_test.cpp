@@ -37,7 +37,8 @@ struct Fed {
     const std::span<std::uint8_t> space = assembler.direct_space();
     EXPECT_GE(space.size(), payload_bytes.size());
     std::copy(payload_bytes.begin(), payload_bytes.end(), space.begin());
-    return assembler.consume_in_place(payload_bytes.size(), rules, recorder);
+    std::uint32_t work = kWorkPerTurn;
+    return assembler.consume_in_place(payload_bytes.size(), rules, recorder, work);
   }
   const std::vector<std::string>& events() const { return recorder.outcome.events; }
 

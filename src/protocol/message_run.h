@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "protocol/protocol_error.h"
+
+namespace websockets {
+
+enum class MessageType : std::uint8_t { kText, kBinary };
+
+// The rules that hold for all connections of a context.
+struct AssemblerRules {
+  std::uint64_t max_message_bytes = 16U << 20U;  // at most 2^62
+  bool check_utf8 = true;                        // of text; a Close frame's reason is always checked
+  bool expect_masked = true;                     // a server's input is masked, a client's is not
+};
+
+bool is_wrong_text(MessageType type, std::span<const std::uint8_t> payload, const AssemblerRules& rules);
+
+// Whole messages, one behind the other, for a sink that takes them one at a time. What it does not take stays in the
+// input. It may be left at any time, by an exception or longjmp() as well.
+class MessageRun {
+ public:
+  struct Message {
+    MessageType type = MessageType::kText;
+    std::span<const std::uint8_t> payload;  // valid until the sink returns
+  };
+
+  // False, and nothing else, when there is no further one.
+  bool next(Message& message) {
+    if (!has_next_ && !find_next()) return false;
+    message = next_;
+    has_next_ = false;
+    ++taken_;
+    return true;
+  }
+  // How many next() has given.
+  std::size_t taken() const { return taken_; }
+
+ private:
+  friend class MessageAssembler;
+
+  // Messages that are one short frame each, from the front of `input` on; none once in chunk mode.
+  struct Source {
+    std::span<std::uint8_t>& input;
+    const AssemblerRules& rules;
+    const bool& chunk_mode;
+    std::size_t most;
+  };
+
+  explicit MessageRun(const Source& source) : source_(&source) { find_next(); }
+  explicit MessageRun(const Message& only) : next_(only), has_next_(true) {}
+  bool find_next();
+
+  const Source* source_ = nullptr;
+  Message next_;
+  bool has_next_ = false;
+  std::size_t taken_ = 0;
+  ProtocolError error_ = ProtocolError::kNone;
+};
+
+}  // namespace websockets

@@ -358,6 +358,26 @@ describe('the end of a connection over TLS', function()
     assert.equal(-1, (ws:write 'x'))
   end)
 
+  it('comes with a client that says so and is gone while output waits for its turn', function()
+    local clients, codes = {}, {}
+    local ctx, port = pair.context(tls.config(), function(ws)
+      ws:on_receive(function()
+        ws:broadcast(('x'):rep(8 * megabyte)) -- the turns of the others come first
+        clients[4]:close() -- with output that it has not read
+      end)
+      ws:on_closed(function(_, code) codes[#codes + 1] = code end)
+    end)
+    for i = 1, 4 do
+      clients[i] = client.open(ctx, port, { protocol = 'p', tls = {} })
+    end
+    clients[4]:text 'go'
+    loop.serve_until(ctx, function() return #codes > 0 end)
+    assert.same({ 1006 }, codes)
+    for i = 1, 3 do
+      clients[i]:reset()
+    end
+  end)
+
   it('does not come before what the client can still read', function()
     local c, state, ws, ctx = open()
     ws:write(http.pattern(4 * megabyte), 1)

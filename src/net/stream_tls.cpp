@@ -54,9 +54,14 @@ IoResult Stream::send_tls(std::span<const std::uint8_t> bytes) {
   // To be able to send is waited for anyway; these are about receiving.
   const bool wanted_write = wants_write_;
   const bool was_starved = is_starved_;
-  const IoResult failure = tls_failure(result);
+  IoResult failure = tls_failure(result);
   wants_write_ = wanted_write;
   is_starved_ = was_starved;
+  // How OpenSSL calls every failure once the peer has said that it sends no more.
+  if (failure.status == IoStatus::kEnd) {
+    is_broken_ = true;
+    failure.status = IoStatus::kFailed;
+  }
   return failure;
 }
 

@@ -341,7 +341,7 @@ void Connection::on_sent(IoResult result) {
 bool Connection::note_send(IoResult result) {
   context_.note_sent(result.bytes);
   blocked_ = result.status == IoStatus::kWouldBlock;
-  if (result.status != IoStatus::kFailed) return true;
+  if (result.status == IoStatus::kDone || blocked_) return true;
   queue_.clear(context_.output_pool_);
   fail_later(CloseCode::kAbnormal);
   return false;

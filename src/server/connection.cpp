@@ -22,7 +22,7 @@ constexpr std::size_t kCutReceiveBytes = 64U << 10U;
 constexpr std::uint32_t kWorkOfRequest = 300;
 constexpr std::size_t kSentBytesPerRound = 256U << 10U;
 // More than this is much.
-constexpr std::size_t kShortOutputBytes = 64U << 10U;
+constexpr std::size_t kShortOutputBytes = 128U << 10U;
 // What goes to a small window becomes many small segments, which takes long. The first part of much tells.
 constexpr std::size_t kFirstPartBytes = 16U << 10U;
 constexpr std::uint64_t kSlowPartUs = 100;

@@ -210,7 +210,7 @@ class Context final : private ReadyHandler {
   // So much, or for so long, since the last turns, that who has much to be sent has to wait for a turn.
   bool has_sent_much() const { return in_round() && sent_bytes_ >= kMuchBytes; }
   // For the input of one connection: little when the others have taken much since the last turns.
-  std::uint32_t work_for_one() const { return std::clamp(work_left_, kWorkPerTurn / 10, kWorkPerTurn); }
+  std::uint32_t work_for_one() const { return std::clamp(work_left_, kWorkPerTurn / 5, kWorkPerTurn); }
   void note_work(std::uint32_t work) { work_left_ -= std::min(work_left_, work); }
   void note_much_sent() { sent_bytes_ = kMuchBytes; }
   void free_later(Connection& connection);

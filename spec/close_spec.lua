@@ -238,7 +238,7 @@ describe('close', function()
   end)
 
   it('waits for a peer that goes on reading, for longer than close_timeout in all', function()
-    local close_timeout = 2
+    local close_timeout = 2 * math.min(loop.time_factor, 3)
     local c, ws, events = open { close_timeout = close_timeout, max_backpressure = 1e9 }
     local block, count = ('x'):rep(2 ^ 21), 24
     ws:write(block:rep(count))

@@ -142,6 +142,8 @@ local function prepare(config)
   elseif config.on_error == false then
     copy.on_error = nil
   end
+  -- A slow machine sees one otherwise; false: the default.
+  copy.ping_interval = config.ping_interval == nil and 0 or config.ping_interval or nil
   return copy
 end
 

@@ -2,6 +2,7 @@
 -- What one client can take of the others' time.
 local client = require 'spec.support.client'
 local deflate = require 'spec.support.deflate'
+local http = require 'spec.support.http'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
@@ -11,6 +12,7 @@ local megabyte = 2 ^ 20
 
 describe('fairness', function()
   leaks.check_each(before_each, after_each)
+  after_each(http.remove_files)
 
   it('takes no more than a part of what a client has sent, then the others have their turn', function()
     local taken, others = 0, 0
@@ -158,6 +160,26 @@ describe('fairness', function()
     c:close()
   end)
 
+  -- 20 ask for much, and another client sends a message.
+  local function begins_with_few(ctx, port, is_heard)
+    local other = client.open(ctx, port, 'p')
+    local asking = {}
+    for i = 1, 20 do
+      asking[i] = client.connect(ctx, port)
+    end
+    loop.serve_until(ctx, function() return ctx:stats().open_connections == 21 end)
+    for _, each in ipairs(asking) do
+      each:send 'GET / HTTP/1.1\r\nHost: h\r\n\r\n'
+    end
+    other:text '1'
+    loop.serve_until(ctx, is_heard)
+    local sent = ctx:stats().sent_bytes
+    assert.is_true(sent < 1.5 * megabyte, ('%d bytes at once'):format(sent))
+    for _, each in ipairs(asking) do
+      assert.equal(200, (each:read_response()))
+    end
+  end
+
   it('begins with a few large answers at once', function()
     local others = 0
     local page = ('x'):rep(2000000)
@@ -171,22 +193,103 @@ describe('fairness', function()
         ws:respond(200, nil, page)
       end,
     }
-    local other = client.open(ctx, port, 'p')
-    local asking = {}
-    for i = 1, 20 do
-      asking[i] = client.connect(ctx, port)
+    begins_with_few(ctx, port, function() return others == 1 end)
+  end)
+
+  it('begins with a few large files at once', function()
+    local path = http.file(('x'):rep(2000000))
+    local others = 0
+    local ctx, port = loop.context {
+      protocols = {
+        p = function(ws)
+          ws:on_receive(function() others = others + 1 end)
+        end,
+      },
+      on_http = function(ws)
+        ws:serve_http_file(path, 'text/plain')
+      end,
+    }
+    begins_with_few(ctx, port, function() return others == 1 end)
+  end)
+
+  it('does not take it for slow who waits for a turn', function()
+    local websockets = {}
+    local config = { max_backpressure = megabyte }
+    local first, _, ctx, port = pair.open(config, function(ws) websockets[#websockets + 1] = ws end)
+    local clients = { first }
+    for i = 2, 10 do
+      clients[i] = client.open(ctx, port, 'p')
     end
-    loop.serve_until(ctx, function() return ctx:stats().open_connections == 21 end)
-    for _, each in ipairs(asking) do
-      each:send 'GET / HTTP/1.1\r\nHost: h\r\n\r\n'
+    local message = ('x'):rep(400000)
+    for _, ws in ipairs(websockets) do
+      repeat
+      until ws:write(message) ~= 0
     end
-    other:text '1'
-    loop.serve_until(ctx, function() return others == 1 end)
-    local sent = ctx:stats().sent_bytes
-    assert.is_true(sent < 1.5 * megabyte, ('%d bytes at once'):format(sent))
-    for _, each in ipairs(asking) do
-      assert.equal(200, (each:read_response()))
+    loop.step(ctx)
+    for _, each in ipairs(clients) do
+      each.sock:settimeout(0)
+      repeat
+        local bytes = each.sock:receive(megabyte)
+      until not bytes
     end
+    loop.step(ctx)
+    for _, ws in ipairs(websockets) do
+      assert.equal(0, (ws:write(message)))
+    end
+    for _, each in ipairs(clients) do
+      each:reset()
+    end
+  end)
+
+  it('gives those their turns who wait for them when a callback runs the loop', function()
+    local counts, opened, nested = { 0, 0 }, 0, nil
+    local ctx
+    local first, _, context, port = pair.open(nil, function(ws)
+      opened = opened + 1
+      local me = opened
+      ws:on_receive(function()
+        counts[me] = counts[me] + 1
+        if me ~= 1 or counts[1] < 1000 or nested then return end
+        nested = true
+        local before = counts[2]
+        loop.serve_until(ctx, function() return counts[2] > before end)
+      end)
+    end)
+    ctx = context
+    local second = client.open(ctx, port, 'p')
+    local frames = client.frame(client.BINARY, ('x'):rep(20)):rep(8000)
+    first.sock:send(frames)
+    second.sock:send(frames)
+    loop.serve_until(ctx, function() return counts[1] > 2000 end)
+    first:reset()
+    second:reset()
+  end)
+
+  it('goes on with held input when a callback allows it and runs the loop', function()
+    local websockets, got, done = {}, '', nil
+    local ctx
+    local first, _, context, port = pair.open(nil, function(ws)
+      websockets[#websockets + 1] = ws
+      local me = #websockets
+      ws:on_receive(function(_, data)
+        if me == 2 then
+          got = got .. data
+          ws:rx_flow_control(data == 'b')
+          return
+        end
+        websockets[2]:rx_flow_control(true)
+        loop.serve_until(ctx, function() return got == 'ab' end)
+        done = true
+      end)
+    end)
+    ctx = context
+    local second = client.open(ctx, port, 'p')
+    second:send(client.frame(client.TEXT, 'a') .. client.frame(client.TEXT, 'b'))
+    loop.serve_until(ctx, function() return got == 'a' end)
+    first:text 'go'
+    loop.serve_until(ctx, function() return done end)
+    first:reset()
+    second:reset()
   end)
 
   it('sends no more than a part of what waits for a client at once', function()

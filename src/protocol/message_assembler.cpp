@@ -23,7 +23,7 @@ constexpr std::uint64_t kGrowth = 16;
 constexpr std::uint32_t kFreeFragments = 1024;
 constexpr std::uint64_t kMinAverageFragmentBytes = 16;
 
-// In the measure of kWorkPerTurn.
+// In the measure of kWorkPerTurn. Bytes that are decompressed are those of MessageCompression::effort().
 constexpr std::size_t kWorkOfMessage = 10;
 constexpr std::size_t kInflatedBytesPerWork = 16;
 // A message that becomes no more than this is not decompressed in two calls.
@@ -171,11 +171,11 @@ MessageAssembler::Step MessageAssembler::inflate(std::span<const std::uint8_t> p
   if (was_divided) {
     *message = std::move(compression.unfinished());
   }
-  const std::size_t bytes_before = message->size();
+  const std::uint64_t effort_before = compression.effort();
   const std::size_t most = std::max(work_left_ * kInflatedBytesPerWork, kUndividedBytes);
   const ProtocolError error = compression.inflate_message(payload, feed.rules.max_message_bytes, most, *message);
   // The others have their turn before a second message that is large.
-  spend(was_divided ? kWorkPerTurn : (message->size() - bytes_before) / kInflatedBytesPerWork);
+  spend(was_divided ? kWorkPerTurn : (compression.effort() - effort_before) / kInflatedBytesPerWork);
   position_ = Position::kHeader;
   if (error != ProtocolError::kNone) {
     return {error, false};
@@ -334,6 +334,8 @@ MessageAssembler::Step MessageAssembler::take_compressed_chunk(const Feed& feed)
   MessageCompression& compression = *feed.sink.compression();
   CompressionPool::Scratch chunk(compression.pool());
   chunk->reserve(kChunkBytes);
+  const std::uint64_t effort_before = compression.effort();
+  std::uint64_t effort = 0;
   do {
     const std::span<std::uint8_t> piece = take_front(
         feed.input, std::min<std::uint64_t>({remaining_, feed.input.size(), MessageCompression::kPieceBytes}));
@@ -343,9 +345,10 @@ MessageAssembler::Step MessageAssembler::take_compressed_chunk(const Feed& feed)
     if (error != ProtocolError::kNone) {
       return {error, false};
     }
-  } while (remaining_ != 0 && !feed.input.empty() &&
+    effort = compression.effort() - effort_before;
+  } while (remaining_ != 0 && !feed.input.empty() && effort < work_left_ * kInflatedBytesPerWork &&
            chunk->size() + MessageCompression::kInflatedPieceBytes <= kChunkBytes);
-  spend(chunk->size() / kInflatedBytesPerWork);
+  spend(effort / kInflatedBytesPerWork);
   if (!check_text(chunk->bytes(), feed.rules)) {
     return {ProtocolError::kInvalidUtf8, false};
   }

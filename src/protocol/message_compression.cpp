@@ -18,6 +18,7 @@ constexpr std::uint8_t kMinInflateWindowBits = 9;
 // Blocks that are empty take time, and yield nothing.
 constexpr std::size_t kFreeBytes = 64U << 10U;
 constexpr std::size_t kStepBytes = 16U << 10U;
+constexpr std::uint64_t kAnyEffort = std::uint64_t{1} << 62U;
 
 // For `most` bytes and one more, which shows that there is more. It grows as if `rest` bytes followed.
 std::span<std::uint8_t> space_behind(ByteBuffer& out, std::uint64_t most, std::uint64_t rest) {
@@ -101,13 +102,14 @@ void MessageCompression::begin_message(bool is_text) {
   compressed_bytes_ = message_bytes_ = 0;
 }
 
-// Appends what comes out at once: of the front of `input`, which is advanced, and some `most` bytes.
+// Appends what comes out at once of the front of `input`, which is advanced, with some `most` of effort.
 ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& input, std::uint64_t most,
                                                std::uint64_t max_bytes, ByteBuffer& out) {
   const std::size_t bytes_before = out.size();
   const std::span<std::uint8_t> space = space_behind(out, most, max_bytes - message_bytes_);
   std::span<std::uint8_t> left_space = space;
-  std::span<const std::uint8_t> left = input.first(std::min(input.size(), kStepBytes));
+  const std::uint64_t step_bytes = std::min<std::uint64_t>(kStepBytes, most / kEffortOfByte + 1);
+  std::span<const std::uint8_t> left = input.first(std::min<std::size_t>(input.size(), step_bytes));
   const std::size_t given_bytes = left.size();
   if (!inflater().inflate(left, left_space)) return ProtocolError::kInvalidCompression;
   const std::size_t taken_bytes = given_bytes - left.size();
@@ -122,21 +124,21 @@ ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& in
   return compressed_bytes_ <= useful_bytes ? ProtocolError::kNone : ProtocolError::kWastefulCompression;
 }
 
-// Until the input is used up, or more than `most` bytes came out.
+// Until the input is used up, or took more than `most`.
 ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t most,
                                           std::uint64_t max_bytes, ByteBuffer& out) {
-  const std::uint64_t bytes_before = message_bytes_;
+  const std::uint64_t effort_before = effort();
   auto error = ProtocolError::kNone;
   while ((!input.empty() || has_more_) && error == ProtocolError::kNone) {
-    const std::uint64_t done_bytes = message_bytes_ - bytes_before;
-    if (done_bytes > most) break;
-    error = inflate_step(input, most - done_bytes, max_bytes, out);
+    const std::uint64_t spent = effort() - effort_before;
+    if (spent > most) break;
+    error = inflate_step(input, most - spent, max_bytes, out);
   }
   return error;
 }
 
 ProtocolError MessageCompression::end_message(std::uint64_t max_bytes, ByteBuffer& out) {
-  const ProtocolError error = inflate(inflater().tail(), max_bytes, max_bytes, out);
+  const ProtocolError error = inflate(inflater().tail(), kAnyEffort, max_bytes, out);
   if (error != ProtocolError::kNone) return error;
   if (!inflater_->end_message()) return ProtocolError::kInvalidCompression;
   is_complete_ = true;
@@ -148,7 +150,7 @@ ProtocolError MessageCompression::end_message(std::uint64_t max_bytes, ByteBuffe
 }
 
 ProtocolError MessageCompression::inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes,
-                                                  std::size_t most, ByteBuffer& out) {
+                                                  std::uint64_t most, ByteBuffer& out) {
   if (compressed_bytes_ == 0) {
     out.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(max_bytes, kUsualRatio * compressed.size())));
   }
@@ -159,7 +161,7 @@ ProtocolError MessageCompression::inflate_message(std::span<const std::uint8_t> 
 
 ProtocolError MessageCompression::append_inflated(std::span<const std::uint8_t> piece, bool is_last,
                                                   std::uint64_t max_bytes, ByteBuffer& out) {
-  const ProtocolError error = inflate(piece, max_bytes, max_bytes, out);
+  const ProtocolError error = inflate(piece, kAnyEffort, max_bytes, out);
   return error == ProtocolError::kNone && is_last ? end_message(max_bytes, out) : error;
 }
 

@@ -91,9 +91,12 @@ class MessageCompression {
   // `is_text`: it must be UTF-8.
   void begin_message(bool is_text);
 
-  // Decompresses a message that is all there, until it has more than `max_bytes`. Stops when so many bytes came out
-  // that `most` are passed: goes on when it is called with the same message again, unless is_complete().
-  ProtocolError inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes, std::size_t most,
+  // What decompressing the message has taken so far, in bytes that came out; one that went in may take much longer.
+  std::uint64_t effort() const { return message_bytes_ + kEffortOfByte * compressed_bytes_; }
+
+  // Decompresses a message that is all there, until it has more than `max_bytes`. Stops when it took more than `most`
+  // of effort: goes on when it is called with the same message again, unless is_complete().
+  ProtocolError inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes, std::uint64_t most,
                                 ByteBuffer& out);
   bool is_complete() const { return is_complete_; }
   // What came out, until it goes on.
@@ -107,6 +110,9 @@ class MessageCompression {
                                 ByteBuffer& out);
 
  private:
+  // Blocks may consist of nothing but tables.
+  static constexpr std::uint64_t kEffortOfByte = 8;
+
   Inflater& inflater();
   ProtocolError inflate_step(std::span<const std::uint8_t>& input, std::uint64_t most, std::uint64_t max_bytes,
                              ByteBuffer& out);

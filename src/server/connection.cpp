@@ -208,7 +208,7 @@ IoResult Connection::receive_once(bool& was_filled) {
       context_.note_work(all_work - work);
       busy_ = paused_ = false;
       was_cut_ = is_inflating();
-      if (was_cut_) context_.turn_later(*this);
+      if (was_cut_) resume_later();
     }
     return result;
   }
@@ -235,6 +235,7 @@ std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
   const std::uint32_t all_work = context_.work_for_one();
   std::uint32_t work = all_work;
   busy_ = true;
+  was_cut_ = false;
   while (has_more() && work > 0) {
     if (state_ == State::kHttp) {
       exchange_->consume(*this, input);
@@ -245,13 +246,15 @@ std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
       input = {};
     }
   }
-  was_cut_ = has_more();
   context_.note_work(all_work - work);
   busy_ = paused_ = false;
   if (state_ == State::kClosed || state_ == State::kDraining) return {};
-  if (was_cut_) context_.turn_later(*this);
+  was_cut_ = has_more();
+  if (was_cut_) resume_later();
   return input;
 }
+
+void Connection::resume_later() { is_inflating() ? context_.inflate_later(*this) : context_.turn_later(*this); }
 
 // After flow control, when the answer to a pipelined request has left, or when it has its turn again.
 void Connection::resume_input() {
@@ -294,8 +297,10 @@ void Connection::after_output() {
 
 void Connection::flush() {
   if (!context_.has_sent_much() || !has_much_output()) return flush_now();
+  blocked_ = false;  // perhaps: its turn will tell
   turn_is_over_ = true;
   context_.turn_later(*this);
+  update_output_interest();
 }
 
 void Connection::flush_now() {
@@ -325,7 +330,7 @@ void Connection::flush_now() {
   end_flush(sent > 0);
 }
 
-bool Connection::has_much_output() const { return queue_.bytes() > kShortOutputBytes || queue_.begins_with_file(); }
+bool Connection::has_much_output() const { return queue_.bytes() > kShortOutputBytes || queue_.has_file(); }
 
 std::size_t Connection::begin_send(std::span<iovec> parts) const {
   const bool is_simple = has_output() && state_ != State::kClosed && !stream_.is_tls();
@@ -489,7 +494,11 @@ void Connection::do_deferred_work() {
     drained_ = false;
     if (drained) check_handler(context_.handler_.on_drained(*this));
     if (state_ == State::kHttp) exchange_->do_deferred_work(*this);
-    if (!has_turn_) resume_input();
+    if (is_inflating()) {
+      if (takes_input()) resume_later();
+    } else if (!has_turn_) {
+      resume_input();
+    }
     count_input();
     if (state_ != State::kClosed && stream_.has_buffered_input()) is_laborious() ? receive_later() : receive();
     if (state_ == State::kClosed) return;
@@ -507,17 +516,37 @@ void Connection::take_turn() {
     const bool receives = awaits_receive_;
     awaits_receive_ = false;
     if (turn_is_over_) flush_now();
-    resume_input();
+    if (!is_inflating()) resume_input();
     count_input();
     // Nobody reports what TLS has taken from the kernel already.
     if ((receives || stream_.has_buffered_input()) && wants_input()) receive();
-    if (state_ == State::kClosed) return;
-    if (has_output()) flush();
-    update_interest();
+    end_turn();
   } catch (const std::bad_alloc&) {
     busy_ = false;
     terminate();
   }
+}
+
+void Connection::go_on_inflating() {
+  if (state_ == State::kClosed) return;
+  try {
+    inflates_first_ = true;
+    resume_input();
+    inflates_first_ = is_inflating();
+    count_input();
+    // Nobody reports what TLS has taken from the kernel already.
+    if (stream_.has_buffered_input() && wants_input()) receive_later();
+    end_turn();
+  } catch (const std::bad_alloc&) {
+    busy_ = false;
+    terminate();
+  }
+}
+
+void Connection::end_turn() {
+  if (state_ == State::kClosed) return;
+  if (has_output()) flush();
+  update_interest();
 }
 
 void Connection::on_timeout() {

@@ -124,6 +124,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void do_deferred_work();
   // What others should not wait for: goes on with its input and its output for a while.
   void take_turn();
+  // Likewise with the message that it is decompressing.
+  void go_on_inflating();
   // Lets do_deferred_work() close the connection: 1006 when it is lost, else with this code.
   void fail_later(CloseCode code);
   void destroy(CloseCode code);
@@ -168,6 +170,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void consume(std::span<std::uint8_t> input);
   std::span<std::uint8_t> deliver(std::span<std::uint8_t> input);
   void resume_input();
+  void resume_later();
+  void end_turn();
   void end_receive(IoStatus status);
   void count_input();
   void on_end_of_input();
@@ -232,6 +236,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   Connection* next_to_flush_ = nullptr;
   Connection* next_with_work_ = nullptr;
   Connection* next_with_turn_ = nullptr;
+  Connection* next_inflating_ = nullptr;
   Topics::Subscription* subscriptions_ = nullptr;  // the newest one
   OutputQueue queue_;
   MessageAssembler assembler_;
@@ -263,7 +268,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool has_turn_ : 1 = false;        // in the context's queue
   bool awaits_receive_ : 1 = false;  // became readable, and receives when it has its turn
   bool is_heavy_ : 1 = false;        // took all of its last turn
-  bool inflates_first_ : 1 = false;  // what it is decompressing has had a turn
+  bool is_to_inflate_ : 1 = false;   // in the context's queue
+  bool inflates_first_ : 1 = false;  // what it is decompressing has had a turn there
   bool was_cut_ : 1 = false;         // by much work for its bytes
   bool is_abandoned_ : 1 = false;
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for

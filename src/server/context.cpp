@@ -164,7 +164,9 @@ int Context::idle_ms() {
 
 Context::DescriptorStatus Context::service_descriptor(int fd) {
   const Round round(*this);
-  now_ms_ = monotonic_ms();
+  // There is no other sign of a round of the outer loop while nobody has a turn.
+  const std::uint64_t before_ms = std::exchange(now_ms_, monotonic_ms());
+  if (now_ms_ != before_ms) begin_round();
   const bool is_own_loop = fd >= 0 && fd == watcher_.own_loop_fd();
   const bool is_internal = is_own_loop || (fd >= 0 && fd == watcher_.internal_fd());
   Pollable* const pollable = find_descriptor(fd);
@@ -284,6 +286,7 @@ bool Context::do_deferred_work() {
       continue;
     }
     connection.has_work_ = false;
+    if (!with_work_.empty()) set_wake_time();  // for a loop that a callback runs
     if (!destroyed_) connection.do_deferred_work();
   }
   return true;
@@ -292,27 +295,32 @@ bool Context::do_deferred_work() {
 // Whoever is served in between waits for one of the turns, but these must not wait for too many of the others.
 bool Context::take_turns() {
   constexpr std::size_t kServedPerTurn = 64;
-  const std::size_t served = std::exchange(served_, 0);
-  sent_bytes_ = 0;
-  work_left_ = kWorkPerRound;
+  const std::size_t served = std::min(std::exchange(served_, 0), connection_count_);
+  begin_round();
   if (!has_turns()) return false;
   for (std::size_t left = std::min(1 + served / kServedPerTurn, turns_.size()); left > 0 && !turns_.empty(); --left) {
-    take_turn(turns_);
+    take_turn();
   }
-  if (!inflating_.empty()) take_turn(inflating_);
-  sent_bytes_ = 0;
-  work_left_ = kWorkPerRound;
+  if (!inflating_.empty()) go_on_inflating();
+  begin_round();
   if (has_turns()) set_wake_time();
   return true;
 }
 
-void Context::take_turn(TurnQueue& queue) {
-  Connection& connection = queue.pop();
+void Context::take_turn() {
+  Connection& connection = turns_.pop();
   connection.has_turn_ = false;
-  connection.inflates_first_ = &queue == &inflating_;
+  if (has_turns()) set_wake_time();  // for a loop that a callback runs
   work_left_ = kWorkPerTurn;
   if (!destroyed_) connection.take_turn();
-  connection.inflates_first_ = connection.inflates_first_ && connection.is_inflating();
+}
+
+void Context::go_on_inflating() {
+  Connection& connection = inflating_.pop();
+  connection.is_to_inflate_ = false;
+  if (has_turns()) set_wake_time();
+  work_left_ = kWorkPerTurn;
+  if (!destroyed_) connection.go_on_inflating();
 }
 
 void Context::note_sent(std::size_t bytes) {
@@ -371,20 +379,25 @@ void Context::work_later(Connection& connection) {
   if (connection.has_work_) return;
   with_work_.push(connection);
   connection.has_work_ = true;
-  if (depth_ == 0) set_wake_time();
+  set_wake_time();  // also for a loop that a callback runs
 }
 
 void Context::turn_later(Connection& connection) {
   if (connection.has_turn_) return;
+  turns_.push(connection);
   connection.has_turn_ = true;
-  if (!connection.is_inflating()) {
-    turns_.push(connection);
-  } else if (connection.inflates_first_) {
+  set_wake_time();
+}
+
+void Context::inflate_later(Connection& connection) {
+  if (connection.is_to_inflate_) return;
+  if (connection.inflates_first_) {
     inflating_.push_front(connection);
   } else {
     inflating_.push(connection);
   }
-  set_wake_time();  // also for a loop that a callback runs
+  connection.is_to_inflate_ = true;
+  set_wake_time();
 }
 
 void Context::free_later(Connection& connection) {

@@ -190,8 +190,8 @@ class Context final : private ReadyHandler {
 
   bool do_deferred_work();
   bool take_turns();
-  using TurnQueue = ConnectionQueue<&Connection::next_with_turn_>;
-  void take_turn(TurnQueue& queue);
+  void take_turn();
+  void go_on_inflating();
   void keep_within_memory();
   void drop_largest();
   void free_closed();
@@ -206,13 +206,18 @@ class Context final : private ReadyHandler {
   void work_later(Connection& connection);
   // For what takes long: few connections have their turn in a round, so that all the others wait for these only.
   void turn_later(Connection& connection);
+  void inflate_later(Connection& connection);
   void note_sent(std::size_t bytes);
   // So much, or for so long, since the last turns, that who has much to be sent has to wait for a turn.
   bool has_sent_much() const { return in_round() && sent_bytes_ >= kMuchBytes; }
   // For the input of one connection: little when the others have taken much since the last turns.
   std::uint32_t work_for_one() const { return std::clamp(work_left_, kWorkPerTurn / 5, kWorkPerTurn); }
   void note_work(std::uint32_t work) { work_left_ -= std::min(work_left_, work); }
-  void note_much_sent() { sent_bytes_ = kMuchBytes; }
+  void note_much_sent() { sent_bytes_ = std::max(sent_bytes_, kMuchBytes); }
+  void begin_round() {
+    sent_bytes_ = 0;
+    work_left_ = kWorkPerRound;
+  }
   void free_later(Connection& connection);
 
   static constexpr std::uint32_t kWorkPerRound = 2 * kWorkPerTurn;
@@ -252,10 +257,10 @@ class Context final : private ReadyHandler {
   std::vector<Protocol> protocols_;
   ConnectionList http_connections_;
   ConnectionQueue<&Connection::next_to_flush_> to_flush_;
-  TurnQueue turns_;
-  // Those of turns_ that are decompressing a message: the first one until it is complete, so that one only holds more
-  // than comes out in a turn.
-  TurnQueue inflating_;
+  ConnectionQueue<&Connection::next_with_turn_> turns_;
+  // Those that are decompressing a message: the first one until it is complete, so that one only holds more than comes
+  // out in a turn.
+  ConnectionQueue<&Connection::next_inflating_> inflating_;
   ConnectionQueue<&Connection::next_with_work_> with_work_;
   ConnectionQueue<&Connection::next_with_work_> closed_;  // to be freed, as are those in with_work_ that were closed
   bool has_closed_ = false;                               // in one of them

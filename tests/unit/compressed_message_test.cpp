@@ -236,10 +236,30 @@ TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLarge) {
   }
 }
 
-TEST(CompressedMessage, MustNotConsistOfNothing) {
+std::string many_empty_blocks() {
   const std::string empty_block("\0\0\0\xFF\xFF", 5);
   std::string payload;
   for (int count = 0; count < 13000; ++count) payload += empty_block;  // 65000 bytes
+  return payload;
+}
+
+TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLargeForNothing) {
+  for (const bool chunk_mode : {false, true}) {
+    Bytes input = compressed_frame(many_empty_blocks() + std::string(1, '\0'));
+    CompressionPool pool(CompressionOptions{});
+    MessageCompression compression(pool, {});
+    CompressedRecorder recorder(&compression);
+    MessageAssembler assembler;
+    assembler.set_chunk_mode(chunk_mode);
+    std::span<std::uint8_t> rest(input);
+    std::size_t calls = 0;
+    for (; recorder.calls == 0; ++calls) ASSERT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kNone);
+    EXPECT_GE(calls, 5U);
+  }
+}
+
+TEST(CompressedMessage, MustNotConsistOfNothing) {
+  const std::string payload = many_empty_blocks();
   const std::string end(1, '\0');
   for (const bool chunk_mode : {false, true}) {
     const Settings settings{.chunk_mode = chunk_mode};

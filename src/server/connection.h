@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -42,8 +43,8 @@ enum class WriteStatus : std::uint8_t { kAccepted, kClosed, kQueueFull };
 enum class BroadcastMode : std::uint8_t { kForwardText, kForwardBinary, kCallback };
 
 // One client, from accept to the end: first it speaks HTTP, then, if it asked for that, WebSocket. Owned by its
-// context, which frees it only when no code of it can be on the stack any more. connection.cpp moves the bytes,
-// websocket.cpp speaks WebSocket, http_exchange.cpp HTTP.
+// context, which frees it only when no code of it can be on the stack any more. connection.cpp and
+// connection_output.cpp move the bytes, turns.cpp says when; websocket.cpp speaks WebSocket, http_exchange.cpp HTTP.
 class Connection final : public Pollable, public Timer, private MessageSink {
  public:
   Connection(Context& context, Stream stream, const PeerAddress& peer);
@@ -170,11 +171,25 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void consume(std::span<std::uint8_t> input);
   std::span<std::uint8_t> deliver(std::span<std::uint8_t> input);
   void resume_input();
-  void resume_later();
-  void end_turn();
   void end_receive(IoStatus status);
   void count_input();
   void on_end_of_input();
+  void drain(bool linger);
+  void close_descriptor();
+  void set_timeout(std::uint64_t timeout_ms);
+  void cancel_timeout();
+  // Ends it when memory is short.
+  template <typename Function>
+  void attempt(Function function) {
+    try {
+      function();
+    } catch (const std::bad_alloc&) {
+      busy_ = false;
+      terminate();
+    }
+  }
+
+  // connection_output.cpp
   void on_output_empty();
   void on_output_progress();
   void after_output();
@@ -187,10 +202,10 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void update_output_interest();
   unsigned output_interest() const;
   bool change_interest(unsigned wanted);
-  void drain(bool linger);
-  void close_descriptor();
-  void set_timeout(std::uint64_t timeout_ms);
-  void cancel_timeout();
+
+  // turns.cpp
+  void resume_later();
+  void end_turn();
 
   // proxy.cpp
   PeerAddress counted_address() const;

@@ -275,54 +275,6 @@ void Context::end_round() {
   set_wake_time();
 }
 
-bool Context::do_deferred_work() {
-  if (with_work_.empty()) return false;
-  // What is added meanwhile waits for the next round, so that nobody keeps this one from ending. What is not done yet
-  // stays in the list, so that a nested call finds it.
-  for (std::size_t left = with_work_.size(); left > 0 && !with_work_.empty(); --left) {
-    Connection& connection = with_work_.pop();
-    if (connection.state_ == Connection::State::kClosed) {
-      closed_.push(connection);
-      continue;
-    }
-    connection.has_work_ = false;
-    if (!with_work_.empty()) set_wake_time();  // for a loop that a callback runs
-    if (!destroyed_) connection.do_deferred_work();
-  }
-  return true;
-}
-
-// Whoever is served in between waits for one of the turns, but these must not wait for too many of the others.
-bool Context::take_turns() {
-  constexpr std::size_t kServedPerTurn = 64;
-  const std::size_t served = std::min(std::exchange(served_, 0), connection_count_);
-  begin_round();
-  if (!has_turns()) return false;
-  for (std::size_t left = std::min(1 + served / kServedPerTurn, turns_.size()); left > 0 && !turns_.empty(); --left) {
-    take_turn();
-  }
-  if (!inflating_.empty()) go_on_inflating();
-  begin_round();
-  if (has_turns()) set_wake_time();
-  return true;
-}
-
-void Context::take_turn() {
-  Connection& connection = turns_.pop();
-  connection.has_turn_ = false;
-  if (has_turns()) set_wake_time();  // for a loop that a callback runs
-  work_left_ = kWorkPerTurn;
-  if (!destroyed_) connection.take_turn();
-}
-
-void Context::go_on_inflating() {
-  Connection& connection = inflating_.pop();
-  connection.is_to_inflate_ = false;
-  if (has_turns()) set_wake_time();
-  work_left_ = kWorkPerTurn;
-  if (!destroyed_) connection.go_on_inflating();
-}
-
 void Context::note_sent(std::size_t bytes) {
   stats_.bytes_sent += bytes;
   sent_bytes_ += bytes;
@@ -373,31 +325,6 @@ void Context::flush_later(Connection& connection) {
   if (connection.to_flush_) return;
   to_flush_.push(connection);
   connection.to_flush_ = true;
-}
-
-void Context::work_later(Connection& connection) {
-  if (connection.has_work_) return;
-  with_work_.push(connection);
-  connection.has_work_ = true;
-  set_wake_time();  // also for a loop that a callback runs
-}
-
-void Context::turn_later(Connection& connection) {
-  if (connection.has_turn_) return;
-  turns_.push(connection);
-  connection.has_turn_ = true;
-  set_wake_time();
-}
-
-void Context::inflate_later(Connection& connection) {
-  if (connection.is_to_inflate_) return;
-  if (connection.inflates_first_) {
-    inflating_.push_front(connection);
-  } else {
-    inflating_.push(connection);
-  }
-  connection.is_to_inflate_ = true;
-  set_wake_time();
 }
 
 void Context::free_later(Connection& connection) {

@@ -180,18 +180,20 @@ class Context final : private ReadyHandler {
   Error find_batch();
   void on_ready(std::span<const Ready> group) override;
   bool deliver_received();
-  bool has_something_to_do() const {
-    return !with_work_.empty() || has_turns() || !to_flush_.empty() || has_undelivered();
-  }
-  bool has_turns() const { return !turns_.empty() || !inflating_.empty(); }
   bool has_undelivered() const { return delivered_ < received_.size(); }
   void flush_connections();
   void flush_batch(BorrowedBatch batch);
 
+  // turns.cpp
+  bool has_turns() const { return !turns_.empty() || !inflating_.empty(); }
   bool do_deferred_work();
   bool take_turns();
   void take_turn();
   void go_on_inflating();
+
+  bool has_something_to_do() const {
+    return !with_work_.empty() || has_turns() || !to_flush_.empty() || has_undelivered();
+  }
   void keep_within_memory();
   void drop_largest();
   void free_closed();

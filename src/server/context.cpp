@@ -133,7 +133,7 @@ Error Context::open_own_loop(bool pollable_driver) {
   for_each_connection([&](Connection& connection) { watched = connection.restart(watcher_) && watched; });
   for (Pollable* pollable : internal_) watched = watcher_.watch_in_own_loop(*pollable, kReadable) && watched;
   if (watched) return {};
-  const Error error = system_error("not everything can be watched");
+  Error error = system_error("not everything can be watched");
   watcher_.close_own_loop();
   return error;
 }

@@ -111,7 +111,7 @@ ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& in
   const std::uint64_t step_bytes = std::min<std::uint64_t>(kStepBytes, most / kEffortOfByte + 1);
   std::span<const std::uint8_t> left = input.first(std::min<std::size_t>(input.size(), step_bytes));
   const std::size_t given_bytes = left.size();
-  if (!inflater().inflate(left, left_space)) return ProtocolError::kInvalidCompression;
+  const bool is_valid = inflater().inflate(left, left_space);
   const std::size_t taken_bytes = given_bytes - left.size();
   input = input.subspan(taken_bytes);
   compressed_bytes_ += taken_bytes;
@@ -119,7 +119,9 @@ ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& in
   message_bytes_ += out.size() - bytes_before;
   has_more_ = left_space.empty();
   if (message_bytes_ > max_bytes) return ProtocolError::kMessageTooBig;
+  // Before what is wrong behind it, however it is divided.
   if (is_text_ && !utf8_.accept(out.bytes().subspan(bytes_before))) return ProtocolError::kInvalidUtf8;
+  if (!is_valid) return ProtocolError::kInvalidCompression;
   const std::uint64_t useful_bytes = message_bytes_ + message_bytes_ / 16 + kFreeBytes;
   return compressed_bytes_ <= useful_bytes ? ProtocolError::kNone : ProtocolError::kWastefulCompression;
 }

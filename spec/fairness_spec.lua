@@ -7,24 +7,34 @@ local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local socket = require 'socket'
+local tls = require 'spec.support.tls'
 
 local megabyte = 2 ^ 20
 
 describe('fairness', function()
   leaks.check_each(before_each, after_each)
   after_each(http.remove_files)
+  teardown(tls.remove_folders)
 
-  it('takes no more than a part of what a client has sent, then the others have their turn', function()
-    local taken, others = 0, 0
-    local flooding, _, ctx, port = pair.open(nil, function(ws)
-      ws:on_receive(function(_, data)
+  -- Counts messages of one byte as those of others; of the rest what `weigh` says.
+  local function counting(weigh, event)
+    local counts = { taken = 0, others = 0 }
+    return counts, function(ws)
+      ws[event or 'on_receive'](ws, function(_, data)
         if #data == 1 then
-          others = others + 1
+          counts.others = counts.others + 1
         else
-          taken = taken + #data
+          counts.taken = counts.taken + weigh(data)
         end
       end)
-    end)
+    end
+  end
+
+  local function bytes_of(data) return #data end
+
+  it('takes no more than a part of what a client has sent, then the others have their turn', function()
+    local counts, setup = counting(bytes_of)
+    local flooding, _, ctx, port = pair.open(nil, setup)
     local other = client.open(ctx, port, 'p')
     local frames = client.frame(client.BINARY, ('x'):rep(1000)):rep(4096)
     local sent = select(3, flooding.sock:send(frames)) or #frames -- as much as the system takes
@@ -32,25 +42,17 @@ describe('fairness', function()
     other:text '1'
     repeat
       loop.step(ctx)
-    until taken > 0
-    assert.is_true(taken < megabyte / 2, ('%d of %d bytes at once'):format(taken, sent))
-    loop.serve_until(ctx, function() return others == 1 end)
-    assert.is_true(taken < sent - 2000)
-    loop.serve_until(ctx, function() return taken > sent - 2100 - sent / 100 end)
+    until counts.taken > 0
+    assert.is_true(counts.taken < megabyte / 2, ('%d of %d bytes at once'):format(counts.taken, sent))
+    loop.serve_until(ctx, function() return counts.others == 1 end)
+    assert.is_true(counts.taken < sent - 2000)
+    loop.serve_until(ctx, function() return counts.taken > sent - 2100 - sent / 100 end)
     flooding:reset()
   end)
 
   local function takes_some_hundred(event)
-    local taken, others = 0, 0
-    local flooding, _, ctx, port = pair.open(nil, function(ws)
-      ws[event](ws, function(_, data)
-        if #data == 1 then
-          others = others + 1
-        else
-          taken = taken + 1
-        end
-      end)
-    end)
+    local counts, setup = counting(function() return 1 end, event)
+    local flooding, _, ctx, port = pair.open(nil, setup)
     local frames = client.frame(client.BINARY, ('x'):rep(20)):rep(10000)
     local floods = { flooding }
     for i = 2, 5 do
@@ -60,12 +62,12 @@ describe('fairness', function()
     for _, each in ipairs(floods) do
       each.sock:send(frames) -- as much as the system takes
     end
-    loop.serve_until(ctx, function() return taken > 3000 end) -- each has had a turn
+    loop.serve_until(ctx, function() return counts.taken > 3000 end) -- each has had a turn
     for _ = 1, 5 do
-      taken, others = 0, 0
+      counts.taken, counts.others = 0, 0
       other:text '1'
-      loop.serve_until(ctx, function() return others == 1 end)
-      assert.is_true(taken < 1600, ('%d messages before the one of another client'):format(taken))
+      loop.serve_until(ctx, function() return counts.others == 1 end)
+      assert.is_true(counts.taken < 1600, ('%d messages before the one of another client'):format(counts.taken))
     end
     for _, each in ipairs(floods) do
       each:reset()
@@ -103,17 +105,9 @@ describe('fairness', function()
   end)
 
   it('decompresses large messages while others have their turn', function()
-    local taken, others = 0, 0
+    local counts, setup = counting(bytes_of)
     local options = { protocol = 'p', headers = { ['Sec-WebSocket-Extensions'] = 'permessage-deflate' } }
-    local first, _, ctx, port = pair.open({ compression = true }, function(ws)
-      ws:on_receive(function(_, data)
-        if #data == 1 then
-          others = others + 1
-        else
-          taken = taken + #data
-        end
-      end)
-    end, options)
+    local first, _, ctx, port = pair.open({ compression = true }, setup, options)
     local clients = { first }
     for i = 2, 5 do
       clients[i] = client.open(ctx, port, options)
@@ -125,13 +119,73 @@ describe('fairness', function()
     end
     for i = 1, 3 do
       other:text '1'
-      loop.serve_until(ctx, function() return others == i end)
-      assert.equal(0, taken)
+      loop.serve_until(ctx, function() return counts.others == i end)
+      assert.equal(0, counts.taken)
     end
-    loop.serve_until(ctx, function() return taken == 5 * bytes end)
+    loop.serve_until(ctx, function() return counts.taken == 5 * bytes end)
     for _, each in ipairs(clients) do
       each:close()
     end
+  end)
+
+  -- A context, its port, and what a client has to offer; `websockets` get what opens, in order.
+  local function open_compressing(websockets, setup, config)
+    config.compression = { level = 0 }
+    local ctx, port = pair.context(config, function(ws)
+      websockets[#websockets + 1] = ws
+      ws:on_receive(setup)
+    end)
+    local offer = { protocol = 'p', tls = config.ssl_cert_path and {} or nil,
+      headers = { ['Sec-WebSocket-Extensions'] = 'permessage-deflate' } }
+    return ctx, port, offer
+  end
+
+  it('sends while its client\'s message waits for those of others to be decompressed', function()
+    local done, websockets, clients = 0, {}, {}
+    local ctx, port, offer = open_compressing(websockets, function() done = done + 1 end,
+      { max_backpressure = 32 * megabyte })
+    local payload = deflate.bomb(15 * megabyte)
+    for i = 1, 4 do
+      clients[i] = client.open(ctx, port, offer)
+    end
+    for _, each in ipairs(clients) do
+      each:send_frame(client.BINARY, payload, { rsv = 4 })
+    end
+    for _ = 1, 20 do
+      loop.step(ctx)
+    end
+    assert.equal(0, websockets[4]:write(('x'):rep(6 * megabyte)))
+    local read = 0
+    clients[4].sock:settimeout(0)
+    loop.serve_until(ctx, function()
+      local bytes, _, part = clients[4].sock:receive(megabyte)
+      read = read + #(bytes or part)
+      return read > 6 * megabyte
+    end)
+    assert.is_true(done < 2, ('%d messages first'):format(done))
+    for _, each in ipairs(clients) do
+      each:reset()
+    end
+  end)
+
+  -- OpenSSL has taken many of them from the kernel already.
+  it('decompresses large messages of two clients in turn over TLS', function()
+    local websockets, order = {}, {}
+    local payload, bytes = deflate.bomb(100000)
+    local other_payload = deflate.bomb(200000)
+    local ctx, port, offer = open_compressing(websockets, function(_, data)
+      order[#order + 1] = #data == bytes and 'flood' or 'other'
+    end, tls.config())
+    local flooding, other = client.open(ctx, port, offer), client.open(ctx, port, offer)
+    for _ = 1, 100 do
+      flooding:send_frame(client.BINARY, payload, { rsv = 4 })
+    end
+    other:send_frame(client.BINARY, other_payload, { rsv = 4 })
+    loop.serve_until(ctx, function() return order[#order] == 'other' end)
+    assert.is_true(#order < 10, ('%d messages of a flood first'):format(#order - 1))
+    loop.serve_until(ctx, function() return #order == 101 end)
+    flooding:reset()
+    other:reset()
   end)
 
   it('goes on with a large message where its client was not to be read meanwhile', function()
@@ -286,6 +340,9 @@ describe('fairness', function()
     local second = client.open(ctx, port, 'p')
     second:send(client.frame(client.TEXT, 'a') .. client.frame(client.TEXT, 'b'))
     loop.serve_until(ctx, function() return got == 'a' end)
+    for _ = 1, 10 do
+      loop.step(ctx) -- nothing else is to be done meanwhile
+    end
     first:text 'go'
     loop.serve_until(ctx, function() return done end)
     first:reset()

@@ -168,7 +168,9 @@ void Connection::receive() {
   }
   receives_much_ = received > IoBatch::kReceiveBytes;
   if (received > 0) {
-    is_heavy_ = was_cut_ || received >= kReceivedBytesPerRound;
+    // What is held for another reason waits for that, not for a turn.
+    const bool was_cut = has_held_input() && takes_input();
+    is_heavy_ = was_cut || received >= kReceivedBytesPerRound;
     note_heard();
   }
   context_.stats_.bytes_received += received;
@@ -186,14 +188,10 @@ IoResult Connection::receive_once(bool& was_filled) {
     const IoResult result = stream_.receive(direct);
     was_filled = result.bytes == direct.size();
     if (result.status == IoStatus::kDone) {
-      const std::uint32_t all_work = context_.work_for_one();
-      std::uint32_t work = all_work;
-      busy_ = true;
-      on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
-      context_.note_work(all_work - work);
-      busy_ = paused_ = false;
-      was_cut_ = is_inflating();
-      if (was_cut_) resume_later();
+      work_busily([&](std::uint32_t& work) {
+        on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
+      });
+      if (is_inflating()) resume_later();
     }
     return result;
   }
@@ -214,28 +212,34 @@ void Connection::consume(std::span<std::uint8_t> input) {
   held_input_->append(rest);
 }
 
-// Returns what may not be delivered yet.
-std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
-  const auto has_more = [&] { return (!input.empty() || is_inflating()) && takes_input(); };
+// With what it may take of the round; its own callbacks may serve the others meanwhile.
+template <typename Function>
+void Connection::work_busily(Function function) {
   const std::uint32_t all_work = context_.work_for_one();
   std::uint32_t work = all_work;
   busy_ = true;
-  was_cut_ = false;
-  while (has_more() && work > 0) {
-    if (state_ == State::kHttp) {
-      exchange_->consume(*this, input);
-      work -= std::min(work, kWorkOfRequest);
-    } else if (is_websocket()) {
-      consume_frames(input, work);
-    } else {
-      input = {};
-    }
-  }
-  context_.note_work(all_work - work);
+  function(work);
   busy_ = paused_ = false;
+  context_.note_work(all_work - work);
+}
+
+// Returns what may not be delivered yet.
+std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
+  const auto has_more = [&] { return (!input.empty() || is_inflating()) && takes_input(); };
+  work_busily([&](std::uint32_t& work) {
+    while (has_more() && work > 0) {
+      if (state_ == State::kHttp) {
+        exchange_->consume(*this, input);
+        work -= std::min(work, kWorkOfRequest);
+      } else if (is_websocket()) {
+        consume_frames(input, work);
+      } else {
+        input = {};
+      }
+    }
+  });
   if (state_ == State::kClosed || state_ == State::kDraining) return {};
-  was_cut_ = has_more();
-  if (was_cut_) resume_later();
+  if (has_more()) resume_later();
   return input;
 }
 

@@ -169,6 +169,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void receive_later();
   IoResult receive_once(bool& was_filled);
   void consume(std::span<std::uint8_t> input);
+  template <typename Function>
+  void work_busily(Function function);
   std::span<std::uint8_t> deliver(std::span<std::uint8_t> input);
   void resume_input();
   void end_receive(IoStatus status);
@@ -285,7 +287,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool is_heavy_ : 1 = false;        // took all of its last turn
   bool is_to_inflate_ : 1 = false;   // in the context's queue
   bool inflates_first_ : 1 = false;  // what it is decompressing has had a turn there
-  bool was_cut_ : 1 = false;         // by much work for its bytes
   bool is_abandoned_ : 1 = false;
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for
   bool is_counted_ : 1 = false;

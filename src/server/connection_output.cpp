@@ -66,7 +66,10 @@ void Connection::flush_now() {
   end_flush(sent > 0);
 }
 
-bool Connection::has_much_output() const { return queue_.bytes() > kShortOutputBytes || queue_.has_file(); }
+// Only HTTP sends files.
+bool Connection::has_much_output() const {
+  return queue_.bytes() > kShortOutputBytes || (exchange_ != nullptr && queue_.has_file());
+}
 
 std::size_t Connection::begin_send(std::span<iovec> parts) const {
   const bool is_simple = has_output() && state_ != State::kClosed && !stream_.is_tls();

@@ -1,20 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- What one client can take of the others' time.
 local client = require 'spec.support.client'
-local deflate = require 'spec.support.deflate'
 local http = require 'spec.support.http'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local socket = require 'socket'
-local tls = require 'spec.support.tls'
 
 local megabyte = 2 ^ 20
 
 describe('fairness', function()
   leaks.check_each(before_each, after_each)
   after_each(http.remove_files)
-  teardown(tls.remove_folders)
 
   -- Counts messages of one byte as those of others; of the rest what `weigh` says.
   local function counting(weigh, event)
@@ -102,116 +99,6 @@ describe('fairness', function()
     until answered > 0 and answered == before
     loop.serve_until(ctx, function() return answered == 1000 end)
     asking:reset()
-  end)
-
-  it('decompresses large messages while others have their turn', function()
-    local counts, setup = counting(bytes_of)
-    local options = { protocol = 'p', headers = { ['Sec-WebSocket-Extensions'] = 'permessage-deflate' } }
-    local first, _, ctx, port = pair.open({ compression = true }, setup, options)
-    local clients = { first }
-    for i = 2, 5 do
-      clients[i] = client.open(ctx, port, options)
-    end
-    local other = client.open(ctx, port, 'p')
-    local payload, bytes = deflate.bomb(8 * megabyte)
-    for _, each in ipairs(clients) do
-      each:send_frame(client.BINARY, payload, { rsv = 4 })
-    end
-    for i = 1, 3 do
-      other:text '1'
-      loop.serve_until(ctx, function() return counts.others == i end)
-      assert.equal(0, counts.taken)
-    end
-    loop.serve_until(ctx, function() return counts.taken == 5 * bytes end)
-    for _, each in ipairs(clients) do
-      each:close()
-    end
-  end)
-
-  -- A context, its port, and what a client has to offer; `websockets` get what opens, in order.
-  local function open_compressing(websockets, setup, config)
-    config.compression = { level = 0 }
-    local ctx, port = pair.context(config, function(ws)
-      websockets[#websockets + 1] = ws
-      ws:on_receive(setup)
-    end)
-    local offer = { protocol = 'p', tls = config.ssl_cert_path and {} or nil,
-      headers = { ['Sec-WebSocket-Extensions'] = 'permessage-deflate' } }
-    return ctx, port, offer
-  end
-
-  it('sends while its client\'s message waits for those of others to be decompressed', function()
-    local done, websockets, clients = 0, {}, {}
-    local ctx, port, offer = open_compressing(websockets, function() done = done + 1 end,
-      { max_backpressure = 32 * megabyte })
-    local payload = deflate.bomb(15 * megabyte)
-    for i = 1, 4 do
-      clients[i] = client.open(ctx, port, offer)
-    end
-    for _, each in ipairs(clients) do
-      each:send_frame(client.BINARY, payload, { rsv = 4 })
-    end
-    for _ = 1, 20 do
-      loop.step(ctx)
-    end
-    assert.equal(0, websockets[4]:write(('x'):rep(6 * megabyte)))
-    local read = 0
-    clients[4].sock:settimeout(0)
-    loop.serve_until(ctx, function()
-      local bytes, _, part = clients[4].sock:receive(megabyte)
-      read = read + #(bytes or part)
-      return read > 6 * megabyte
-    end)
-    assert.is_true(done < 2, ('%d messages first'):format(done))
-    for _, each in ipairs(clients) do
-      each:reset()
-    end
-  end)
-
-  -- OpenSSL has taken many of them from the kernel already.
-  it('decompresses large messages of two clients in turn over TLS', function()
-    local websockets, order = {}, {}
-    local payload, bytes = deflate.bomb(100000)
-    local other_payload = deflate.bomb(200000)
-    local ctx, port, offer = open_compressing(websockets, function(_, data)
-      order[#order + 1] = #data == bytes and 'flood' or 'other'
-    end, tls.config())
-    local flooding, other = client.open(ctx, port, offer), client.open(ctx, port, offer)
-    for _ = 1, 100 do
-      flooding:send_frame(client.BINARY, payload, { rsv = 4 })
-    end
-    other:send_frame(client.BINARY, other_payload, { rsv = 4 })
-    loop.serve_until(ctx, function() return order[#order] == 'other' end)
-    assert.is_true(#order < 10, ('%d messages of a flood first'):format(#order - 1))
-    loop.serve_until(ctx, function() return #order == 101 end)
-    flooding:reset()
-    other:reset()
-  end)
-
-  it('goes on with a large message where its client was not to be read meanwhile', function()
-    local taken, websocket = 0, nil
-    local c, ws, ctx, port = pair.open({ compression = true }, function(ws)
-      ws:on_receive(function(_, data)
-        if #data == 1 then
-          websocket:rx_flow_control(false)
-        else
-          taken = taken + #data
-        end
-      end)
-    end, { headers = { ['Sec-WebSocket-Extensions'] = 'permessage-deflate' } })
-    websocket = ws
-    local other = client.open(ctx, port, 'p')
-    local payload, bytes = deflate.bomb(8 * megabyte)
-    c:send_frame(client.BINARY, payload, { rsv = 4 })
-    c:text 'behind'
-    other:text '1'
-    for _ = 1, 300 do
-      loop.step(ctx)
-    end
-    assert.equal(0, taken)
-    ws:rx_flow_control(true)
-    loop.serve_until(ctx, function() return taken == bytes + #'behind' end)
-    c:close()
   end)
 
   -- 20 ask for much, and another client sends a message.

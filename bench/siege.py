@@ -133,7 +133,8 @@ class Cpu:
 @contextlib.contextmanager
 def awake():
     """No core sleeps meanwhile: to be woken would take longer than most of what is measured."""
-    spin = [sys.executable, '-c', 'import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass']
+    program = 'import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass'
+    spin = [sys.executable, '-c', program]
     with Process(SERVER_CORE, spin), Process(CLIENT_CORE, spin):
         yield
 

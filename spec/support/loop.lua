@@ -194,18 +194,21 @@ local function step_all(ctx, timeout_ms)
   end
 end
 
--- Serves a context, or each of a list of contexts, until predicate() is true, and returns what it returned.
--- An error that says `what` was waited for when it does not come true.
+-- Serves a context, or each of a list of contexts, until predicate() is true, and returns the longest time between two
+-- looks, in seconds. An error that says `what` was waited for when it does not come true.
 function loop.serve_until(ctx, predicate, what)
-  local deadline = socket.gettime() + deadline_s
+  local now = socket.gettime()
+  local deadline, longest_s = now + deadline_s, 0
   local timeout_ms = 0
-  while true do
-    local result = predicate()
-    if result then return result end
-    if socket.gettime() > deadline then error('waited in vain for ' .. (what or 'a predicate'), 2) end
+  while not predicate() do
+    if now > deadline then error('waited in vain for ' .. (what or 'a predicate'), 2) end
     step_all(ctx, timeout_ms)
     timeout_ms = 2 -- what the server has sent arrives without the server
+    local before = now
+    now = socket.gettime()
+    longest_s = math.max(longest_s, now - before)
   end
+  return longest_s
 end
 
 -- --- For leaks.lua ---

@@ -76,12 +76,11 @@ class OutputQueue {
   // Sends from the front, at most so many bytes, by one system call, and removes what was taken. Not while empty().
   IoResult send(OutputPool& pool, Stream& stream, std::size_t most);
 
-  // Whether a file comes next; whether there is one anywhere.
-  bool begins_with_file() const;
   bool has_file() const;
   void clear(OutputPool& pool);
 
  private:
+  bool begins_with_file() const;
   void link(OutputPiece* piece);
   void pop(OutputPool& pool);
 

@@ -51,7 +51,9 @@ class Reader final : public Recorder {
   Outcome read(Bytes stream, const AssemblerRules& rules) {
     MessageAssembler assembler;
     std::span<std::uint8_t> rest(stream);
-    while (!rest.empty() && !finished()) outcome.error = assembler.consume(rest, rules, *this);
+    while ((!rest.empty() || assembler.is_inflating()) && !finished()) {
+      outcome.error = assembler.consume(rest, rules, *this);
+    }
     return outcome;
   }
 

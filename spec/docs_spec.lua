@@ -193,6 +193,7 @@ describe('the manual and the annotations', function()
       insert_all(texts, source, 'raise_create_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_static_error%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_static_error%(L, lua_pushfstring%(L, "([^"]*)"')
+      insert_all(texts, source, 'warnings.emplace_back%(%s*"([^"]*)"')
       insert_all(texts, source, 'push_failure%(L, "([^"]*)"')
       insert_all(texts, source, 'luaL_argerror%(L, %d+, "([^"]*)"')
       for call in source:gmatch 'luaL_argcheck(%b())' do

@@ -71,16 +71,29 @@ describe('uid and gid', function()
     contains(why, 'Operation not permitted')
   end)
 
-  it('may come alone', function()
-    for name, id in pairs { uid = uid, gid = gid } do
+  it('may come alone: a user has a group of its own', function()
+    local nobody = tonumber((command.run({}, 'id -u nobody')))
+    local group = tonumber((command.run({}, 'id -g nobody')))
+    assert.not_equal(0, group)
+    for name, id in pairs { uid = nobody, gid = gid } do
       local server = remote.start { command = 'setpriv --groups 1,2,3' }
       assert.is_number((server:call(create, ('%s = %d'):format(name, id))))
       local ids = ids_of(server.pid)
-      assert.equal(four(name == 'uid' and uid or 0), ids.Uid)
-      assert.equal(four(name == 'gid' and gid or 0), ids.Gid)
+      assert.equal(four(name == 'uid' and nobody or 0), ids.Uid)
+      assert.equal(four(name == 'uid' and group or gid), ids.Gid)
       assert.equal('', ids.Groups)
       server:close()
     end
+  end)
+
+  it('need each other when the user is not known', function()
+    local server = remote.start()
+    local result, why = server:call(create, 'uid = 1234567')
+    assert.is_nil(result)
+    contains(why, 'user (uid) 1234567 is not known')
+    contains(why, 'gid')
+    assert.equal(four(0), ids_of(server.pid).Uid)
+    assert.equal(four(0), ids_of(server.pid).Gid)
   end)
 
   it('are given up when all is open: keys are read, ports bound before', function()
@@ -107,7 +120,7 @@ describe('uid and gid', function()
 
   it('are an error for who may not change them', function()
     local server = remote.start { command = 'setpriv --reuid 1000 --regid 1000 --clear-groups' }
-    for _, config in ipairs { 'uid = 0', 'gid = 0', 'uid = 1001', 'gid = 1001', 'uid = 1000, gid = 1001' } do
+    for _, config in ipairs { 'uid = 0', 'gid = 0', 'uid = 1', 'gid = 1001', 'uid = 1000, gid = 1001' } do
       local result, why = server:call(create, config)
       assert.is_nil(result)
       contains(why, 'websocket could not create context: ')

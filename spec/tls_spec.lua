@@ -33,8 +33,8 @@ describe('the certificate of a context', function()
     local folder = tls.folder 'ours'
     local certificate, key, ca = folder .. '/server.pem', folder .. '/server.key', folder .. '/ca.pem'
     for _, config in ipairs {
-      { ssl_cert_path = certificate, ssl_private_key_path = key, ssl_ca_path = ca },
-      { ssl_cert_filepath = certificate, ssl_private_key_filepath = key, ssl_ca_filepath = ca },
+      { ssl_cert_path = certificate, ssl_private_key_path = key, ssl_ca_path = ca, on_error = function() end },
+      { ssl_cert_filepath = certificate, ssl_private_key_filepath = key, ssl_ca_filepath = ca, on_error = function() end },
       { ssl_cert_path = certificate, ssl_private_key_filepath = key },
     } do
       local c, ws = pair.open(config, nil, { tls = {} })

@@ -109,7 +109,7 @@ local websockets = {}
 ---@field trusted_proxies? string[]
 ---Whether what they send begins with a header of the PROXY protocol. Default: false.
 ---@field proxy_protocol? boolean
----The user to become once everything is open.
+---The user to become once everything is open; without a gid in its own group.
 ---@field uid? integer
 ---The group to become.
 ---@field gid? integer
@@ -149,10 +149,10 @@ local websockets = {}
 ---@field close_timeout? number
 ---For a forked process to take a broadcast. Default: 5.
 ---@field fork_busy_timeout? number
----PEM file: who may sign the certificates of clients.
+---PEM file: who may sign the certificates of clients, and their revocation lists.
 ---@field ssl_ca_path? string
 ---@field ssl_ca_filepath? string the same
----Name of a server -> its certificate, for clients that ask for it.
+---Name of a server, or *.name -> its certificate, for clients that ask for it; a name counts more than a pattern.
 ---@field ssl_names? table<string, websockets.Certificate>
 ---Watch this descriptor for reading from now on.
 ---@field on_add_fd? fun(fd: integer)

@@ -11,6 +11,7 @@
 #include "lua/lua_context.h"
 #include "lua/show_value.h"
 #include "protocol/handshake.h"
+#include "protocol/http_text.h"
 
 namespace websockets::lua {
 namespace {
@@ -210,6 +211,10 @@ void read_tls(lua_State* L, int config, TlsOptions& tls) {
       const char* option = lua_pushfstring(L, "ssl_names.%s", lua_tostring(L, -2));
       lua_pushvalue(L, -2);
       raise_option_error(L, option, "a table");
+    }
+    for (const auto& [other, files] : tls.names) {
+      if (!http_text::equals_ignoring_case(other, lua_tostring(L, -2))) continue;
+      raise_create_error(L, lua_pushfstring(L, "ssl_names has '%s' twice", lua_tostring(L, -2)));
     }
     guarded(L, [&] { tls.names.emplace_back(lua_tostring(L, -2), CertificateFiles()); });
     read_certificate(L, lua_gettop(L), tls.names.back().second);

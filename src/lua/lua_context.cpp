@@ -100,7 +100,23 @@ std::string LuaContext::open() {
   Result<std::unique_ptr<Context>> created = Context::create(options, *this);
   if (!created) return created.error().text;
   context_ = std::move(*created);
+  warn_of_unasked_clients();
   return {};
+}
+
+// TLS is not spoken on unix sockets, so that no certificate is asked for there.
+void LuaContext::warn_of_unasked_clients() {
+  if (options.tls.ca.empty()) return;
+  if (!options.tls.requires_client_certificate) {
+    warnings.emplace_back(
+        "ssl_ca_path without SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT lets in clients without a certificate");
+    return;
+  }
+  for (std::size_t i = 0; i < context_->listener_count(); ++i) {
+    if (!context_->address(i).is_unix()) continue;
+    warnings.emplace_back("client certificates are required, but not asked for on unix sockets");
+    return;
+  }
 }
 
 void LuaContext::set_slot(lua_State* L, int callbacks, int& slot) {
@@ -166,8 +182,13 @@ void LuaContext::call(int function) {
   if (lua_pcall(L, 0, 0, entry_->message_handler_) != 0) report_error(nullptr);
 }
 
+void LuaContext::report_warning(int text) {
+  lua_pushvalue(entry_->L_, text);
+  report_error(nullptr, "");
+}
+
 // Takes the error on top of the stack to on_error, or to stderr.
-void LuaContext::report_error(Connection* connection) {
+void LuaContext::report_error(Connection* connection, const char* what) {
   lua_State* const L = entry_->L_;
   const int error = lua_gettop(L);
   // It may have lost its websocket meanwhile, and that its memory.
@@ -196,12 +217,12 @@ void LuaContext::report_error(Connection* connection) {
   lua_pushvalue(L, error);
   const bool failed = lua_pcall(L, 3, 0, entry_->message_handler_) != 0;
   // The message handler made strings of both; if memory was short, what is there may be something else.
-  const auto show = [L](int index) {
-    static_cast<void>(std::fprintf(stderr, "websockets: error in a callback: %s\n",
+  const auto show = [L](int index, const char* kind) {
+    static_cast<void>(std::fprintf(stderr, "websockets: %s%s\n", kind,
                                    lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "not enough memory"));
   };
-  if (failed || !report.was_taken) show(error);
-  if (failed) show(-1);
+  if (failed || !report.was_taken) show(error, what);
+  if (failed) show(-1, "error in a callback: ");
   lua_settop(L, error - 1);
 }
 

@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -71,6 +72,7 @@ class LuaContext final : public ContextHandler {
   ContextOptions options;  // until open()
   bool skips_canonical_name = false;
   bool keeps_requests = false;
+  std::vector<std::string> warnings;  // about the configuration, to be told once it is open
 
   // Returns the reason why not, empty when it succeeded.
   std::string open();
@@ -84,6 +86,8 @@ class LuaContext final : public ContextHandler {
   lua_State* state() const { return entry_->L_; }
   int callbacks() const { return entry_->callbacks_; }
   void call(int function);
+  // Takes the string at an index to on_error, or to stderr.
+  void report_warning(int text);
 
   // Puts the value on top of the stack, which is taken, into a slot of the callbacks table; `slot` is kNoSlot when it
   // had none yet. nil frees the slot. May raise, but leaves all as it was then.
@@ -132,8 +136,9 @@ class LuaContext final : public ContextHandler {
         connection, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
   }
   bool call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument);
-  void report_error(Connection* connection);
+  void report_error(Connection* connection, const char* what = "error in a callback: ");
   void call_with_fd(Slot slot, int fd);
+  void warn_of_unasked_clients();
   // Within a Round: it may run finalizers.
   LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
   LuaWebsocket& attach_websocket(lua_State* L, int callbacks, Connection& connection);

@@ -213,6 +213,17 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   }
 }
 
+void report_warnings(lua_State* L, LuaContext& context) {
+  for (const std::string& warning : context.warnings) {
+    lua_pushfstring(L, "warning: %s", warning.c_str());
+    guarded(L, [&] {
+      const LuaContext::Entry entry(context, L, 3);
+      context.report_warning(4);
+    });
+    lua_settop(L, 3);
+  }
+}
+
 }  // namespace
 
 int push_link_status(lua_State* L, ForkLink::Status status) {
@@ -270,6 +281,7 @@ int create_context(lua_State* L) {
     error.copy(why.data(), why.size() - 1);
   });
   if (why.front() != '\0') raise_create_error(L, why.data());
+  report_warnings(L, context);
   lua_settop(L, 2);
   return 1;
 }

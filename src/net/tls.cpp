@@ -5,9 +5,11 @@
 #include <openssl/err.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <strings.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -92,10 +94,13 @@ struct NamedCertificate {
   std::string name;
   SslContext context;
 };
+// Exact names come before patterns: the first that matches is chosen.
 using NameTable = std::vector<NamedCertificate>;
 
+bool is_pattern(std::string_view name) { return name.starts_with("*."); }
+
 bool matches(std::string_view pattern, std::string_view name) {
-  if (pattern.starts_with("*.")) {
+  if (is_pattern(pattern)) {
     const std::size_t dot = name.find('.');
     if (dot == 0 || dot == std::string_view::npos) return false;
     pattern.remove_prefix(1);
@@ -183,6 +188,48 @@ Error load_files(SSL_CTX* context, const CertificateFiles& files) {
   return {};
 }
 
+// --- Authorities ---
+
+// RFC 5280 6.3. An authority without a revocation list in the file revokes nothing; where there is one, it has to be
+// good.
+int check_revocation(int is_good, X509_STORE_CTX* verification) {
+  if (is_good == 1 || X509_STORE_CTX_get_error(verification) != X509_V_ERR_UNABLE_TO_GET_CRL) return is_good;
+  const X509_NAME* const issuer = X509_get_issuer_name(X509_STORE_CTX_get_current_cert(verification));
+  const STACK_OF(X509_OBJECT)* const trusted = X509_STORE_get0_objects(X509_STORE_CTX_get0_store(verification));
+  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
+    const X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(trusted, i));
+    if (list != nullptr && X509_NAME_cmp(X509_CRL_get_issuer(list), issuer) == 0) return 0;
+  }
+  X509_STORE_CTX_set_error(verification, X509_V_OK);
+  return 1;
+}
+
+// Whether the store has no certificate that could have signed this one.
+bool is_without_issuer(const STACK_OF(X509_OBJECT) * trusted, X509* certificate) {
+  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
+    X509* const issuer = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
+    if (issuer != nullptr && X509_check_issued(issuer, certificate) == X509_V_OK) return false;
+  }
+  return true;
+}
+
+// An intermediate authority alone is trusted as it is. Where its issuer is there, too, the chain goes on to that, so
+// that the issuer's revocation list counts.
+void set_verification(X509_STORE* store) {
+  const STACK_OF(X509_OBJECT)* const trusted = X509_STORE_get0_objects(store);
+  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
+    X509_OBJECT* const object = sk_X509_OBJECT_value(trusted, i);
+    X509* const certificate = X509_OBJECT_get0_X509(object);
+    if (certificate != nullptr && is_without_issuer(trusted, certificate)) {
+      X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    }
+    if (X509_OBJECT_get0_X509_CRL(object) != nullptr) {
+      X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    }
+  }
+  X509_STORE_set_verify_cb(store, check_revocation);
+}
+
 // Only what the given authority has signed is trusted, not what the system trusts.
 Error load_authority(SSL_CTX* context, const TlsOptions& options) {
   if (options.ca.empty()) return {};
@@ -192,22 +239,26 @@ Error load_authority(SSL_CTX* context, const TlsOptions& options) {
     return openssl_error("CA '" + options.ca + "'");
   }
   SSL_CTX_set_client_CA_list(context, names);
-  if (options.requires_client_certificate) {
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-  }
+  set_verification(SSL_CTX_get_cert_store(context));
+  const int demand = options.requires_client_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | demand, nullptr);
   return {};
 }
 
-// A session is only resumed where the same authorities are trusted: its client's certificate is not verified again.
+// A session is only resumed where the same authorities are trusted, and have revoked the same: its client's
+// certificate is not verified again.
 bool set_session_id_context(SSL_CTX* context) {
   static_assert(SHA256_DIGEST_LENGTH <= SSL_MAX_SID_CTX_LENGTH);
   std::array<unsigned char, SHA256_DIGEST_LENGTH> id{};
   const STACK_OF(X509_OBJECT)* const trusted = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
   for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
-    const X509* const certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
-    if (certificate == nullptr) continue;  // a revocation list
+    const X509_OBJECT* const object = sk_X509_OBJECT_value(trusted, i);
+    const X509* const certificate = X509_OBJECT_get0_X509(object);
     std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    if (X509_digest(certificate, EVP_sha256(), digest.data(), nullptr) != 1) return false;
+    const int made = certificate != nullptr
+                         ? X509_digest(certificate, EVP_sha256(), digest.data(), nullptr)
+                         : X509_CRL_digest(X509_OBJECT_get0_X509_CRL(object), EVP_sha256(), digest.data(), nullptr);
+    if (made != 1) return false;
     for (std::size_t k = 0; k < id.size(); ++k) id[k] ^= digest[k];
   }
   return SSL_CTX_set_session_id_context(context, id.data(), id.size()) == 1;
@@ -246,6 +297,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create(const TlsOptions& options
     copy_ticket_keys(context, named->get());
     names->push_back({name, std::move(*named)});
   }
+  std::stable_partition(names->begin(), names->end(), [](const auto& named) { return !is_pattern(named.name); });
   SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
   SSL_CTX_set_tlsext_servername_arg(context, names.get());
   if (SSL_CTX_set_ex_data(context, names_index(), names.get()) != 1) throw std::bad_alloc();

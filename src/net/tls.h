@@ -21,10 +21,11 @@ struct CertificateFiles {
 
 struct TlsOptions {
   CertificateFiles files;
-  // For clients that ask for these names (RFC 6066 3): "example.org", or "*.example.org" for one label more.
+  // For clients that ask for these names (RFC 6066 3): "example.org", or "*.example.org" for one label more; an exact
+  // name comes first.
   std::vector<std::pair<std::string, CertificateFiles>> names;
-  std::string ca;                            // trust store for client certificates
-  bool requires_client_certificate = false;  // one that verifies against `ca`
+  std::string ca;  // trust store for client certificates, with revocation lists; "": clients are not asked for one
+  bool requires_client_certificate = false;  // else one that is given is verified
 
   bool enabled() const { return !files.certificate.empty(); }
 };

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- A website, and a chat on the same port: all files of a folder, and what one says is sent to everyone.
--- Usage: lua static.lua [folder] [port]
+-- Usage: lua static.lua [port] [folder]
 local websockets = require 'websockets'
 
-local folder = arg[1] or 'test-server'
-local port = arg[2] or 8080
+local here = arg[0]:match '^(.*/)' or ''
+local port = arg[1] or 8080
+local folder = arg[2] or here .. 'page'
 
 local files = websockets.static(folder, {
-  index = { 'index.html', 'test.html' },
   max_age = 60,
   headers = { ['X-Content-Type-Options'] = 'nosniff' },
   fallthrough = true,
@@ -31,7 +31,6 @@ local context = websockets.context {
   end,
 }
 
-print(('Open http://localhost:%s/ in a browser'):format(port))
-while true do
-  context:service(-1)
-end
+print(('Open http://localhost:%s/ in two windows of a browser'):format(port))
+io.stdout:flush()
+os.exit((context:run()))

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- An echo server over TLS (wss), and a page to try it with (https). When the file of its certificate changes, which
 -- somebody else renews, it takes the new one without a restart.
--- Usage: lua tls.lua [certificate] [its key] [port] [seconds]; script/demo-certificate makes a certificate; it looks for
--- a new one every so many seconds.
+-- Usage: lua tls.lua [port] [certificate] [its key] [seconds]; without a certificate script/demo-certificate makes one; it
+-- looks for a new one every so many seconds.
 local websockets = require 'websockets'
 
-local folder = 'build/demo-certificates/'
-local certificate = arg[1] or folder .. 'server.pem'
-local port = arg[3] or 8443
+local here = arg[0]:match '^(.*/)' or ''
+local folder = here .. '../build/demo-certificates/'
+local port = arg[1] or 8443
+local certificate, key = arg[2] or folder .. 'server.pem', arg[3] or folder .. 'server.key'
 local look_seconds = tonumber(arg[4]) or 60
 
 local function read(path)
@@ -19,13 +20,20 @@ local function read(path)
   return text
 end
 
+if not arg[2] and not read(certificate) then
+  os.execute(("'%s../script/demo-certificate' >&2"):format(here))
+end
 local loaded = read(certificate)
+if not loaded then
+  print(('There is no certificate %s'):format(certificate))
+  os.exit(1)
+end
 
 local context = websockets.context {
   port = port,
   ssl_cert_path = certificate,
-  ssl_private_key_path = arg[2] or folder .. 'server.key',
-
+  ssl_private_key_path = key,
+  on_http = websockets.static(here .. 'page'),
   protocols = {
     echo = function(ws)
       ws:on_receive(function(ws, data, type)
@@ -33,20 +41,6 @@ local context = websockets.context {
       end)
     end,
   },
-
-  on_http = function(ws, uri)
-    if uri ~= '/' then
-      return -- 404
-    end
-    local page = [[
-<!doctype html><meta charset="utf-8"><title>wss</title>
-<script>
-const socket = new WebSocket(location.href.replace('http', 'ws'), 'echo')
-socket.onopen = () => socket.send('over TLS')
-socket.onmessage = (event) => document.body.append(event.data)
-</script>]]
-    ws:respond(200, { ['Content-Type'] = 'text/html' }, page)
-  end,
 }
 
 context:every(look_seconds, function()
@@ -62,6 +56,6 @@ context:every(look_seconds, function()
   io.stdout:flush()
 end)
 
-print(('Open https://localhost:%s/ in a browser'):format(port))
+print(('Open https://localhost:%s/ in a browser; it warns of a certificate that it does not know'):format(port))
 io.stdout:flush()
 os.exit((context:run()))

@@ -3,6 +3,7 @@
 -- Usage: lua server.lua [socket]
 local websockets = require 'websockets'
 
+local here = arg[0]:match '^(.*/)' or ''
 local path = arg[1] or '/tmp/websockets-nginx.sock'
 
 local context = websockets.context {
@@ -22,6 +23,6 @@ local context = websockets.context {
   },
 }
 
-print 'Start nginx -p . -c examples/nginx/nginx.conf, and open http://localhost:8080/'
+print(('Start /usr/sbin/nginx -e stderr -p . -c %snginx.conf beside it, and open http://localhost:8080/'):format(here))
 io.stdout:flush()
 os.exit((context:run()))

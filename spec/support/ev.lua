@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- What the adapter for lua-ev, and scripts like it, need of lua-ev, which Debian does not have: its loop, IO and Timer,
--- with the same arguments in and out, made on luv. As there, a watcher that is stopped is not called any more, even if
--- its event is pending; a loop ends when nothing is left to wait for, or by unloop() at the end of the iteration.
+-- What the adapter for lua-ev, and scripts like it, need of lua-ev, which Debian does not have: its loop, IO, Timer and
+-- Signal, with the same arguments in and out, made on luv. As there, a watcher that is stopped is not called any more,
+-- even if its event is pending; a loop ends when nothing is left to wait for, or by unloop() at the end of the iteration.
 
 local uv = require 'luv'
 
 -- Numbers with a fraction, as they are there.
-local ev = { READ = 1.0, WRITE = 2.0, TIMEOUT = 256.0, Loop = {}, IO = {}, Timer = {} }
+local ev = { READ = 1.0, WRITE = 2.0, TIMEOUT = 256.0, SIGINT = 2, Loop = {}, IO = {}, Timer = {}, Signal = {} }
 
 local loop = {}
 loop.__index = loop
@@ -60,6 +60,10 @@ end)
 define(ev.Timer, uv.new_timer, function(timer, fire)
   local after, again = timer.arguments[1], timer.arguments[2] or 0
   timer.handle:start(math.ceil(after * 1000), math.ceil(again * 1000), function() fire(ev.TIMEOUT) end)
+end)
+
+define(ev.Signal, uv.new_signal, function(signal, fire)
+  signal.handle:start(signal.arguments[1], fire)
 end)
 
 return ev

@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The scripts in examples/, as they are, each with the clients it is for.
+"""The scripts in examples/, as they are, in a terminal, each with the clients it is for.
 
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """
 
 import asyncio
 import contextlib
+import fcntl
+import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
@@ -17,10 +20,15 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 
 import websockets
 
-from support import DEADLINE_S, ROOT, Server, demo_certificates, run
+from support import DEADLINE_S, ROOT, demo_certificates, run
+
+LUA = os.environ.get('LUA', 'lua5.4')
+EXAMPLES = ROOT / 'examples'
 
 temporary = tempfile.TemporaryDirectory()
 folder = pathlib.Path(temporary.name)
@@ -36,30 +44,70 @@ class Everything:
         temporary.cleanup()
 
 
+class Terminal:
+    """A command in a terminal of its own, as a user starts it."""
+
+    def __init__(self, *command, cwd=ROOT, env=None):
+        self.device, inside = pty.openpty()
+        self.text = ''
+        self.process = subprocess.Popen(
+            [str(part) for part in command], cwd=cwd, stdin=inside, stdout=inside, stderr=inside,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**os.environ, **(env or {})})
+        os.close(inside)
+
+    def read(self):
+        """Some more of the output; '' at its end."""
+        try:
+            more = os.read(self.device, 4096).decode()
+        except OSError:  # the last process has closed it
+            more = ''
+        self.text += more
+        return more
+
+    def wait_for(self, pattern):
+        while not re.search(pattern, self.text):
+            assert self.read(), f'it ended with {self.process.wait()}:\n{self.text}'
+
+    def interrupt(self):
+        """Ctrl-C, which has to end it, and it has nothing to say about that."""
+        os.write(self.device, b'\x03')
+        before = len(self.text)
+        assert self.process.wait(DEADLINE_S) == 0, f'{self.process.returncode}:\n{self.text}'
+        while self.read():
+            pass
+        assert self.text[before:].strip() in ('', '^C'), self.text
+
+    def stop(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self.device)
+
+
 def free_port():
     with socket.create_server(('', 0)) as probe:
         return probe.getsockname()[1]
 
 
 @contextlib.contextmanager
-def example(script, *arguments):
-    """Starts it, and lets Ctrl-C end it."""
-    server = Server(f'examples/{script}', *map(str, arguments))
+def example(script, *arguments, cwd=EXAMPLES, lua=(LUA,), env=None):
+    """Starts it, waits until it says what to do, and lets Ctrl-C end it."""
+    terminal = Terminal(*lua, script, *arguments, cwd=cwd, env=env)
     try:
-        assert server.first_line, 'it does not start'
-        yield server
-        server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(DEADLINE_S) == 0, server.process.returncode
+        terminal.wait_for('(Open|Try|Start) .*\n')
+        yield terminal
+        terminal.interrupt()
     finally:
-        server.stop()
+        terminal.stop()
 
 
 @contextlib.contextmanager
-def example_on_port(script, *arguments):
+def example_on_port(script, *arguments, **options):
     """Gives the port; it is told what to open."""
     port = free_port()
-    with example(script, port, *arguments) as server:
-        assert str(port) in server.first_line, server.first_line
+    with example(script, port, *arguments, **options) as terminal:
+        assert f'://localhost:{port}/' in terminal.text, terminal.text
         yield port
 
 
@@ -82,24 +130,125 @@ def check(coroutine):
     return run_check
 
 
+async def told(ws):
+    return json.loads(await ws.recv())
+
+
+async def enter(ws, name):
+    """Returns the welcome; the list of rooms comes behind it."""
+    await ws.send(name)
+    welcome, rooms = await told(ws), await told(ws)
+    assert (welcome['kind'], rooms['kind']) == ('welcome', 'rooms'), (welcome, rooms)
+    return welcome, {room['name']: room['size'] for room in rooms['rooms']}
+
+
+async def refused_by_chat(address, message):
+    async with connect(address, 'chat') as ws:
+        await ws.send(message)
+        await ws.wait_closed()
+        return ws.close_code
+
+
 @check
 async def chat():
+    hostile = 'a"b\\c\n\x01\x7f<b>\u2028 </script> ü €'
     with example_on_port('chat.lua') as port:
-        async with connect(f'ws://127.0.0.1:{port}/', 'chat') as ada, connect(f'ws://127.0.0.1:{port}/', 'chat') as alan:
-            await ada.send(' Ada ')
-            assert await ada.recv() == '\tAda is here'
-            await ada.send('Is anybody\nthere?')
-            assert await ada.recv() == 'Ada\tIs anybody there?'
-            await alan.send('Alan')
-            assert [await alan.recv() for _ in range(3)] == ['\tAda is here', 'Ada\tIs anybody there?', '\tAlan is here']
-            assert await ada.recv() == '\tAlan is here'
+        address = f'ws://127.0.0.1:{port}/'
+        async with connect(address, 'chat') as ada, connect(f'{address}?room=lobby', 'chat') as alan, \
+                connect(f'{address}?room=garden', 'chat') as grace:
+            welcome, sizes = await enter(ada, ' Ada ')
+            assert (welcome['room'], welcome['here'], welcome['history']) == ('lobby', ['Ada'], []), welcome
+            assert sizes == {'lobby': 1, 'lua': 0, 'garden': 0}, sizes
+            await ada.send(hostile)
+            await ada.send('  ')
+            said = await told(ada)
+            assert (said['kind'], said['name'], said['text']) == ('said', 'Ada', hostile), said
+            assert abs(said['at'] - time.time()) < 60 + DEADLINE_S, said
+
+            welcome, sizes = await enter(alan, hostile.replace('\n\x01\x7f', ''))
+            assert welcome['history'] == [said] and sizes['lobby'] == 2, welcome
+            came, rooms = await told(ada), await told(ada)
+            assert came['kind'] == 'came' and came['name'] in welcome['here'] and rooms['kind'] == 'rooms', came
+
+            welcome, sizes = await enter(grace, 'Grace')
+            assert welcome['here'] == ['Grace'] and welcome['history'] == [] and sizes['garden'] == 1, welcome
             await alan.close()
-            assert await ada.recv() == '\tAlan has left'
-        async with connect(f'ws://127.0.0.1:{port}/', 'chat') as nobody:
-            await nobody.send(' ')
-            await nobody.wait_closed()
-            assert nobody.close_code == 1008, nobody.close_code
+            heard = [(await told(ada))['kind'] for _ in range(3)]
+            assert heard == ['rooms', 'left', 'rooms'], heard
+            # The name is there twice: nobody comes or leaves.
+            async with connect(address, 'chat') as again:
+                await enter(again, 'Ada')
+            await ada.send('last')
+            assert (await told(ada))['text'] == 'last'
+        for name in ('', ' ', 'x' * 101, 'a\tb'):
+            assert await refused_by_chat(address, name) == 1008, name
+        assert await refused_by_chat(address, b'\xff') == 1003
+        assert await refused_by_chat(address, 'x' * 2001) == 1009
         assert '<title>Chat' in curl(f'http://127.0.0.1:{port}/')
+
+
+@check
+async def echo():
+    """On a port of its own: see Checkout."""
+    with checkout.example('echo.lua') as terminal:
+        address = re.search(r'http://localhost:\d+/', terminal.text)[0]
+        assert 'console' in curl(address)
+        async with connect(address.replace('http', 'ws'), 'echo') as ws:
+            await ws.send('hello')
+            assert await ws.recv() == 'hello'
+
+
+@check
+async def static():
+    with example_on_port('static.lua') as port:
+        address = f'http://127.0.0.1:{port}/'
+        assert '<title>A websocket' in curl(address) and '404' in curl(f'{address}nothing')
+        async with connect(address.replace('http', 'ws'), 'chat') as one, connect(address.replace('http', 'ws')) as other:
+            await one.send('hello')
+            assert [await one.recv(), await other.recv()] == ['hello', 'hello']
+
+
+def lua_with(module):
+    """An interpreter for which there are this module and ours, and its environment."""
+    for name in (LUA, 'lua5.4', 'lua5.3', 'lua5.2', 'lua5.1', 'luajit'):
+        path = os.environ['LUA_CPATH'] if name == LUA else f'{ROOT}/build/{name}/?.so;;'
+        env = {**os.environ, 'LUA_CPATH': path}
+        if subprocess.run([name, '-e', f"require 'websockets' require '{module}'"], env=env, stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0:
+            return {'lua': (name,), 'env': env}
+    raise AssertionError(f'no Lua has {module} and our module')
+
+
+def lua_for(script):
+    """Other loops are not there for each Lua; for lua-ev, which Debian does not have, something stands in."""
+    if script == 'loop-ev.lua':
+        return {'lua': (LUA, '-e', f"package.loaded.ev = dofile '{ROOT}/spec/support/ev.lua'")}
+    modules = {'loop-copas.lua': 'copas', 'loop-cqueues.lua': 'cqueues', 'loop-event.lua': 'luaevent.core'}
+    return lua_with(modules.get(script, 'luv'))
+
+
+def clock(loop):
+    async def run_check():
+        script = f'loop-{loop}.lua'
+        with example_on_port(script, **lua_for(script)) as port:
+            assert '<title>A websocket' in curl(f'http://127.0.0.1:{port}/')
+            async with connect(f'ws://127.0.0.1:{port}/') as ws:
+                assert 'every second' in await ws.recv()
+                assert re.search(r'\d\d:\d\d:\d\d', await ws.recv())
+
+    run_check.__name__ = f'loop_of_{loop}'
+    return check(run_check)
+
+
+@check
+async def loop_of_copas():
+    other_port = free_port()
+    with example_on_port('loop-copas.lua', other_port, **lua_for('loop-copas.lua')) as port:
+        async with connect(f'ws://127.0.0.1:{port}/') as ws:
+            assert str(other_port) in await ws.recv()
+            with socket.create_connection(('127.0.0.1', other_port)) as peer:
+                peer.sendall(b'one\ntwo\n')
+                assert [await ws.recv(), await ws.recv()] == ['one', 'two']
 
 
 @check
@@ -139,8 +288,8 @@ async def login():
 @check
 async def unix():
     path = f'{folder}/example.sock'
-    with example('unix.lua', path) as server:
-        assert path in server.first_line
+    with example('unix.lua', path) as terminal:
+        assert path in terminal.text
         assert curl('--unix-socket', path, 'http://localhost/hello') == 'You asked for /hello\n'
         assert os.stat(path).st_mode & 0o777 == 0o600
         async with websockets.unix_connect(path, uri='ws://localhost/', subprotocols=['echo']) as ws:
@@ -148,35 +297,21 @@ async def unix():
             assert await ws.recv() == 'hello'
 
 
-@contextlib.contextmanager
-def nginx(port):
-    """nginx with the example's settings, but for where things are."""
-    settings = (ROOT / 'examples' / 'nginx' / 'nginx.conf').read_text()
-    for old, new in (('/tmp/websockets-nginx', f'{folder}/nginx'), ('127.0.0.1:8080', f'127.0.0.1:{port}'),
-                     # Others have no access to the folder.
-                     ('daemon off;', 'daemon off; master_process off;')):
-        assert old in settings, old
-        settings = settings.replace(old, new)
-    (folder / 'nginx.conf').write_text(settings)
-    process = subprocess.Popen(['/usr/sbin/nginx', '-p', folder, '-c', folder / 'nginx.conf', '-e', 'stderr'],
-                               stdin=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
 @check
 async def behind_nginx():
-    path, port = f'{folder}/nginx.sock', free_port()
-    with example('nginx/server.lua', path), nginx(port) as process:
-        answer = curl('--fail', '--retry', '50', '--retry-delay', '1', '--retry-connrefused', f'http://127.0.0.1:{port}/')
-        assert answer == 'You come from 127.0.0.1\n' and process.poll() is None, answer
-        async with connect(f'ws://127.0.0.1:{port}/') as ws:
-            assert await ws.recv() == 'You come from 127.0.0.1, without TLS.'
-            await ws.send('hello')
-            assert await ws.recv() == 'hello'
+    with checkout.example('nginx/server.lua') as terminal:
+        command, address = re.search(r'Start (.*) beside it, and open (\S+)', terminal.text).groups()
+        nginx = subprocess.Popen(command.split(), cwd=checkout.examples, stdin=subprocess.DEVNULL)
+        try:
+            answer = curl('--fail', '--retry', '50', '--retry-delay', '1', '--retry-connrefused', address)
+            assert answer == 'You come from 127.0.0.1\n' and nginx.poll() is None, answer
+            async with connect(address.replace('http', 'ws')) as ws:
+                assert await ws.recv() == 'You come from 127.0.0.1, without TLS.'
+                await ws.send('hello')
+                assert await ws.recv() == 'hello'
+        finally:
+            nginx.terminate()
+            nginx.wait()
 
 
 async def serial(port):
@@ -192,18 +327,78 @@ async def tls():
     demo_certificates(folder)
     demo_certificates(folder / 'new')
     port = free_port()
-    with example('tls.lua', folder / 'server.pem', folder / 'server.key', port, 0.1) as server:
-        assert str(port) in server.first_line
+    with example('tls.lua', port, folder / 'server.pem', folder / 'server.key', 0.1) as terminal:
+        assert f'https://localhost:{port}/' in terminal.text, terminal.text
         before = await serial(port)
         assert '<script>' in curl('--cacert', f'{folder}/ca.pem', f'https://localhost:{port}/')
         for name in ('ca.pem', 'server.key', 'server.pem'):
             shutil.copy(folder / 'new' / name, folder / name)
-        line = ''
-        while 'new certificate' not in line:
-            line = server.process.stdout.readline()
-            assert line, 'it ended'
+        terminal.wait_for('new certificate')
         assert await serial(port) != before
 
 
+class Checkout:
+    """The examples as in a fresh checkout where the module was just built, but on free ports and with sockets elsewhere."""
+
+    def __init__(self):
+        self.root = folder / 'checkout'
+        self.examples = self.root / 'examples'
+        replaced = {number: str(free_port()) for number in ('8080', '8081', '8443')}
+        replaced['/tmp/websockets'] = f'{folder}/websockets'
+        # nginx started by root would have others, who have no access to the folder, do its work.
+        replaced['daemon off;'] = 'daemon off; master_process off;'
+        shutil.copytree(EXAMPLES, self.examples)
+        for path in self.examples.rglob('*'):
+            if path.suffix in ('.lua', '.conf'):
+                path.write_text(re.sub('|'.join(replaced), lambda found: replaced[found[0]], path.read_text()))
+        (self.root / 'script').mkdir()
+        shutil.copy(ROOT / 'script' / 'demo-certificate', self.root / 'script')
+
+    def example(self, script, cwd='examples', **options):
+        cwd = self.root / cwd
+        return example(os.path.relpath(self.examples / script, cwd), cwd=cwd, **options)
+
+
+checkout = Checkout()
+
+
+def table_of_the_readme():
+    section = (ROOT / 'README.md').read_text().split('\n## More examples\n')[1].split('\n## ')[0]
+    scripts = re.findall(r'\]\(examples/([^)]+\.lua)\)', section)
+    assert len(scripts) >= 13, scripts
+    return scripts
+
+
+def do_as_told(text):
+    """What a user does next: opens the page, or types the command."""
+    address, command = re.search(r'(?:Open|open) (https?://\S+/)', text), re.search(r'Try (curl .*)', text)
+    if 'nginx' in text:
+        return  # see behind_nginx
+    if command:
+        assert 'You asked for /hello' in subprocess.run(
+            command[1].split(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+    else:
+        authority = checkout.root / 'build' / 'demo-certificates' / 'ca.pem'
+        assert curl('--fail', *(['--cacert', authority] if 'https:' in text else []), address[1])
+
+
+def each_runs_from_everywhere():
+    """Each of the table, without arguments."""
+    for script in table_of_the_readme():
+        for cwd in ('.', 'examples', pathlib.Path('examples', script).parent):
+            options = lua_for(script) if script.startswith('loop-') else {}
+            with checkout.example(script, cwd, **options) as terminal:
+                do_as_told(terminal.text)
+
+
+def none_hides_a_module():
+    """By its name: Lua looks for modules in the current folder, too."""
+    names = {path.stem for path in EXAMPLES.rglob('*.lua')}
+    hidden = names & {'luv', 'cqueues', 'copas', 'ev', 'event', 'luaevent', 'socket', 'ssl', 'lfs', 'posix', 'websockets'}
+    assert not hidden, hidden
+
+
 if __name__ == '__main__':
-    sys.exit(run(Everything(), [chat, timer, login, unix, behind_nginx, tls]))
+    sys.exit(run(Everything(), [
+        echo, chat, timer, login, static, unix, behind_nginx, tls, clock('luv'), clock('cqueues'), clock('event'),
+        clock('ev'), loop_of_copas, each_runs_from_everywhere, none_hides_a_module]))

@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What the README tells to do in a browser: its lines in the console of the echo server's page, in Chromium.
+
+The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+
+import test_page
+from test_page import ROOT, Server, wait_for
+
+LINES = re.search(r'^```js\n(.*?)^```$', (ROOT / 'README.md').read_text(), re.DOTALL | re.MULTILINE)[1]
+
+
+class EchoServer(Server):
+    """examples/echo.lua, which has its port in itself."""
+
+    def start(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = pathlib.Path(folder, 'echo.lua')
+            script.write_text((ROOT / 'examples' / 'echo.lua').read_text().replace('8080', str(self.port)))
+            self.script = (script,)
+            super().start()
+
+
+class Checks:
+    def __init__(self, server, driver):
+        self.server = server
+        self.driver = driver
+
+    def opens(self):
+        self.driver.get(self.server.address)
+        assert 'console' in self.driver.page_source, self.driver.page_source
+
+    def hears_its_hello_in_the_console(self):
+        assert LINES.count('8080') == 1, LINES
+        lines = LINES.replace('8080', str(self.server.port))
+        self.driver.execute_script(f'window.heard = []; console.log = (text) => heard.push(text);\n{lines}')
+        wait_for(lambda: self.driver.execute_script('return heard') == ['hello'], 'the echo')
+
+
+if __name__ == '__main__':
+    test_page.Server = EchoServer
+    sys.exit(test_page.main(Checks))

@@ -14,7 +14,7 @@ description = {
     web page that goes with it, and runs on its own or inside another event loop.]],
   license = 'MIT',
 }
-dependencies = { 'lua >= 5.1, < 5.5' }
+dependencies = { 'lua >= 5.1, < 5.6' }
 external_dependencies = {
   OPENSSL = { header = 'openssl/ssl.h' },
   ZLIB = { header = 'zlib.h' },

@@ -277,8 +277,8 @@ function client:read_head()
   local status, reason = head:match '^HTTP/1%.[01] (%d%d%d) ([^\r\n]*)\r\n'
   assert.is_string(status, 'not a response: ' .. head)
   local headers = {}
-  for name, value in head:gmatch '\r\n([^:\r\n]+):[ \t]*([^\r\n]*)' do
-    name = name:lower()
+  for field, value in head:gmatch '\r\n([^:\r\n]+):[ \t]*([^\r\n]*)' do
+    local name = field:lower()
     headers[name] = headers[name] and headers[name] .. ', ' .. value or value
   end
   return tonumber(status), headers, reason

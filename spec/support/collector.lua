@@ -3,7 +3,7 @@
 --
 -- With SPEC_COLLECT=N, during the first N calls and returns of each test (of any function), everything is collected
 -- before each function of the module, at each allocation within it, and before and after each callback. What comes then
--- has a full collection now and then. Lua 5.4 is incremental in one test and generational in the next.
+-- has a full collection now and then. Lua 5.4 and 5.5 are incremental in one test and generational in the next.
 
 local collector = {}
 
@@ -11,7 +11,7 @@ local limit = tonumber(os.getenv 'SPEC_COLLECT')
 -- Between two full collections when the calls are used up.
 local instructions = 100000
 
-local is_54 = _VERSION == 'Lua 5.4'
+local is_54, is_55 = _VERSION == 'Lua 5.4', _VERSION == 'Lua 5.5'
 local jit = rawget(_G, 'jit') and require 'jit'
 local getinfo, sethook = debug.getinfo, debug.sethook
 
@@ -25,7 +25,12 @@ local left = 0
 local usual_step, whole_step = 13, 30
 
 local function set_parameters(pause, multiplier, step)
-  if is_54 then
+  if is_55 then
+    collectgarbage 'incremental'
+    collectgarbage('param', 'pause', pause)
+    collectgarbage('param', 'stepmul', multiplier)
+    return
+  elseif is_54 then
     collectgarbage('incremental', 0, math.min(multiplier, 1000), step)
   else
     collectgarbage('setstepmul', multiplier)
@@ -35,7 +40,7 @@ end
 
 -- From now on there is a whole cycle at each thing that is made: with a pause of 0 one is always due, and one step is
 -- all of it. `once`: only at the next thing.
-function collector.be_eager(once) set_parameters(once and 200 or 0, 200000000, whole_step) end
+function collector.be_eager(once) set_parameters(once and 200 or 0, is_55 and 0 or 200000000, whole_step) end
 
 function collector.be_usual() set_parameters(200, is_54 and 100 or 200, usual_step) end
 
@@ -141,7 +146,7 @@ end
 -- A test begins.
 function collector.begin()
   if not limit then return end
-  is_running, is_armed, is_generational = true, false, is_54 and not is_generational
+  is_running, is_armed, is_generational = true, false, (is_54 or is_55) and not is_generational
   left = limit
   set_mode()
   install()

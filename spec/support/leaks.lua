@@ -81,7 +81,7 @@ end
 local function registry_size()
   local size = 0
   for _, value in pairs(debug.getregistry()) do
-    if type(value) ~= 'number' then size = size + 1 end -- else a place for a reference that is free
+    if value and type(value) ~= 'number' then size = size + 1 end -- else a place for a reference that is free
   end
   return size
 end

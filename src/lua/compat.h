@@ -8,7 +8,7 @@ extern "C" {
 
 #include <cstdlib>
 
-// The differences between Lua 5.1 (and LuaJIT), 5.2, 5.3 and 5.4, as far as the binding meets them.
+// The differences between Lua 5.1 (and LuaJIT), 5.2, 5.3 and from 5.4 on, as far as the binding meets them.
 
 namespace websockets::lua {
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Usage: bash install.sh cmake | debian | luarocks LUA...    (LUA: lua5.1, lua5.2, lua5.3 or lua5.4)
+# Usage: bash install.sh cmake | debian | luarocks LUA...    (LUA: lua5.1, lua5.2, lua5.3, lua5.4 or lua5.5)
 #
 # Installs into an empty tree, by cmake --install or as a Debian package (of what script/build has built), or by luarocks
 # for each LUA, and lets a client talk to examples/echo.lua with nothing but that tree. LuaJIT has what Lua 5.1 has.
@@ -52,7 +52,9 @@ refuses() {
 
 each_lua() {
   local lua
-  for lua in lua5.1 lua5.2 lua5.3 lua5.4; do count echoes "$lua" "$1/lua/${lua#lua}"; done
+  for lua in lua5.1 lua5.2 lua5.3 lua5.4 lua5.5; do
+    [[ $lua == lua5.5 && ! -e build/lua5.5 ]] || count echoes "$lua" "$1/lua/${lua#lua}"
+  done
   count echoes luajit "$1/lua/5.1"
 }
 
@@ -99,10 +101,11 @@ install_package() {
 
 # luarocks in the copy of the sources: the name of a tree, then what to do there.
 rocks() {
-  local name=$1
+  local name=$1 interpreter
   shift
+  interpreter=$(command -v "lua$version")
   (cd "$tree/source" && HOME=$tree CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
-    luarocks --lua-version "$version" --tree "$tree/$name" "$@")
+    luarocks --lua-version "$version" --lua-dir "${interpreter%/bin/*}" --tree "$tree/$name" "$@")
 }
 
 # The tagged one says the same of another version.

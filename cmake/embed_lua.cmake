@@ -23,6 +23,6 @@ ${bytes}};
 }
 
 extern \"C\" __attribute__((visibility(\"default\"))) int luaopen_websockets_${name}(lua_State* L) {
-  return websockets::lua::run_embedded(L, \"@websockets/${name}.lua\", kSource, sizeof kSource);
+  return websockets::lua::run_embedded(L, \"=websockets.${name}\", kSource, sizeof kSource);
 }
 ")

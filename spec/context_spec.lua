@@ -81,6 +81,12 @@ describe('context', function()
     protocols = { 'x', 1, true },
   }
 
+  for _, name in ipairs { 'listen', 'origins', 'trusted_proxies' } do
+    it('shows how a list is written: ' .. name, function()
+      expect_error(config_with(name, 'x'), "'" .. name .. "'", "a list, such as { 'x' }")
+    end)
+  end
+
   for name, values in pairs(bad_values) do
     it('names the option and the value when it is bad: ' .. name, function()
       for _, value in ipairs(values) do

@@ -128,7 +128,7 @@ describe('listen', function()
       '127.0.0.1:80 ', 'unix', 'fd', 'tcp://x' } do
       contains(failure { listen = { where } }, ("'%s' is not host:port"):format(where))
     end
-    contains(failure { listen = '127.0.0.1:0' }, "option 'listen' is '127.0.0.1:0', expected a list of strings")
+    contains(failure { listen = '127.0.0.1:0' }, "option 'listen' is '127.0.0.1:0', expected a list, such as { '127.0.0.1:0' }")
     contains(failure { listen = { '127.0.0.1:0', 7 } }, "option 'listen' is 7, expected a list of strings")
   end)
 

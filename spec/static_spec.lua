@@ -371,7 +371,7 @@ describe('static', function()
     for name, values in pairs { dotfiles = { 1, 'x' }, follow_symlinks = { 1 }, fallthrough = { {} },
       precompressed = { 'no' },
       index = { 1, true, '', 'a/b', { 'a', 1 }, { 'a\n' } }, types = { 'x', { 'x' }, { x = 1 }, { x = 'a/b\r\nX: y' } },
-      max_age = { -1, '1', 0 / 0, 1 / 0 } } do
+      max_age = { -1, 'x', '-1', true, 0 / 0, 1 / 0 } } do
       for _, value in ipairs(values) do
         expect_error(prefix .. "option '" .. name .. "' is ", root, { [name] = value })
       end

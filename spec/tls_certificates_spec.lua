@@ -280,7 +280,8 @@ describe('reload_certificates', function()
 
   it('reads those of names, too', function()
     local config, put = exchangeable()
-    local ctx, port = pair.context(tls.config { ssl_names = { ['example.org'] = config } })
+    local ctx, port = pair.context(tls.config { ssl_names = { ['example.org'] = {
+      ssl_cert_path = config.ssl_cert_path, ssl_private_key_path = config.ssl_private_key_path } } })
     put 'theirs'
     assert.is_true(ctx:reload_certificates())
     assert.equal(server_certificate 'theirs', shown(connect(ctx, port, { name = 'example.org' })))

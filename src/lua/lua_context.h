@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lua/compat.h"
+#include "lua/guarded.h"
 #include "lua/lua_timers.h"
 #include "protocol/bytes.h"
 #include "server/connection.h"
@@ -178,18 +179,6 @@ struct LuaWebsocket {
 
 // Of a websocket that is not closed.
 inline LuaContext& context_of(const LuaWebsocket& ws) { return static_cast<LuaContext&>(ws.connection->handler()); }
-
-// Runs `body`, which must not touch Lua, and raises a Lua error if memory was short.
-template <typename Body>
-void guarded(lua_State* L, Body body) {
-  bool is_short = false;
-  try {
-    body();
-  } catch (const std::bad_alloc&) {
-    is_short = true;
-  }
-  if (is_short) raise(L, "not enough memory");
-}
 
 constexpr const char* kContextType = "websockets.context";
 constexpr const char* kWebsocketType = "websockets.websocket";

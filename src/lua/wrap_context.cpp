@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "lua/caller_line.h"
 #include "lua/lua_context.h"
 
 namespace websockets::lua {
@@ -215,7 +216,9 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
 
 void report_warnings(lua_State* L, LuaContext& context) {
   for (const std::string& warning : context.warnings) {
-    lua_pushfstring(L, "warning: %s", warning.c_str());
+    push_caller_line(L);
+    lua_pushfstring(L, "%swarning: %s", lua_tostring(L, 4), warning.c_str());
+    lua_replace(L, 4);
     guarded(L, [&] {
       const LuaContext::Entry entry(context, L, 3);
       context.report_warning(4);

@@ -7,7 +7,7 @@
 
 #include "http/response.h"
 #include "lua/header_lines.h"
-#include "lua/show_value.h"
+#include "lua/option_reader.h"
 #include "lua/wrap_websocket.h"
 #include "server/http_exchange.h"
 #include "server/static_site.h"
@@ -35,77 +35,64 @@ int collect(lua_State* L) {
   raise(L, "websocket could not serve a folder: %s", why);
 }
 
-// Of the value on top of the stack.
-[[noreturn]] void raise_option_error(lua_State* L, const char* name, const char* expected) {
-  const char* value = show_value(L);
-  raise_static_error(L, lua_pushfstring(L, "option '%s' is %s, expected %s", name, value, expected));
-}
-
-void read_boolean(lua_State* L, const char* name, bool& value) {
-  lua_getfield(L, 2, name);
-  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) raise_option_error(L, name, "true or false");
-  if (!lua_isnil(L, -1)) value = lua_toboolean(L, -1) != 0;
-  lua_pop(L, 1);
-}
-
 // A string on top of the stack, without what ends a header or a path.
-std::string_view check_text(lua_State* L, const char* name, const char* expected) {
-  if (lua_type(L, -1) != LUA_TSTRING) raise_option_error(L, name, expected);
+std::string_view check_text(OptionReader& reader, const char* name, const char* expected) {
+  lua_State* const L = reader.state();
+  if (lua_type(L, -1) != LUA_TSTRING) reader.raise_value(name, expected);
   const std::string_view text = as_text(check_bytes(L, -1));
-  if (!is_valid_header("X", text)) raise_option_error(L, name, expected);
+  if (!is_valid_header("X", text)) reader.raise_value(name, expected);
   return text;
 }
 
-void add_index(lua_State* L, std::vector<std::string>& index) {
+void add_index(OptionReader& reader, std::vector<std::string>& index) {
   constexpr const char* kExpected = "a name, a list of names, or false";
-  const std::string_view name = check_text(L, "index", kExpected);
-  if (name.empty() || name.find('/') != std::string_view::npos) raise_option_error(L, "index", kExpected);
-  guarded(L, [&] { index.emplace_back(name); });
+  const std::string_view name = check_text(reader, "index", kExpected);
+  if (name.empty() || name.find('/') != std::string_view::npos) reader.raise_value("index", kExpected);
+  guarded(reader.state(), [&] { index.emplace_back(name); });
 }
 
-void read_index(lua_State* L, std::vector<std::string>& index) {
-  lua_getfield(L, 2, "index");
-  if (!lua_isnil(L, -1)) index.clear();
+void read_index(OptionReader& reader, std::vector<std::string>& index) {
+  lua_State* const L = reader.state();
+  if (!reader.get("index")) return;
+  index.clear();
   if (lua_istable(L, -1)) {
     for (int i = 1;; ++i, lua_pop(L, 1)) {
       lua_rawgeti(L, -1, i);
       if (lua_isnil(L, -1)) break;
-      add_index(L, index);
+      add_index(reader, index);
     }
     lua_pop(L, 1);
   } else if (lua_toboolean(L, -1) != 0) {
-    add_index(L, index);
+    add_index(reader, index);
   }
   lua_pop(L, 1);
 }
 
-void read_types(lua_State* L, StaticOptions& options) {
-  lua_getfield(L, 2, "types");
-  if (lua_isnil(L, -1)) return lua_pop(L, 1);
+void read_types(OptionReader& reader, StaticOptions& options) {
+  lua_State* const L = reader.state();
+  if (!reader.get("types")) return;
   constexpr const char* kExpected = "a table from suffixes to content types";
-  if (!lua_istable(L, -1)) raise_option_error(L, "types", kExpected);
+  if (!lua_istable(L, -1)) reader.raise_value("types", kExpected);
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
-    const std::string_view type = check_text(L, "types", kExpected);
+    const std::string_view type = check_text(reader, "types", kExpected);
     lua_pushvalue(L, -2);
-    const std::string_view suffix = check_text(L, "types", kExpected);
+    const std::string_view suffix = check_text(reader, "types", kExpected);
     guarded(L, [&] { options.types.emplace_back(suffix, type); });
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
 }
 
-void read_max_age(lua_State* L, StaticOptions& options) {
-  lua_getfield(L, 2, "max_age");
-  if (!lua_isnil(L, -1)) {
-    const double age = lua_type(L, -1) == LUA_TNUMBER ? static_cast<double>(lua_tonumber(L, -1)) : std::nan("");
-    if (!(age >= 0 && age <= kMaxSeconds)) raise_option_error(L, "max_age", "a number of seconds from 0");
-    guarded(L, [&] { options.cache_control.append("max-age=").append(std::to_string(std::lround(age))); });
-  }
-  lua_pop(L, 1);
+void read_max_age(OptionReader& reader, StaticOptions& options) {
+  double age = -1;
+  reader.read_number("max_age", 0, kMaxSeconds, "a number of seconds from 0", age);
+  if (age < 0) return;
+  guarded(reader.state(), [&] { options.cache_control.append("max-age=").append(std::to_string(std::lround(age))); });
 }
 
-void read_headers(lua_State* L, StaticOptions& options) {
-  lua_getfield(L, 2, "headers");
+void read_headers(OptionReader& reader, StaticOptions& options) {
+  lua_State* const L = reader.state();
+  if (!reader.get("headers")) return;
   const HeaderLines headers = push_header_lines(L, lua_gettop(L));
   if (headers.error != nullptr) raise_static_error(L, lua_pushfstring(L, "option 'headers': %s", headers.error));
   if (headers.has_content_type) raise_static_error(L, "option 'headers': Content-Type is for option 'types'");
@@ -113,15 +100,18 @@ void read_headers(lua_State* L, StaticOptions& options) {
   lua_pop(L, 2);
 }
 
-void read_options(lua_State* L, StaticOptions& options) {
-  read_boolean(L, "dotfiles", options.shows_hidden);
-  read_boolean(L, "follow_symlinks", options.follows_links);
-  read_boolean(L, "fallthrough", options.falls_through);
-  read_boolean(L, "precompressed", options.has_compressed);
-  read_index(L, options.index);
-  read_types(L, options);
-  read_max_age(L, options);
-  read_headers(L, options);
+void read_options(lua_State* L, int table, StaticOptions& options) {
+  OptionReader reader(L, table, raise_static_error);
+  reader.read_boolean("dotfiles", options.shows_hidden);
+  reader.read_boolean("follow_symlinks", options.follows_links);
+  reader.read_boolean("fallthrough", options.falls_through);
+  reader.read_boolean("precompressed", options.has_compressed);
+  read_index(reader, options.index);
+  read_types(reader, options);
+  read_max_age(reader, options);
+  read_headers(reader, options);
+  reader.refuse_unknown();
+  lua_pop(L, 1);
 }
 
 // --- The handler ---
@@ -163,7 +153,7 @@ int create_static(lua_State* L) {
   luaL_getmetatable(L, kSiteType);
   lua_setmetatable(L, -2);
   guarded(L, [&] { userdata->site = new StaticSite; });
-  if (lua_istable(L, 2)) read_options(L, userdata->site->options);
+  if (lua_istable(L, 2)) read_options(L, 2, userdata->site->options);
 
   std::array<char, 512> why{};
   guarded(L, [&] {

@@ -1,0 +1,178 @@
+-- SPDX-License-Identifier: MIT
+-- Names in the config, and in other tables of options, that are no options.
+local leaks = require 'spec.support.leaks'
+local script = require 'spec.support.script'
+local websockets = require 'websockets'
+
+describe('an unknown name', function()
+  leaks.check_each(before_each, after_each)
+
+  local function nothing() end
+
+  local function config(more)
+    local copy = { protocols = { p = nothing } }
+    for name, value in pairs(more) do
+      copy[name] = value
+    end
+    return copy
+  end
+
+  local function contains(text, part)
+    assert.is_truthy(text:find(part, 1, true), ('%q does not contain %q'):format(text, part))
+  end
+
+  local function failure(fn, ...)
+    local ok, message = pcall(fn, ...)
+    assert.is_false(ok)
+    return message
+  end
+
+  -- The messages that on_error gets; creating has to succeed.
+  local function warnings(given)
+    local messages = {}
+    given.on_error = function(message, ...)
+      assert.equal(1, select('#', ...))
+      assert.is_nil((...))
+      messages[#messages + 1] = message
+    end
+    websockets.context(given):destroy()
+    table.sort(messages)
+    return messages
+  end
+
+  for name, meant in pairs {
+    origin = 'origins', Port = 'port', PORT = 'port', ssl_cert = 'ssl_cert_path', interface = 'interf',
+    on_upgrad = 'on_upgrade', on_upgarde = 'on_upgrade', onupgrade = 'on_upgrade', ['on-http'] = 'on_http',
+    OnHttp = 'on_http', maxMessageSize = 'max_message_size', max_conections_per_ip = 'max_connections_per_ip',
+    prot = 'port', pot = 'port', port_number = 'port', listener = 'listen', trusted_proxie = 'trusted_proxies',
+    compression_level = 'compression', protocol = 'protocols', ssl_key_path = false, p = 'port',
+    ssl_privat_key_path = 'ssl_private_key_path', timeout_idle = false, host = false, hots = false,
+    [('listen'):rep(100)] = 'listen', [('x'):rep(1000)] = false, [''] = false, ['_'] = false, x = false,
+  } do
+    it(("'%s' is %s"):format(name:sub(1, 30), meant and "taken for '" .. meant .. "'" or 'told of'), function()
+      if meant then
+        local message = failure(websockets.context, config { [name] = 'x' })
+        contains(message, 'websocket could not create context: ')
+        contains(message, ("option '%s' is unknown, did you mean '%s'?"):format(name, meant))
+      else
+        local messages = warnings(config { [name] = 'x' })
+        assert.equal(1, #messages)
+        assert.matches('unknown_names_spec.lua:%d+: warning: ', messages[1])
+        contains(messages[1], ("option '%s' is unknown"):format(name))
+      end
+    end)
+  end
+
+  it('is told of once each, and all else goes on', function()
+    local messages = warnings(config { host = 'x', extensions = {}, listen = { '127.0.0.1:0' } })
+    assert.equal(2, #messages)
+    contains(messages[1], "'extensions'")
+    contains(messages[2], "'host'")
+  end)
+
+  it('is told of on stderr by default', function()
+    local output = script.run [[
+      require('websockets').context { protocols = { p = print }, host = 'x' }
+    ]]
+    assert.matches("^websockets: [^\n]*:1: warning: option 'host' is unknown\n$", output)
+  end)
+
+  it('may be told of by a function that fails', function()
+    local output = script.run [[
+      require('websockets').context { protocols = { p = print }, host = 'x', on_error = function() error 'oops' end }
+      print 'goes on'
+    ]]
+    contains(output, "option 'host' is unknown")
+    contains(output, 'oops')
+    contains(output, 'goes on')
+  end)
+
+  it('is not looked for among keys that are no strings, and those of metatables', function()
+    assert.same({}, warnings(config { 'x', nothing, [true] = 1, [2.5] = 1, [nothing] = 1, __name = 1, __index = 1 }))
+  end)
+
+  it('is found where the config inherits from', function()
+    local defaults = setmetatable({ origin = {} }, { __index = { host = 'x' } })
+    contains(failure(websockets.context, setmetatable(config {}, { __index = defaults })), "'origins'")
+    defaults.origin = nil
+    local messages = warnings(setmetatable(config {}, { __index = defaults }))
+    assert.equal(1, #messages)
+    contains(messages[1], "'host'")
+    local endless = config {}
+    warnings(setmetatable(endless, { __index = function() end }))
+  end)
+
+  it('is an error in tables that are options themselves', function()
+    local function expect(given, text)
+      local message = failure(websockets.context, config(given))
+      contains(message, 'websocket could not create context: ')
+      contains(message, text)
+    end
+    expect({ compression = { lvl = 6 } }, "option 'compression.lvl' is unknown, did you mean 'compression.level'?")
+    expect({ compression = { threshold = 6 } }, "option 'compression.threshold' is unknown")
+    expect({ compression = { context_takeover = { sever = true } } },
+      "option 'compression.context_takeover.sever' is unknown, did you mean 'compression.context_takeover.server'?")
+    expect({ compression = { context_takeover = { both = true } } },
+      "option 'compression.context_takeover.both' is unknown")
+    local files = { ssl_cert_path = 'c', ssl_private_key_path = 'k' }
+    expect({ ssl_cert_path = 'c', ssl_private_key_path = 'k', ssl_names = { ['a.example'] = {
+      ssl_cert_path = files.ssl_cert_path, ssl_private_key_path = files.ssl_private_key_path, ssl_cert = 'c' } } },
+      "option 'ssl_names.a.example.ssl_cert' is unknown, did you mean 'ssl_names.a.example.ssl_cert_path'?")
+    websockets.context(config { compression = { 'x', level = 6 } }):destroy()
+  end)
+
+  it('is an error in the options of static', function()
+    contains(failure(websockets.static, '.', { idx = 'x' }),
+      "websocket could not serve a folder: option 'idx' is unknown, did you mean 'index'?")
+    contains(failure(websockets.static, '.', { cache = 1 }), "option 'cache' is unknown")
+    assert.is_function(websockets.static('.', { 'x', headers = { ['X-Any'] = 'x' }, types = { any = 'text/plain' } }))
+  end)
+
+  it('may be anything in maps of names', function()
+    assert.same({}, warnings { protocols = { port = nothing, origin = nothing, whatever = nothing } })
+  end)
+
+  describe('given to an adapter', function()
+    local adapter = require 'websockets.adapter'
+
+    local function watch() return nothing end
+
+    local function expect(pattern, ...)
+      local ok, message = pcall(adapter.context, ...)
+      assert.is_false(ok)
+      assert.matches(pattern, message)
+    end
+
+    it('is as one given to the module, at the line of the caller', function()
+      local function create(more)
+        local ctx = adapter.context(config(more), watch)
+        return ctx
+      end
+      assert.matches("unknown_names_spec.lua:%d+: websocket could not create context: option 'origin' is unknown, ",
+        failure(create, { origin = {} }))
+      assert.matches("unknown_names_spec.lua:%d+: websocket could not create context: option 'port' is 'x', ",
+        failure(create, { port = 'x' }))
+      local messages = {}
+      local ctx = create { host = 'x', on_error = function(message) messages[#messages + 1] = message end }
+      ctx:destroy()
+      assert.equal(1, #messages)
+      assert.matches("unknown_names_spec.lua:%d+: warning: option 'host' is unknown", messages[1])
+    end)
+
+    it('is an error among its own options, as are missing ones', function()
+      expect("websockets.adapter has no option 'every_fd', but each_fd", config {}, watch, { every_fd = true })
+      expect("bad argument #1 to 'context' %(table expected, got nil%)", nil, watch)
+      expect("bad argument #2 to 'context' %(function expected, got nil%)", config {})
+      expect("bad argument #3 to 'context' %(table expected, got boolean%)", config {}, watch, true)
+      local ok, message = pcall(function() adapter.context(config {}) end)
+      assert.is_false(ok)
+      assert.matches('^[^:]*unknown_names_spec.lua:%d+: ', message)
+    end)
+
+    it('lets no context be that nobody watches #pollfd', function()
+      local before = leaks.descriptors()
+      expect('cannot be watched', config {}, function() error 'cannot be watched' end)
+      assert.same(before, leaks.descriptors())
+    end)
+  end)
+end)

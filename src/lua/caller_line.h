@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "lua/compat.h"
+
+namespace websockets::lua {
+
+// What the names of the chunks begin with that are part of the module.
+constexpr const char* kEmbeddedPrefix = "=websockets.";
+
+// Pushes where the function is that has called the module ("script.lua:12: "); "" when it is not one in Lua. As
+// luaL_where(L, 1) does it, but what lies between in the module's own Lua files does not count.
+void push_caller_line(lua_State* L);
+
+}  // namespace websockets::lua

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "lua/option_reader.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "lua/near_miss.h"
+#include "lua/show_value.h"
+
+namespace websockets::lua {
+namespace {
+
+// Whether it is a string that the system, to which a zero ends it, sees as a whole.
+bool is_text(lua_State* L, int index) {
+  if (lua_type(L, index) != LUA_TSTRING) return false;
+  std::size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  return std::strlen(text) == size;
+}
+
+std::string_view text_at(lua_State* L, int index) {
+  std::size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  return {text, size};
+}
+
+}  // namespace
+
+OptionReader::OptionReader(lua_State* L, int table, Raise raise_error, const char* prefix)
+    : L_(L), table_(table), raise_error_(raise_error), prefix_(prefix) {
+  luaL_checkstack(L, 16, "options");
+  lua_newtable(L);
+  names_ = lua_gettop(L);
+}
+
+// --- Reading ---
+
+bool OptionReader::get(const char* name) {
+  lua_pushstring(L_, name);
+  lua_rawseti(L_, names_, ++count_);
+  lua_getfield(L_, table_, name);
+  if (!lua_isnil(L_, -1)) return true;
+  lua_pop(L_, 1);
+  return false;
+}
+
+void OptionReader::raise_text(const char* why) {
+  raise_error_(L_, why);
+  std::abort();
+}
+
+const char* OptionReader::push_full_name(const char* name) { return lua_pushfstring(L_, "%s%s", prefix_, name); }
+
+void OptionReader::raise_value(const char* name, const char* expected) {
+  const char* value = show_value(L_);
+  raise_text(lua_pushfstring(L_, "option '%s' is %s, expected %s", push_full_name(name), value, expected));
+}
+
+void OptionReader::read_boolean(const char* name, bool& value) {
+  if (!get(name)) return;
+  if (!lua_isboolean(L_, -1)) raise_value(name, "true or false");
+  value = lua_toboolean(L_, -1) != 0;
+  lua_pop(L_, 1);
+}
+
+bool OptionReader::take_number(const char* name, double least, double most, const char* expected, double& value) {
+  if (!get(name)) return false;
+  value = lua_isnumber(L_, -1) != 0 ? static_cast<double>(lua_tonumber(L_, -1)) : std::nan("");
+  if (!(value >= least && value <= most)) raise_value(name, expected);
+  return true;
+}
+
+void OptionReader::read_number(const char* name, double least, double most, const char* expected, double& value) {
+  double number;
+  if (!take_number(name, least, most, expected, number)) return;
+  value = number;
+  lua_pop(L_, 1);
+}
+
+bool OptionReader::take_whole(const char* name, double least, double most, const char* expected, double& value) {
+  if (!take_number(name, least, most, expected, value)) return false;
+  if (value != std::floor(value)) raise_value(name, expected);
+  lua_pop(L_, 1);
+  return true;
+}
+
+void OptionReader::read_choice(const char* name, const char* first, const char* second, bool& is_second) {
+  if (!get(name)) return;
+  const char* text = lua_type(L_, -1) == LUA_TSTRING ? lua_tostring(L_, -1) : "";
+  is_second = std::strcmp(text, second) == 0;
+  if (!is_second && std::strcmp(text, first) != 0) {
+    const char* expected = lua_pushfstring(L_, "'%s' or '%s'", first, second);
+    lua_insert(L_, -2);
+    raise_value(name, expected);
+  }
+  lua_pop(L_, 1);
+}
+
+void OptionReader::read_text(const char* name, std::string& text) {
+  if (!get(name)) return;
+  if (!is_text(L_, -1)) raise_value(name, "a string without zeros");
+  const char* value = lua_tostring(L_, -1);
+  guarded(L_, [&] { text = value; });
+  lua_pop(L_, 1);
+}
+
+bool OptionReader::begin_list(const char* name, const char* expected) {
+  if (!get(name)) return false;
+  if (lua_istable(L_, -1)) return true;
+  if (lua_type(L_, -1) == LUA_TSTRING) {
+    expected = lua_pushfstring(L_, "a list, such as { '%s' }", lua_tostring(L_, -1));
+    lua_insert(L_, -2);
+  }
+  raise_value(name, expected);
+}
+
+bool OptionReader::next_text(const char* name, const char* expected, int place) {
+  lua_rawgeti(L_, -1, place);
+  if (lua_isnil(L_, -1)) {
+    lua_pop(L_, 1);
+    return false;
+  }
+  if (!is_text(L_, -1)) raise_value(name, expected);
+  return true;
+}
+
+// --- Unknown keys ---
+
+bool OptionReader::is_known(int key) const {
+  for (int i = 1; i <= count_; ++i) {
+    lua_rawgeti(L_, names_, i);
+    const bool is_same = lua_rawequal(L_, key, -1) != 0;
+    lua_pop(L_, 1);
+    if (is_same) return true;
+  }
+  return false;
+}
+
+bool OptionReader::next_unknown(int table) {
+  while (lua_next(L_, table) != 0) {
+    lua_pop(L_, 1);
+    const bool is_name = lua_type(L_, -1) == LUA_TSTRING && text_at(L_, -1).substr(0, 2) != "__";  // of metatables
+    if (is_name && !is_known(lua_gettop(L_))) return true;
+  }
+  return false;
+}
+
+void OptionReader::replace_by_parent(int table) {
+  if (luaL_getmetafield(L_, table, "__index") == 0) lua_pushnil(L_);
+  lua_replace(L_, table);
+}
+
+// Pushes the name that is most like the key on top of the stack, and returns whether there is one that is.
+bool OptionReader::push_suggestion() {
+  const std::string_view key = text_at(L_, -1);
+  int best = 0;
+  std::size_t least = 0;
+  for (int i = 1; i <= count_; ++i) {
+    lua_rawgeti(L_, names_, i);
+    const std::optional<std::size_t> edits = near_miss(key, text_at(L_, -1));
+    lua_pop(L_, 1);
+    if (!edits || (best != 0 && *edits >= least)) continue;
+    best = i;
+    least = *edits;
+  }
+  if (best != 0) lua_rawgeti(L_, names_, best);
+  return best != 0;
+}
+
+void OptionReader::refuse_near_miss() {
+  if (!push_suggestion()) return;
+  const char* key = push_full_name(lua_tostring(L_, -2));
+  const char* name = push_full_name(lua_tostring(L_, -2));
+  raise_text(lua_pushfstring(L_, "option '%s' is unknown, did you mean '%s'?", key, name));
+}
+
+void OptionReader::refuse_unknown() {
+  for_each_unknown([&](const char* key) {
+    refuse_near_miss();
+    raise_text(lua_pushfstring(L_, "option '%s' is unknown", push_full_name(key)));
+  });
+}
+
+}  // namespace websockets::lua

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lua/compat.h"
+#include "lua/guarded.h"
+
+namespace websockets::lua {
+
+// Reads the options of one table, and remembers which it has asked for: the other keys of the table are unknown. So an
+// option has one place, where it is read; read what depends on another option whether or not that is there.
+//
+// Every method may raise an error, which jumps over the reader. Its constructor pushes one value, below which the stack
+// must not be taken down while it is used. Options that stand in a table to which __index refers are options, too.
+class OptionReader {
+ public:
+  using Raise = void (*)(lua_State* L, const char* why);  // raises an error with this text
+
+  // `table`: its index. `prefix`: what stands before the names of the options in errors ("compression.").
+  OptionReader(lua_State* L, int table, Raise raise_error, const char* prefix = "");
+
+  lua_State* state() const { return L_; }
+
+  // Pushes an option; false, and nothing pushed, when it is nil.
+  bool get(const char* name);
+  // Raises that the value on top of the stack is not what is expected.
+  [[noreturn]] void raise_value(const char* name, const char* expected);
+  [[noreturn]] void raise_text(const char* why);
+
+  // Each of these leaves the value as it is when the option is nil.
+  void read_boolean(const char* name, bool& value);
+  // Strings that are numbers count. Whole: no fractions.
+  void read_number(const char* name, double least, double most, const char* expected, double& value);
+  template <typename Number>
+  void read_whole(const char* name, double least, double most, const char* expected, Number& value) {
+    double number;
+    if (take_whole(name, least, most, expected, number)) value = static_cast<Number>(number);
+  }
+  template <typename Number>
+  void read_whole(const char* name, double least, double most, const char* expected, std::optional<Number>& value) {
+    double number;
+    if (take_whole(name, least, most, expected, number)) value = static_cast<Number>(number);
+  }
+  // Which of the two it is.
+  void read_choice(const char* name, const char* first, const char* second, bool& is_second);
+  // A string without zeros: what the system sees as a whole.
+  void read_text(const char* name, std::string& text);
+  // Calls `take(text)` for each string of a list; false: it is not one of those expected. Returns whether there is a
+  // list.
+  template <typename Take>
+  bool read_texts(const char* name, const char* expected, Take take) {
+    if (!begin_list(name, expected)) return false;
+    for (int i = 1; next_text(name, expected, i); ++i) {
+      bool is_taken = false;
+      const char* text = lua_tostring(L_, -1);
+      guarded(L_, [&] { is_taken = take(text); });
+      if (!is_taken) raise_value(name, expected);
+      lua_pop(L_, 1);
+    }
+    lua_pop(L_, 1);
+    return true;
+  }
+
+  // Once all options were asked for: raises an error that names a key that is unknown, and what was probably meant.
+  void refuse_unknown();
+  // Likewise, but only for keys that are like an option; calls `take(key)` for each of the others. It must not touch
+  // Lua.
+  template <typename Take>
+  void refuse_near_misses(Take take) {
+    for_each_unknown([&](const char* key) {
+      refuse_near_miss();
+      guarded(L_, [&] { take(key); });
+    });
+  }
+
+ private:
+  const char* push_full_name(const char* name);
+  bool take_whole(const char* name, double least, double most, const char* expected, double& value);
+  bool take_number(const char* name, double least, double most, const char* expected, double& value);
+  bool begin_list(const char* name, const char* expected);
+  bool next_text(const char* name, const char* expected, int place);
+
+  // With the key on top of the stack.
+  template <typename Take>
+  void for_each_unknown(Take take) {
+    constexpr int kMostTables = 100;
+    lua_pushvalue(L_, table_);
+    const int table = lua_gettop(L_);
+    for (int i = 0; i < kMostTables && lua_istable(L_, table); ++i) {
+      lua_pushnil(L_);
+      while (next_unknown(table)) take(lua_tostring(L_, -1));
+      replace_by_parent(table);
+    }
+    lua_pop(L_, 1);
+  }
+  bool is_known(int key) const;
+  bool next_unknown(int table);
+  void replace_by_parent(int table);
+  bool push_suggestion();
+  void refuse_near_miss();
+
+  lua_State* L_;
+  int table_;
+  Raise raise_error_;
+  const char* prefix_;
+  int names_;      // the index of the list of the names that were asked for
+  int count_ = 0;  // of them
+};
+
+}  // namespace websockets::lua

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What stands in the table given to websockets.context().
+#include "lua/config.h"
+
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -9,10 +11,12 @@
 #include "http/origin.h"
 #include "lua/caller_line.h"
 #include "lua/constants.h"
+#include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/option_reader.h"
 #include "protocol/handshake.h"
 #include "protocol/http_text.h"
+#include "server/options.h"
 
 namespace websockets::lua {
 namespace {
@@ -275,7 +279,7 @@ void read_limits(OptionReader& reader, ContextOptions& options) {
 void read_mask(OptionReader& reader, LuaContext& context) {
   int mask = 0;
   reader.read_whole("options", 0, 255, "a sum of SERVER_OPTION constants", mask);
-  require_client_certificate(reader.state(), context.options.tls,
+  require_client_certificate(reader.state(), context.options->tls,
                              (mask & kServerOptionRequireValidOpensslClientCert) != 0);
   context.skips_canonical_name = (mask & kServerOptionSkipServerCanonicalName) != 0;
 }
@@ -290,7 +294,7 @@ void raise_create_error(lua_State* L, const char* why) {
 }
 
 void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
-  ContextOptions& options = context.options;
+  ContextOptions& options = *context.options;
   OptionReader reader(L, config, raise_create_error);
   read_tls(reader, options.tls);
   read_privileges(reader, options);

@@ -5,7 +5,10 @@
 #include <cstdlib>
 #include <utility>
 
-#include "server/http_exchange.h"
+#include "lua/guarded.h"
+#include "lua/lua_websocket.h"
+#include "server/context.h"
+#include "server/options.h"
 
 namespace websockets::lua {
 namespace {
@@ -82,11 +85,13 @@ LuaContext::Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
   callbacks_ = lua_gettop(L);
   lua_rawgeti(L, callbacks_, kMessageHandler);
   message_handler_ = callbacks_ + 1;
-  if (context.context_ != nullptr) round_.emplace(*context.context_);
+  if (context.context_ == nullptr) return;
+  in_round_ = context.context_.get();
+  in_round_->enter();
 }
 
 LuaContext::Entry::~Entry() {
-  round_.reset();  // may call back
+  if (in_round_ != nullptr) in_round_->leave();  // may call back
   if (outer_ == nullptr) {
     context_.drop_released_payloads(L_, callbacks_);
     if (!context_.is_open()) context_.timers_.stop_all(L_, callbacks_);
@@ -95,19 +100,28 @@ LuaContext::Entry::~Entry() {
   context_.entry_ = outer_;
 }
 
+LuaContext::LuaContext() : options(std::make_unique<ContextOptions>()) {}
+
+LuaContext::~LuaContext() = default;
+
+bool LuaContext::is_open() const { return context_ != nullptr && !context_->is_destroyed(); }
+
+bool LuaContext::in_round() const { return context_ != nullptr && context_->in_round(); }
+
 std::string LuaContext::open() {
-  slot_count_ = kFirstProtocol + static_cast<int>(options.protocols.size()) - 1;
-  Result<std::unique_ptr<Context>> created = Context::create(options, *this);
+  const std::unique_ptr<ContextOptions> given = std::move(options);
+  slot_count_ = kFirstProtocol + static_cast<int>(given->protocols.size()) - 1;
+  Result<std::unique_ptr<Context>> created = Context::create(*given, *this);
   if (!created) return created.error().text;
   context_ = std::move(*created);
-  warn_of_unasked_clients();
+  warn_of_unasked_clients(*given);
   return {};
 }
 
 // TLS is not spoken on unix sockets, so that no certificate is asked for there.
-void LuaContext::warn_of_unasked_clients() {
-  if (options.tls.ca.empty()) return;
-  if (!options.tls.requires_client_certificate) {
+void LuaContext::warn_of_unasked_clients(const ContextOptions& given) {
+  if (given.tls.ca.empty()) return;
+  if (!given.tls.requires_client_certificate) {
     warnings.emplace_back(
         "ssl_ca_path without SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT lets in clients without a certificate");
     return;

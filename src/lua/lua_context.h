@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lua/compat.h"
-#include "lua/guarded.h"
 #include "lua/lua_timers.h"
-#include "protocol/bytes.h"
-#include "server/connection.h"
-#include "server/context.h"
 #include "server/context_handler.h"
-#include "server/options.h"
+
+namespace websockets {
+class Context;
+struct ContextOptions;
+}  // namespace websockets
 
 namespace websockets::lua {
 
@@ -64,21 +61,26 @@ class LuaContext final : public ContextHandler {
     friend class LuaContext;
     LuaContext& context_;
     Entry* outer_;
-    std::optional<Context::Round> round_;
+    Context* in_round_ = nullptr;  // of which this is a Round
     lua_State* L_;
     int callbacks_;        // stack index
     int message_handler_;  // stack index
   };
 
-  ContextOptions options;  // until open()
+  LuaContext();
+  ~LuaContext();
+  LuaContext(const LuaContext&) = delete;
+  LuaContext& operator=(const LuaContext&) = delete;
+
+  std::unique_ptr<ContextOptions> options;  // until open()
   bool skips_canonical_name = false;
   bool keeps_requests = false;
   std::vector<std::string> warnings;  // about the configuration, to be told once it is open
 
   // Returns the reason why not, empty when it succeeded.
   std::string open();
-  bool is_open() const { return context_ != nullptr && !context_->is_destroyed(); }
-  bool in_round() const { return context_ != nullptr && context_->in_round(); }
+  bool is_open() const;
+  bool in_round() const;
   Context& context() { return *context_; }
   LuaTimers& timers() { return timers_; }
 
@@ -139,7 +141,7 @@ class LuaContext final : public ContextHandler {
   bool call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument);
   void report_error(Connection* connection, const char* what = "error in a callback: ");
   void call_with_fd(Slot slot, int fd);
-  void warn_of_unasked_clients();
+  void warn_of_unasked_clients(const ContextOptions& given);
   // Within a Round: it may run finalizers.
   LuaWebsocket& push_websocket(lua_State* L, int callbacks, Connection& connection);
   LuaWebsocket& attach_websocket(lua_State* L, int callbacks, Connection& connection);
@@ -157,74 +159,8 @@ class LuaContext final : public ContextHandler {
   int first_free_slot_ = kNoSlot;       // each free slot holds the number of the next
 };
 
-// What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers
-// requests.
-struct LuaWebsocket {
-  Connection* connection;  // null: closed
-  int self;                // slots, or kNoSlot
-  int on_receive;
-  int on_receive_chunk;
-  int on_closed;
-  int on_broadcast;
-  union {
-    int on_server_writeable;
-    int closed_fd;  // when it is closed: of the connection, which may be sending still
-  };
-  union {
-    int request;
-    std::uint32_t closed_serial;
-  };
-  bool has_asked_for_request;  // so it is kept
-};
-
-// Of a websocket that is not closed.
-inline LuaContext& context_of(const LuaWebsocket& ws) { return static_cast<LuaContext&>(ws.connection->handler()); }
-
-constexpr const char* kContextType = "websockets.context";
-constexpr const char* kWebsocketType = "websockets.websocket";
-
-// config.cpp: fills in the options and the callbacks table (at `callbacks`) from the table at `config`, or raises an
-// error.
-void read_config(lua_State* L, int config, int callbacks, LuaContext& context);
-[[noreturn]] void raise_create_error(lua_State* L, const char* why);
-
-// outer_loop.cpp: the revents of service_fd, from the argument `first` on; raises when there is none, or a strange one.
-void check_revents(lua_State* L, int first);
-// service_fd: serves `fd` and pushes the result.
-int serve_descriptor(lua_State* L, LuaContext& context, int callbacks, int fd);
-extern const luaL_Reg kOuterLoopMethods[];
-// wrap_topics.cpp, wrap_run.cpp, wrap_stats.cpp
-extern const luaL_Reg kContextTopicMethods[];
-extern const luaL_Reg kContextRunMethods[];
-extern const luaL_Reg kContextStatsMethods[];
-
-// Pushes what a function returns that has sent something to a forked process.
-int push_link_status(lua_State* L, ForkLink::Status status);
-
-// Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry. Raises when the context
-// was destroyed.
-LuaContext& check_context(lua_State* L, int& callbacks);
-// The same for what makes no sense where a forked process serves: raises there.
-LuaContext& check_served_here(lua_State* L, int& callbacks);
-// The same by the table of kWeakContext on top of the stack. Null: the context was destroyed, or collected.
-LuaContext* find_context(lua_State* L, int& callbacks);
-
-// wrap_context.cpp, wrap_websocket.cpp, wrap_request.cpp: make the metatables.
-int create_context(lua_State* L);
-void register_context(lua_State* L);
-void register_websocket(lua_State* L);
-void register_request(lua_State* L);
-// wrap_static.cpp
-int create_static(lua_State* L);
-void register_static(lua_State* L);
-// Pushes the function that a context keeps in kTrampoline and kMessageHandler.
+// The functions that a context keeps in kTrampoline and kMessageHandler.
 void push_trampoline(lua_State* L);
 void push_message_handler(lua_State* L);
-
-inline std::span<const std::uint8_t> check_bytes(lua_State* L, int index) {
-  std::size_t size;
-  const char* data = luaL_checklstring(L, index, &size);
-  return as_bytes({data, size});
-}
 
 }  // namespace websockets::lua

@@ -8,8 +8,12 @@
 #include "lua/compat.h"
 #include "net/certificate.h"
 #include "net/socket_address.h"
-#include "server/http_exchange.h"
 #include "server/pending_upgrade.h"
+
+namespace websockets {
+class Connection;
+class HttpExchange;
+}  // namespace websockets
 
 namespace websockets::lua {
 

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "lua/lua_context.h"
+#include "lua/wrap_context.h"
+#include "server/context.h"
 
 namespace websockets::lua {
 namespace {

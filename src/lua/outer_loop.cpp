@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The methods of a context that let another event loop serve it.
+#include "lua/outer_loop.h"
+
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string_view>
 
+#include "lua/check_bytes.h"
+#include "lua/guarded.h"
 #include "lua/lua_context.h"
+#include "lua/wrap_context.h"
+#include "server/context.h"
 
 namespace websockets::lua {
 namespace {

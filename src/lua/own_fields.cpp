@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "lua/own_fields.h"
 
-#include "lua/wrap_websocket.h"
+#include <initializer_list>
+
+#include "lua/lua_websocket.h"
 
 namespace websockets::lua {
 namespace {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "lua/lua_context.h"
+#include "lua/compat.h"
+#include "lua/guarded.h"
 
 namespace websockets::lua {
 

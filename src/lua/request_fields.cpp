@@ -8,7 +8,7 @@
 
 #include "http/cookies.h"
 #include "http/url.h"
-#include "lua/lua_context.h"
+#include "lua/guarded.h"
 #include "lua/lua_request.h"
 #include "protocol/handshake.h"
 #include "protocol/http_text.h"

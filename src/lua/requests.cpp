@@ -2,10 +2,12 @@
 // How a context's functions get to see requests: on_upgrade, and the protocols' functions.
 #include <utility>
 
+#include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
 #include "lua/upgrade_answer.h"
 #include "lua/wrap_websocket.h"
+#include "server/context.h"
 #include "server/http_exchange.h"
 
 namespace websockets::lua {

@@ -1,15 +1,29 @@
 // SPDX-License-Identifier: MIT
 // The methods of a context.
+#include "lua/wrap_context.h"
+
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
+#include <string>
 
 #include "lua/caller_line.h"
+#include "lua/check_bytes.h"
+#include "lua/config.h"
+#include "lua/guarded.h"
 #include "lua/lua_context.h"
+#include "lua/outer_loop.h"
+#include "lua/push_link_status.h"
+#include "lua/wrap_run.h"
+#include "lua/wrap_stats.h"
+#include "lua/wrap_topics.h"
+#include "server/context.h"
 
 namespace websockets::lua {
 namespace {
@@ -228,13 +242,6 @@ void report_warnings(lua_State* L, LuaContext& context) {
 }
 
 }  // namespace
-
-int push_link_status(lua_State* L, ForkLink::Status status) {
-  lua_pushinteger(L, status == ForkLink::Status::kSent ? 0 : -1);
-  if (status == ForkLink::Status::kSent) return 1;
-  lua_pushstring(L, status == ForkLink::Status::kBusy ? "busy" : "closed");
-  return 2;
-}
 
 LuaContext& check_context(lua_State* L, int& callbacks) {
   const ContextUserdata& userdata = check_userdata(L);

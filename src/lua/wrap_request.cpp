@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The userdata of a request: its life, and the answers to one for a websocket.
+#include "lua/wrap_request.h"
+
 #include <string_view>
 #include <utility>
 
+#include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
 #include "lua/upgrade_answer.h"
 #include "protocol/http_text.h"
-#include "server/connection.h"
+#include "server/http_exchange.h"
+#include "server/protocol.h"
 
 namespace websockets::lua {
 namespace {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // ws:respond(): an answer to a request, of a script's making.
+#include "lua/wrap_respond.h"
+
 #include <utility>
 
 #include "http/response.h"
+#include "lua/check_bytes.h"
 #include "lua/header_lines.h"
 #include "lua/wrap_websocket.h"
 #include "server/http_exchange.h"

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The methods of a context that begin and end its being served: run, stop, shutdown.
+#include "lua/wrap_run.h"
+
 #include <array>
 #include <cmath>
 #include <csignal>
 
+#include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
+#include "server/context.h"
 #include "server/runner.h"
 
 namespace websockets::lua {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // websockets.static(): a handler for on_http that serves the files of a folder.
+#include "lua/wrap_static.h"
+
 #include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
 
 #include "http/response.h"
+#include "lua/check_bytes.h"
 #include "lua/header_lines.h"
 #include "lua/option_reader.h"
 #include "lua/wrap_websocket.h"

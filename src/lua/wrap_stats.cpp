@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
 // context:stats and context:metrics.
+#include "lua/wrap_stats.h"
+
 #include <string>
 #include <string_view>
 
+#include "lua/lua_context.h"
 #include "lua/push_copy.h"
+#include "lua/wrap_context.h"
+#include "server/context.h"
 #include "server/stats.h"
 
 namespace websockets::lua {

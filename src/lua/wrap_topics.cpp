@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The methods of contexts and websockets that have to do with topics.
+#include "lua/wrap_topics.h"
+
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lua/check_bytes.h"
 #include "lua/constants.h"
 #include "lua/push_copy.h"
+#include "lua/push_link_status.h"
+#include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
+#include "server/context.h"
 
 namespace websockets::lua {
 namespace {

@@ -7,11 +7,16 @@
 #include <string>
 #include <utility>
 
+#include "lua/check_bytes.h"
 #include "lua/constants.h"
-#include "lua/lua_context.h"
+#include "lua/outer_loop.h"
+#include "lua/wrap_context.h"
+#include "lua/wrap_respond.h"
+#include "lua/wrap_topics.h"
 #include "net/reverse_resolver.h"
 #include "protocol/bytes.h"
 #include "protocol/utf8.h"
+#include "server/context.h"
 #include "server/http_exchange.h"
 
 namespace websockets::lua {

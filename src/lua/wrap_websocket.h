@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+
+#include "lua/compat.h"
+#include "lua/guarded.h"
 #include "lua/lua_context.h"
-#include "lua/own_fields.h"
+#include "lua/lua_websocket.h"
+#include "protocol/close_code.h"
+#include "server/connection.h"
 
 // What the methods of a websocket have in common.
 
@@ -11,21 +18,8 @@ namespace websockets::lua {
 // A string of this size is not copied, but sent from where it is.
 constexpr std::size_t kKeptBytes = 4096;
 
-// The websocket that is the first argument.
-inline LuaWebsocket& check_websocket(lua_State* L) {
-  // As luaL_checkudata does it, but without a look into the registry.
-  void* userdata = lua_touserdata(L, 1);
-  if (userdata == nullptr || lua_getmetatable(L, 1) == 0) {
-    userdata = luaL_checkudata(L, 1, kWebsocketType);
-  } else if (lua_rawequal(L, -1, lua_upvalueindex(1)) != 0) {
-    lua_pop(L, 1);
-  } else {
-    lua_rawgeti(L, -1, kMetatableOfAll);  // of one that has fields of its own
-    if (lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) userdata = luaL_checkudata(L, 1, kWebsocketType);
-    lua_pop(L, 2);
-  }
-  return *static_cast<LuaWebsocket*>(userdata);
-}
+// Of a websocket that is not closed.
+inline LuaContext& context_of(const LuaWebsocket& ws) { return static_cast<LuaContext&>(ws.connection->handler()); }
 
 inline bool is_closed(const LuaWebsocket& ws) { return ws.connection == nullptr || ws.connection->has_ended_in_http(); }
 
@@ -64,10 +58,5 @@ struct CloseArguments {
   std::string_view reason;
 };
 CloseArguments check_close_arguments(lua_State* L, int index, CloseCode otherwise);
-
-// wrap_respond.cpp
-int respond(lua_State* L);
-// wrap_topics.cpp
-extern const luaL_Reg kWebsocketTopicMethods[];
 
 }  // namespace websockets::lua

@@ -26,6 +26,7 @@
 #include "server/memory_budget.h"
 #include "server/options.h"
 #include "server/output_queue.h"
+#include "server/protocol.h"
 #include "server/stats.h"
 #include "server/topics.h"
 #include "server/watcher.h"
@@ -33,13 +34,6 @@
 namespace websockets {
 
 class Runner;
-
-// A subprotocol and its open connections.
-struct Protocol : ConnectionList {
-  std::string name;
-  std::size_t open = 0;      // without those that are closed but there still
-  std::uint64_t opened = 0;  // ever
-};
 
 // One server: its listeners, its connections, and the loop that serves them. Contexts know nothing of each other.
 class Context final : private ReadyHandler {
@@ -118,17 +112,20 @@ class Context final : private ReadyHandler {
   // meanwhile leaves at the end of the outermost one. Whoever calls what may call the handler holds one.
   class Round {
    public:
-    explicit Round(Context& context) : context_(context) { ++context_.depth_; }
-    ~Round() {
-      if (context_.depth_ == 1) context_.end_round();
-      --context_.depth_;
-    }
+    explicit Round(Context& context) : context_(context) { context_.enter(); }
+    ~Round() { context_.leave(); }
     Round(const Round&) = delete;
     Round& operator=(const Round&) = delete;
 
    private:
     Context& context_;
   };
+  // What a Round does, for an owner who cannot have one as a member.
+  void enter() { ++depth_; }
+  void leave() {
+    if (depth_ == 1) end_round();
+    --depth_;
+  }
   // It may be destroyed then, but not deleted.
   bool in_round() const { return depth_ > 0; }
 

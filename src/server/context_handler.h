@@ -6,17 +6,17 @@
 #include <span>
 #include <string_view>
 
-#include "http/request.h"
 #include "protocol/close_code.h"
-#include "protocol/message_assembler.h"
+#include "protocol/message_run.h"
+#include "server/descriptor_observer.h"
 #include "server/kept_payload.h"
-#include "server/watcher.h"
 
 namespace websockets {
 
 class Connection;
 class HttpExchange;
 class PendingUpgrade;
+class Request;
 
 // What a context tells its owner. Each call may do anything with any connection or the context itself, destroy()
 // included; connections and the context stay in memory until the call has returned. Where bool is returned, false means

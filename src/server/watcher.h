@@ -9,18 +9,9 @@
 #include "net/driver.h"
 #include "net/result.h"
 #include "net/wake_timer.h"
+#include "server/descriptor_observer.h"
 
 namespace websockets {
-
-// Told which descriptors an outer loop shall watch for reading. The calls may do anything, as those of ContextHandler.
-class DescriptorObserver {
- public:
-  virtual void on_add_fd(int fd) = 0;
-  virtual void on_del_fd(int fd) = 0;
-
- protected:
-  ~DescriptorObserver() = default;
-};
 
 // Serves what is ready: calls on_ready() of each, or does the like.
 class ReadyHandler {

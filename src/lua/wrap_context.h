@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "lua/compat.h"
+
+namespace websockets::lua {
+
+class LuaContext;
+
+constexpr const char* kContextType = "websockets.context";
+
+// Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry. Raises when the context
+// was destroyed.
+LuaContext& check_context(lua_State* L, int& callbacks);
+// The same for what makes no sense where a forked process serves: raises there.
+LuaContext& check_served_here(lua_State* L, int& callbacks);
+// The same by the table of kWeakContext on top of the stack. Null: the context was destroyed, or collected.
+LuaContext* find_context(lua_State* L, int& callbacks);
+
+// websockets.context()
+int create_context(lua_State* L);
+void register_context(lua_State* L);
+
+}  // namespace websockets::lua

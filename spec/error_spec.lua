@@ -122,6 +122,43 @@ describe('an error in a callback', function()
     opened, errors[1] = nil, nil
   end)
 
+  -- The first line of what on_error is told of an error.
+  local function told(error_object)
+    local c, _, errors = open(function(ws)
+      ws:on_receive(function() error(error_object) end)
+    end)
+    c:text 'x'
+    c:expect_close(1011)
+    assert.equal(1, #errors)
+    assert.is_truthy(errors[1].message:find('stack traceback', 1, true))
+    return errors[1].message:match '^[^\n]*'
+  end
+
+  it('may be a table, whose fields are shown', function()
+    assert.equal('table {}', told {})
+    assert.equal("table { [1] = 'oops' }", told { 'oops' })
+    assert.equal('table { [true] = table }', told { [true] = {} })
+    local shown = told { code = 7, text = 'oops', fatal = false }
+    assert.equal(#"table { code = 7, text = 'oops', fatal = false }", #shown)
+    for _, part in ipairs { 'code = 7', "text = 'oops'", 'fatal = false' } do
+      assert.is_truthy(shown:find(part, 1, true), shown)
+    end
+    local many = {}
+    for i = 1, 100 do
+      many[i] = 0
+    end
+    assert.matches(', %.%.%. }$', told(many))
+    assert.equal(20, select(2, told(many):gsub(' = 0', '')))
+  end)
+
+  it('may be an object that says what it is', function()
+    assert.equal('an object', told(setmetatable({ 1 }, { __tostring = function() return 'an object' end })))
+    assert.equal('table { [1] = 1 }', told(setmetatable({ 1 }, { __tostring = function() return {} end })))
+    assert.equal('table { [1] = 1 }', told(setmetatable({ 1 }, { __tostring = function() error 'oops' end })))
+    assert.equal('(error object is a nil value)', told(nil))
+    assert.equal('(error object is a boolean value)', told(true))
+  end)
+
   it('concerns this connection only', function()
     local config, errors = collecting()
     local ctx, port = pair.context(config, function(ws)

@@ -74,21 +74,52 @@ describe('own fields of a websocket', function()
     assert.is_true(set[ws])
   end)
 
-  it('cannot hide a method', function()
-    local _, ws = pair.open()
+  it('may hide a method', function()
+    local c, ws = pair.open()
     for _ = 1, 2 do
-      for _, name in ipairs { 'write', 'close', 'on_receive', 'request' } do
-        local ok, message = pcall(function() ws[name] = function() end end)
-        assert.is_false(ok)
-        assert.is_truthy(message:find(("websocket has a method '%s', which no field may hide"):format(name), 1, true))
-        assert.has_error(function() ws[name] = nil end)
+      for _, name in ipairs { 'topics', 'write', 'request' } do
+        ws[name] = 'lobby'
+        assert.equal('lobby', ws[name])
+        ws[name] = nil
         assert.is_function(ws[name])
+        ws[name] = nil
       end
       ws.x = 1 -- the second time it has fields
     end
+    ws.write = function() return 'mine' end
+    assert.equal('mine', ws:write 'x')
+    ws.on_message, ws.on_close = 'no function', true
+    ws:close(1000) -- the library needs none of them
+    c:expect_close(1000)
     assert.has_error(function() ws[nil] = 1 end)
     assert.has_error(function() ws[0 / 0] = 1 end)
     assert.equal(1, ws.x)
+  end)
+
+  it('cannot be functions for events, which nobody would call', function()
+    local _, ws = pair.open()
+    local ours = {
+      ['ws:on_receive(fn)'] = { 'on_message', 'onmessage', 'onMessage', 'OnMessage', 'on_data', 'on_receive' },
+      ['ws:on_receive_chunk(fn)'] = { 'on_receive_chunk' },
+      ['the function of its protocol, which is called when it opens'] = { 'on_open', 'onopen', 'on_connect' },
+      ['ws:on_closed(fn)'] = { 'on_close', 'onclose', 'on_disconnect', 'on_closed' },
+      ['on_error of websockets.context'] = { 'on_error', 'onerror' },
+      ['ws:on_server_writeable(fn)'] = { 'on_drain', 'on_writable', 'onserverwriteable' },
+      ['ws:on_broadcast(fn)'] = { 'on_broadcast' },
+    }
+    for _ = 1, 2 do
+      for ours_name, names in pairs(ours) do
+        for _, name in ipairs(names) do
+          local ok, message = pcall(function() ws[name] = function() end end)
+          assert.is_false(ok)
+          local expected = ("websocket field '%s' would never be called, use %s"):format(name, ours_name)
+          assert.is_truthy(message:find(expected, 1, true), message)
+        end
+      end
+      ws.x = 1
+    end
+    ws.on_tick = function() return 'a name of its own' end
+    assert.equal('a name of its own', ws.on_tick())
   end)
 
   it('take nothing until there is one', function()

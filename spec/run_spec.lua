@@ -87,6 +87,19 @@ describe('run', function()
     assert.equal(4, errors)
   end)
 
+  it('says so when there is nothing to wait for', function()
+    local nothing = 'websocket context listens nowhere and has nothing to wait for'
+    local ctx = pair.context { port = 0 }
+    assert.error_matches(function() ctx:run() end, nothing)
+    assert.is_false(loop.is_destroyed(ctx))
+    local calls = 0
+    ctx:after(0.001, function() calls = calls + 1 end)
+    assert.error_matches(function() ctx:run() end, nothing)
+    assert.equal(1, calls)
+    ctx:after(0.001, function() ctx:stop() end)
+    assert.same({ 0, 'stop' }, { ctx:run() })
+  end)
+
   it('refuses other arguments', function()
     local ctx = pair.context()
     for _, seconds in ipairs { -1, 0 / 0, math.huge } do

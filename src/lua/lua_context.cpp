@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "lua/describe_error.h"
 #include "lua/guarded.h"
 #include "lua/lua_websocket.h"
 #include "server/context.h"
@@ -27,12 +28,7 @@ int trampoline(lua_State* L) {
 // Makes the error a string with a traceback.
 int message_handler(lua_State* L) {
   lua_settop(L, 1);
-  const char* type = luaL_typename(L, 1);
-  if (lua_isstring(L, 1) == 0 && luaL_callmeta(L, 1, "__tostring") != 0) lua_replace(L, 1);
-  if (lua_isstring(L, 1) == 0) {  // what __tostring returns may be anything
-    lua_pushfstring(L, "(error object is a %s value)", type);
-    lua_replace(L, 1);
-  }
+  describe_error(L, 1);
 #if LUA_VERSION_NUM >= 502 || defined(LUAJIT_VERSION_NUM) || defined(LUA_JITLIBNAME)
   luaL_traceback(L, L, lua_tostring(L, 1), 1);
 #else

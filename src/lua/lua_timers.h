@@ -34,6 +34,7 @@ class LuaTimers final : public Timer {
   // It will not be called any more, and nothing is kept for it.
   void stop(lua_State* L, int callbacks, LuaTimer& timer);
   void stop_all(lua_State* L, int callbacks);
+  bool has_pending() const { return !pending_.empty(); }
   bool is_running() const;  // not once the context is destroyed
 
   void on_timeout() override;

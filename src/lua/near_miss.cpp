@@ -56,4 +56,6 @@ std::optional<std::size_t> near_miss(std::string_view key, std::string_view name
   return edits;
 }
 
+bool is_same_name(std::string_view one, std::string_view other) { return Letters(one).view() == Letters(other).view(); }
+
 }  // namespace websockets::lua

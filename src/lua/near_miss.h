@@ -12,4 +12,7 @@ namespace websockets::lua {
 // letters; or when one of them is the beginning of the other. Case and underscores count for nothing.
 std::optional<std::size_t> near_miss(std::string_view key, std::string_view name);
 
+// Whether they are the same but for case and underscores.
+bool is_same_name(std::string_view one, std::string_view other);
+
 }  // namespace websockets::lua

@@ -4,22 +4,62 @@
 #include <initializer_list>
 
 #include "lua/lua_websocket.h"
+#include "lua/near_miss.h"
 
 namespace websockets::lua {
 namespace {
 
-// A method of that name would be hidden from everybody, the scripts that call it included. The key is at 2.
-void check_key(lua_State* L, int methods) {
-  lua_pushvalue(L, 2);
-  lua_rawget(L, methods);
-  if (!lua_isnil(L, -1)) raise(L, "websocket has a method '%s', which no field may hide", lua_tostring(L, 2));
-  lua_pop(L, 1);
+// The events of other libraries, and ours, and how to be told of them here.
+struct Event {
+  const char* name;
+  const char* ours;
+};
+
+constexpr const char* kReceive = "ws:on_receive(fn)";
+constexpr const char* kOpen = "the function of its protocol, which is called when it opens";
+constexpr const char* kClosed = "ws:on_closed(fn)";
+constexpr const char* kDrained = "ws:on_server_writeable(fn)";
+
+constexpr Event kEvents[] = {
+    {"on_message", kReceive},
+    {"on_data", kReceive},
+    {"on_text", kReceive},
+    {"on_binary", kReceive},
+    {"on_receive", kReceive},
+    {"on_receive_chunk", "ws:on_receive_chunk(fn)"},
+    {"on_open", kOpen},
+    {"on_opened", kOpen},
+    {"on_connect", kOpen},
+    {"on_connected", kOpen},
+    {"on_connection", kOpen},
+    {"on_close", kClosed},
+    {"on_closed", kClosed},
+    {"on_disconnect", kClosed},
+    {"on_disconnected", kClosed},
+    {"on_end", kClosed},
+    {"on_error", "on_error of websockets.context"},
+    {"on_broadcast", "ws:on_broadcast(fn)"},
+    {"on_drain", kDrained},
+    {"on_drained", kDrained},
+    {"on_writable", kDrained},
+    {"on_writeable", kDrained},
+    {"on_server_writeable", kDrained},
+};
+
+// A function for an event, at 3, that nobody would ever call. The key is at 2.
+void check_field(lua_State* L) {
+  if (!lua_isfunction(L, 3) || lua_type(L, 2) != LUA_TSTRING) return;
+  const char* key = lua_tostring(L, 2);
+  for (const Event& event : kEvents) {
+    if (!is_same_name(key, event.name)) continue;
+    raise(L, "websocket field '%s' would never be called, use %s", key, event.ours);
+  }
 }
 
-// __newindex of the tables of fields; the methods are its upvalue.
+// __newindex of the tables of fields.
 int set_field(lua_State* L) {
   lua_settop(L, 3);
-  check_key(L, lua_upvalueindex(1));
+  check_field(L);
   lua_rawset(L, 1);
   return 0;
 }
@@ -34,12 +74,11 @@ void push_copy(lua_State* L, int table) {
   }
 }
 
-// __newindex of websockets that have no fields yet. Upvalues: the metatable of all, the metatable of tables of fields,
-// the methods.
+// __newindex of websockets that have no fields yet. Upvalues: the metatable of all, the metatable of tables of fields.
 int set_first_field(lua_State* L) {
   check_websocket(L);
   lua_settop(L, 3);
-  check_key(L, lua_upvalueindex(3));
+  check_field(L);
   if (lua_isnil(L, 3)) return 0;
   lua_newtable(L);
   const int fields = lua_gettop(L);
@@ -66,13 +105,11 @@ int set_first_field(lua_State* L) {
 void register_own_fields(lua_State* L) {
   lua_pushvalue(L, -1);
   lua_createtable(L, 0, 2);
-  lua_getfield(L, -2, "__index");  // the metatable, the metatable of tables of fields, the methods
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, "__index");
-  lua_pushvalue(L, -1);
-  lua_pushcclosure(L, set_field, 1);
-  lua_setfield(L, -3, "__newindex");
-  lua_pushcclosure(L, set_first_field, 3);
+  lua_getfield(L, -2, "__index");
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, set_field);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcclosure(L, set_first_field, 2);
   lua_setfield(L, -2, "__newindex");
 }
 

@@ -87,7 +87,7 @@ int broadcast(lua_State* L) {
   const std::span<const std::uint8_t> name = check_bytes(L, 2);
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   Protocol* const protocol = context.context().find_protocol(as_text(name));
-  if (protocol == nullptr) return luaL_error(L, "websocket unknown protocol");
+  if (protocol == nullptr) return luaL_error(L, "websocket unknown protocol '%s'", lua_tostring(L, 2));
   if (context.context().is_forked()) return broadcast_to_child(L, context.context(), *protocol, data);
   guarded(L, [&] {
     const LuaContext::Entry entry(context, L, callbacks);

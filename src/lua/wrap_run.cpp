@@ -26,6 +26,12 @@ std::uint64_t check_shutdown_ms(lua_State* L, int index) {
 
 const char* name_of(int signal) { return signal == 0 ? "stop" : signal == SIGINT ? "SIGINT" : "SIGTERM"; }
 
+// Nothing could ever happen, but a signal.
+bool has_nothing_to_wait_for(LuaContext& context) {
+  const Context& engine = context.context();
+  return engine.listener_count() == 0 && engine.connection_count() == 0 && !context.timers().has_pending();
+}
+
 int run(lua_State* L) {
   lua_settop(L, 2);
   const std::uint64_t timeout_ms = check_shutdown_ms(L, 2);
@@ -35,18 +41,22 @@ int run(lua_State* L) {
   int code = 0;
   int signal = 0;
   bool was_cut_short = false;
+  bool has_nothing = false;
   guarded(L, [&] {
     Runner runner(context.context(), timeout_ms);
     const Error error = runner.open();
     error.text.copy(why.data(), why.size() - 1);
     code = error.code;
     for (bool goes_on = !error; goes_on;) {
+      has_nothing = has_nothing_to_wait_for(context);
+      if (has_nothing) return;
       const LuaContext::Entry entry(context, L, callbacks);
       goes_on = runner.serve();
     }
     signal = runner.signal();
     was_cut_short = runner.was_cut_short();
   });
+  if (has_nothing) return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");
   if (why.front() != '\0') {
     lua_pushnil(L);
     lua_pushstring(L, why.data());

@@ -83,6 +83,8 @@ class Context final : private ReadyHandler {
     return static_cast<std::size_t>(&protocol - protocols_.data());
   }
 
+  std::size_t connection_count() const { return connection_count_; }
+
   // What has happened, and what is there. Looks at every connection.
   StatsReport report();
 

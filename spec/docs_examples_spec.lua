@@ -11,6 +11,7 @@ local websockets = require 'websockets'
 
 local documents = { 'README.md', 'CHANGELOG.md' } -- and what is in docs/
 local languages = { lua = true, ['lua other'] = true, sh = true, js = true, text = true }
+for _, name in ipairs { 'nginx', 'ini', 'dockerfile', 'json' } do languages[name] = true end -- see tests/interop/cookbook.py
 local rounds = 3
 local compile = rawget(_G, 'loadstring') or load
 
@@ -142,10 +143,18 @@ local function visit(one)
   local request = config.on_http and client.connect(ctx, port)
   if request then request:send(http.request '/') end
   for name in pairs(config.protocols) do
-    local texts = converse(client.open(ctx, port, name))
+    local c = client.open(ctx, port, name)
+    local texts = converse(c)
     if one.echoes then assert.equal('hello', texts[1]) end
+    c:close()
   end
-  if request then assert.equal(200, (request:read_response())) end
+  if request then
+    assert.equal(200, (request:read_response()))
+    request:close()
+  end
+  if not loop.is_destroyed(ctx) then
+    loop.serve_until(ctx, function() return ctx:stats().open_connections == 0 end, 'all visitors to be gone')
+  end
 end
 
 add_documents()

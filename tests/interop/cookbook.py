@@ -1,0 +1,393 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The recipes of docs/cookbook.md, and the settings for editors of the README, as they stand there: servers with clients,
+nginx, systemd's own checks, Neovim.
+
+The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+import websockets
+
+from support import DEADLINE_S, ROOT, demo_certificates, run
+
+LUA = os.environ.get('LUA', 'lua5.4')
+COOKBOOK = (ROOT / 'docs' / 'cookbook.md').read_text()
+
+temporary = tempfile.TemporaryDirectory()
+folder = pathlib.Path(temporary.name)
+tried = set()  # the blocks that were
+
+
+class Everything:
+    """For run(): each check has a server of its own."""
+
+    def is_running(self):
+        return True
+
+    def stop(self):
+        temporary.cleanup()
+
+
+def blocks(text, language=None):
+    found = re.findall(r'^```([^\n]*)\n(.*?)^```$', text, re.DOTALL | re.MULTILINE)
+    return [block for name, block in found if language in (None, name)]
+
+
+def block(title, language='lua', index=0):
+    """One of a recipe."""
+    text = blocks(COOKBOOK.split(f'\n## {title}\n')[1].split('\n## ')[0], language)[index]
+    tried.add(text)
+    return text
+
+
+def free_port():
+    with socket.create_server(('', 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def replaced(text, *pairs):
+    for old, new in pairs:
+        assert str(old) in text, old
+        text = text.replace(str(old), str(new))
+    return text
+
+
+def write(name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def wait_for(condition, process):
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert process.poll() is None, f'it ended with {process.returncode}'
+        assert time.monotonic() < deadline_s, 'it takes too long'
+        time.sleep(0.05)
+
+
+def answers(port):
+    try:
+        socket.create_connection(('127.0.0.1', port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def running(*command, status=0, **options):
+    """SIGTERM ends it."""
+    process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, **options)
+    try:
+        yield process
+        process.terminate()
+        assert process.wait(DEADLINE_S) in (status, -15), process.returncode
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def recipe(title):
+    """Runs the server of a recipe, but on a free port; gives the address."""
+    port = free_port()
+    script = write('recipe.lua', replaced(block(title), (8080, port)))
+    with running(LUA, script) as process:
+        wait_for(lambda: answers(port), process)
+        yield f'ws://127.0.0.1:{port}/'
+        assert process.poll() is None, process.returncode
+
+
+def connect(address, **options):
+    return websockets.connect(address, open_timeout=DEADLINE_S, close_timeout=DEADLINE_S, **options)
+
+
+def curl(*arguments):
+    return subprocess.run(
+        ['curl', '--silent', '--show-error', '--noproxy', '*', '--max-time', str(DEADLINE_S), *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+
+
+def check(coroutine):
+    def run_check():
+        asyncio.run(asyncio.wait_for(coroutine(), DEADLINE_S))
+
+    run_check.__name__ = coroutine.__name__
+    return run_check
+
+
+@check
+async def to_one_user():
+    with recipe('To one user') as address:
+        async with connect(f'{address}?name=ada') as ada, connect(f'{address}?name=alan') as alan, \
+                connect(f'{address}?name=alan') as alan_too:
+            await ada.send('alan Are you there?')
+            assert [await alan.recv(), await alan_too.recv()] == ['ada: Are you there?'] * 2
+            await alan.send('ada Yes')
+            assert await ada.recv() == 'alan: Yes'
+            await ada.send('grace hello')
+            assert await ada.recv() == 'grace is not here.'
+            await ada.send('hello')
+            assert (await ada.recv()).startswith('Write a name')
+
+
+@check
+async def messages_in_json():
+    with recipe('JSON') as address:
+        async with connect(address) as ws:
+            for sent, received in (
+                    ('{"type": "add", "a": 1, "b": 2}', {'type': 'sum', 'value': 3}),
+                    ('{"type": "add", "a": 1, "b": "2"}', {'type': 'error', 'text': 'a and b are numbers'}),
+                    *((text, {'type': 'error', 'text': 'unknown message'})
+                      for text in ('{"type": "no"}', '{', 'null', '[]', '7', '', '{"type": null}', '{"type": {}}'))):
+                await ws.send(sent)
+                assert json.loads(await ws.recv()) == received, sent
+
+
+@check
+async def address_of_the_client():
+    with recipe("The client's address") as address:
+        async with connect(address) as ws:
+            assert await ws.recv() == 'You come from 127.0.0.1'
+        assert curl(address.replace('ws', 'http')) == '127.0.0.1\n'
+
+
+async def refused(address):
+    try:
+        async with connect(address):
+            raise AssertionError('it was accepted')
+    except websockets.InvalidStatusCode as error:
+        return error.status_code
+
+
+@check
+async def path_and_query():
+    with recipe('Path and query') as address:
+        for path, text in (('', 'all files since the beginning'), ('files/readme?since=7', 'readme since 7'),
+                           ('files/%6Eotes?since=x', 'notes since the beginning')):
+            async with connect(address + path) as ws:
+                assert await ws.recv() == f'Changes of {text}:'
+        for path in ('files/secret', 'files/', 'x', 'files/readme/'):
+            assert await refused(address + path) == 404, path
+
+
+@check
+async def rooms():
+    with recipe('Rooms') as address:
+        async with connect(f'{address}lobby') as one, connect(f'{address}lobby') as other, \
+                connect(f'{address}garden') as outside:
+            await outside.send('to nobody')
+            await one.send('hello')
+            assert await other.recv() == 'hello'
+            await other.send('and to you')
+            assert await one.recv() == 'and to you'  # and not what it has said itself
+        for path in ('x' * 40, '%00'):
+            async with connect(address + path) as ws:
+                await ws.wait_closed()
+                assert ws.close_code == 1008, path
+
+
+@check
+async def presence():
+    with recipe('Who is there') as address:
+        async with connect(f'{address}?name=ada') as ada:
+            assert await ada.recv() == 'ada'
+            async with connect(f'{address}?name=alan') as alan:
+                assert [await ada.recv(), await alan.recv()] == ['ada, alan'] * 2
+                async with connect(f'{address}?name=alan'):
+                    assert await ada.recv() == 'ada, alan'
+                assert await ada.recv() == 'ada, alan'
+            assert await ada.recv() == 'ada'
+
+
+@check
+async def rate_limits():
+    with recipe('Rate limits') as address:
+        async with connect(address) as ws:
+            for number in range(20):
+                await ws.send(str(number))
+                assert await ws.recv() == str(number)
+            with contextlib.suppress(websockets.ConnectionClosed):
+                for number in range(10000):
+                    await ws.send(str(number))
+            await ws.wait_closed()
+            assert ws.close_code == 1008, ws.close_code
+
+
+@check
+async def behind_nginx():
+    demo_certificates(folder)
+    port, ours = free_port(), free_port()
+    settings = replaced(block('Behind nginx', 'nginx'), ('listen 443', f'listen 127.0.0.1:{port}'), (8080, ours),
+                        ('/etc/ssl/chat.pem', folder / 'server.pem'), ('/etc/ssl/chat.key', folder / 'server.key'))
+    temporary_paths = ''.join(f'{name}_temp_path {folder}/{name};\n' for name in (
+        'client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
+    # As Debian's nginx.conf includes it. Other users, who would do its work, have no access to the folder.
+    main = write('nginx.conf', f'daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;\n'
+                 f'events {{}}\nhttp {{ access_log off;\n{temporary_paths}{settings}}}\n')
+    script = write('recipe.lua', replaced(block('Behind nginx'), (8080, ours)))
+    with running(LUA, script) as server, \
+            running('/usr/sbin/nginx', '-p', folder, '-c', main, '-e', 'stderr') as nginx:
+        wait_for(lambda: answers(ours), server)
+        wait_for(lambda: answers(port), nginx)
+        context = ssl.create_default_context(cafile=folder / 'ca.pem')
+        # The client is not at nginx's own address, which is believed.
+        options = {'ssl': context, 'host': '127.0.0.1', 'server_hostname': 'localhost', 'local_addr': ('127.0.0.2', 0)}
+        address = f'wss://localhost:{port}/'
+        async with connect(address, origin='https://chat.example.org', extra_headers={
+                'X-Forwarded-For': '192.0.2.1', 'Forwarded': 'for=192.0.2.2'}, **options) as ws:
+            assert await ws.recv() == 'You come from 127.0.0.2 by wss'
+        with contextlib.suppress(websockets.InvalidStatusCode):
+            async with connect(address, origin='https://example.org', **options):
+                raise AssertionError('another page was let in')
+
+
+def systemd_units():
+    """By systemd's own check, and the server with a socket as systemd gives it; where there is no systemd, neither."""
+    service, socket_unit = block('systemd', 'ini'), block('systemd', 'ini', 1)
+    script = write('recipe.lua', block('systemd'))
+    if not shutil.which('systemd-analyze'):
+        print('no systemd here: the units are not checked')
+        return
+    units = folder / 'units'
+    units.mkdir()
+    interpreter = shutil.which(LUA)
+    (units / 'chat.service').write_text(replaced(service, ('/usr/bin/lua5.4', interpreter)))
+    (units / 'chat.socket').write_text(socket_unit)
+    for name in ('chat.service', 'chat.socket'):
+        result = subprocess.run(['systemd-analyze', 'verify', '--man=no', units / name], capture_output=True, text=True,
+                                stdin=subprocess.DEVNULL, check=False)
+        complaints = [line for line in result.stderr.splitlines() if 'chat' in line]
+        assert result.returncode == 0 and not complaints, result.stderr
+    port = free_port()
+    with running('systemd-socket-activate', '--listen', f'127.0.0.1:{port}', f'--setenv=LUA_CPATH={os.environ["LUA_CPATH"]}',
+                 interpreter, script, stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: answers(port), process)
+
+        async def talk():
+            async with connect(f'ws://127.0.0.1:{port}/') as ws:
+                await ws.send('hello')
+                assert await ws.recv() == 'hello'
+
+        asyncio.run(asyncio.wait_for(talk(), DEADLINE_S))
+
+
+def docker_file():
+    """Built and run where there is a Docker daemon. Elsewhere only read: its packages exist, and its command configures
+    this checkout as it says."""
+    text = block('Docker', 'dockerfile')
+    commands = block('Docker', 'sh')
+    if shutil.which('docker') and subprocess.run(['docker', 'info'], capture_output=True, check=False).returncode == 0:
+        built_and_run_by_docker(text, commands)
+        return
+    print('no Docker daemon here: the image is not built')
+    instructions = re.findall(r'^([A-Z]+) (.*)$', text.replace('\\\n', ''), re.MULTILINE)
+    assert {name for name, _ in instructions} == {'FROM', 'RUN', 'COPY', 'USER', 'EXPOSE', 'CMD'}, instructions
+    packages = [word for name, value in instructions if name == 'RUN' and 'apt-get install' in value
+                for word in re.search(r'--no-install-recommends (.*?)(?:&&|$)', value)[1].split()]
+    missing = [name for name in packages if subprocess.run(
+        ['apt-cache', 'show', name], capture_output=True, check=False).returncode != 0]
+    assert len(packages) >= 10 and not missing, missing
+    configure = next(value for name, value in instructions if 'cmake -S' in value).split('&&')[0]
+    configure = replaced(configure, ('/src', ROOT), ('/build', folder / 'docker'))
+    output = subprocess.run(configure, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+    assert 'Building websockets.so for: lua5.4\n' in output, output
+    command = json.loads(next(value for name, value in instructions if name == 'CMD'))
+    copied = [value.split()[-1] for name, value in instructions if name == 'COPY']
+    assert command == ['lua5.4', '/srv/server.lua'] and command[1] in copied, command
+
+
+def built_and_run_by_docker(text, commands):
+    source = folder / 'docker-source'
+    subprocess.run(['git', 'clone', '--quiet', ROOT, source], check=True)
+    (source / 'Dockerfile').write_text(text)
+    (source / 'server.lua').write_text((ROOT / 'examples' / 'echo.lua').read_text())
+    port = free_port()
+    build, start = replaced(commands, ('8080:8080', f'127.0.0.1:{port}:8080')).strip().split('\n')
+    subprocess.run(build, shell=True, cwd=source, stdin=subprocess.DEVNULL, check=True)
+    with running(*start.split()) as process:
+        wait_for(lambda: answers(port), process)
+
+
+def send_keys(control, keys):
+    # It says that it failed when they have ended the other one.
+    subprocess.run(['nvim', '--server', control, '--remote-send', keys], check=False, stdin=subprocess.DEVNULL,
+                   capture_output=True, timeout=DEADLINE_S)
+
+
+@contextlib.contextmanager
+def neovim(script, control, path):
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(('XDG_', 'NVIM'))},
+        'LUA_CPATH': f'{ROOT}/build/luajit/?.so;;', 'HOME': str(folder)}
+    log = folder / 'nvim.log'
+    with open(log, 'w', encoding='utf-8') as output:
+        process = subprocess.Popen(
+            ['nvim', '--headless', '--clean', '-n', '--listen', control, '-u', script, path],
+            env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        yield process
+        assert process.poll() is None, log.read_text()
+        send_keys(control, '<Esc>:qa!<CR>')
+        assert process.wait(DEADLINE_S) == 0, (process.returncode, log.read_text())
+        assert not re.search(r'\bE\d+:|[Ee]rror', log.read_text()), log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@check
+async def within_neovim():
+    port = free_port()
+    script = write('preview.lua', replaced(block('Neovim', 'lua other'), (8080, port)))
+    text, control = write('notes.txt', 'first line\n'), folder / 'nvim.sock'
+    with neovim(script, control, text) as process:
+        wait_for(lambda: answers(port), process)
+        assert '<title>Preview' in curl(f'http://127.0.0.1:{port}/')
+        async with connect(f'ws://127.0.0.1:{port}/', origin=f'http://localhost:{port}') as ws:
+            assert await ws.recv() == 'first line'
+            send_keys(control, 'osecond<Esc>')
+            while await ws.recv() != 'first line\nsecond':
+                pass
+        with contextlib.suppress(websockets.InvalidStatusCode):
+            async with connect(f'ws://127.0.0.1:{port}/', origin='http://example.org'):
+                raise AssertionError('another page was let in')
+
+
+def settings_for_editors():
+    """Those of the README, and of this checkout, are JSON, and name a folder that there is once it is installed."""
+    section = (ROOT / 'README.md').read_text().split('\n## In an editor\n')[1].split('\n## ')[0]
+    settings = json.loads(blocks(section, 'json')[0])
+    installed = settings['workspace.library'][0]
+    assert installed.endswith('/share/lua-websockets/types'), installed
+    assert 'DIRECTORY types DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lua-websockets' in (
+        ROOT / 'cmake' / 'install.cmake').read_text()
+    own = json.loads((ROOT / '.luarc.json').read_text())
+    assert own.keys() == settings.keys(), own
+    for library in own['workspace.library']:
+        assert (ROOT / library / 'websockets.lua').is_file(), library
+
+
+def each_block_was_tried():
+    untried = [text for text in blocks(COOKBOOK) if text not in tried]
+    assert not untried, untried
+
+
+if __name__ == '__main__':
+    sys.exit(run(Everything(), [
+        to_one_user, messages_in_json, address_of_the_client, path_and_query, rooms, presence, rate_limits, behind_nginx,
+        systemd_units, docker_file, within_neovim, settings_for_editors, each_block_was_tried]))

@@ -89,7 +89,7 @@ describe('compression', function()
       [7] = "option 'compression' is 7, expected true, false or a table",
       [{ level = 10 }] = "option 'compression.level' is 10, expected a whole number from 0 to 9",
       [{ level = -1 }] = "option 'compression.level' is -1, expected a whole number from 0 to 9",
-      [{ min_size = 0 }] = "option 'compression.min_size' is 0, expected a number of bytes above 0",
+      [{ min_size = -1 }] = "option 'compression.min_size' is -1, expected a number of bytes",
       [{ memory = '5KB' }] = "option 'compression.memory' is '5KB', expected '3KB', '4KB', '8KB', '16KB', '32KB', " ..
         "'64KB', '128KB' or '256KB'",
       [{ memory = 256 }] = "option 'compression.memory' is 256, expected '3KB', '4KB', '8KB', '16KB', '32KB', " ..
@@ -318,6 +318,16 @@ describe('compression', function()
     c:expect_frame(client.PING, ('x'):rep(120))
     ws:write ''
     c:expect_text ''
+  end)
+
+  it('takes 0 as the least size', function()
+    for _, context_takeover in ipairs { false, true } do
+      local c, ws = open { min_size = 0, context_takeover = context_takeover }
+      ws:write(('x'):rep(40))
+      assert.equal(('x'):rep(40), receive(c, deflate.inflater(context_takeover)))
+      ws:write ''
+      c:expect_text ''
+    end
   end)
 
   it('leaves what does not become smaller as it is, unless the window is kept', function()

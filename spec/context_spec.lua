@@ -124,6 +124,26 @@ describe('context', function()
     end
   end)
 
+  it('takes numbers as strings', function()
+    for _, name in ipairs { 'max_message_size', 'max_backpressure', 'max_header_size', 'max_body_size',
+      'max_body_memory', 'max_headers', 'max_memory', 'max_connections', 'max_connections_per_ip', 'unix_mode',
+      'options', 'handshake_timeout', 'upgrade_timeout', 'idle_timeout', 'ping_interval', 'send_timeout',
+      'close_timeout', 'fork_busy_timeout' } do
+      loop.context { [name] = '60', protocols = { p = nothing } }:destroy()
+    end
+    for _, value in ipairs { '0.5', ' 7 ', '1e3', '0x10' } do
+      loop.context { idle_timeout = value, close_timeout = value, protocols = { p = nothing } }:destroy()
+    end
+    for _, value in ipairs { 'nan', 'inf', '-1', '', 'x' } do
+      expect_error(config_with('idle_timeout', value), 'idle_timeout', value)
+      expect_error(config_with('close_timeout', value), 'close_timeout', value)
+    end
+    for _, value in ipairs { 0, '0', '64' } do
+      loop.context { compression = { min_size = value }, protocols = { p = nothing } }:destroy()
+    end
+    websockets.static('.', { max_age = '60' })
+  end)
+
   it('names the entry of ssl_names that is bad', function()
     expect_error({ protocols = { p = nothing }, ssl_cert_path = 'c', ssl_private_key_path = 'k',
       ssl_names = { ['a.example'] = 7 } }, 'ssl_names.a.example', '7')

@@ -170,11 +170,16 @@ describe('the opening handshake', function()
     http.expect_refusal(ctx, port, usual_and('Sec-WebSocket-Protocol: a', 'Sec-WebSocket-Protocol: a'), 400)
   end)
 
-  it('refuses an empty list of subprotocols', function()
-    local ctx, port = closed_server(nil, 'a')
+  it('takes an empty list of subprotocols for none', function()
+    local ctx, port = pair.context()
     for _, offer in ipairs { '', ' ', ',', ' , ,' } do
-      http.expect_refusal(ctx, port, client.request { protocol = offer }, 400)
+      local c = client.connect(ctx, port)
+      local status, headers = c:handshake { protocol = offer }
+      assert.equal(101, status)
+      assert.is_nil(headers['sec-websocket-protocol'])
     end
+    ctx, port = closed_server(nil, 'a', 'b')
+    http.expect_refusal(ctx, port, client.request { protocol = '' }, 400)
   end)
 
   -- --- Extensions ---
@@ -189,9 +194,37 @@ describe('the opening handshake', function()
     end
   end)
 
+  it('takes an empty list of extensions for none', function()
+    local ctx, port = pair.context { compression = true }
+    for _, offer in ipairs { '', ' ', ',', ' , ,' } do
+      local c = client.connect(ctx, port)
+      local status, headers = c:handshake { headers = { ['Sec-WebSocket-Extensions'] = offer } }
+      assert.equal(101, status)
+      assert.is_nil(headers['sec-websocket-extensions'])
+    end
+  end)
+
+  it('takes an absolute target, and a version that it will learn', function()
+    local ctx, port = pair.context()
+    local usual = client.request { protocol = 'p' }
+    for _, line in ipairs { 'GET ws://x/a?b HTTP/1.1', 'GET WSS://x HTTP/1.1', 'GET http://x/ HTTP/1.1',
+      'GET / HTTP/1.2', 'GET / HTTP/1.9' } do
+      local c = client.connect(ctx, port)
+      c:send((usual:gsub('^[^\r]*', line)))
+      local status, _, head = c:read_head()
+      assert.equal(101, status, line)
+      c:close()
+    end
+    for _, line in ipairs { 'GET ws:///a HTTP/1.1', 'GET ws:a HTTP/1.1' } do
+      http.expect_refusal(ctx, port, (usual:gsub('^[^\r]*', line)), 400)
+    end
+    http.expect_refusal(ctx, port, (usual:gsub('^[^\r]*', 'GET / HTTP/1.0')), 400)
+    http.expect_refusal(ctx, port, (usual:gsub('^[^\r]*', 'GET / HTTP/2.1')), 505)
+  end)
+
   it('refuses malformed lists of extensions', function()
     local ctx, port = closed_server(nil, 'p')
-    for _, offer in ipairs { '', 'x y', 'x;', 'x; a=', 'x; =1', 'x; a="b', 'x; a="b c"', 'x, y;' } do
+    for _, offer in ipairs { 'x y', 'x;', 'x; a=', 'x; =1', 'x; a="b', 'x; a="b c"', 'x, y;' } do
       local request = client.request { headers = { ['Sec-WebSocket-Extensions'] = offer } }
       local _, body = http.expect_refusal(ctx, port, request, 400)
       assert.is_truthy(body:find('Sec-WebSocket-Extensions', 1, true))

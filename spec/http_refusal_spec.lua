@@ -48,7 +48,7 @@ describe('on_http', function()
     local ctx, port, uris = http.word_server()
     local headers = { 'Transfer-Encoding: gzip, chunked' }
     http.expect_refusal(ctx, port, http.request('/', { headers = headers }), 501)
-    for _, version in ipairs { 'HTTP/2.0', 'HTTP/1.2', 'HTTP/0.9', 'HTTP/9.9' } do
+    for _, version in ipairs { 'HTTP/2.0', 'HTTP/2.1', 'HTTP/0.9', 'HTTP/9.9' } do
       http.expect_refusal(ctx, port, 'GET / ' .. version .. '\r\nHost: x\r\n\r\n', 505)
     end
     for _, version in ipairs { 'HTTP/1', 'HTTP/11', 'HTTP/1.1.1', 'FTP/1.1', 'HTTP/a.b' } do

@@ -49,6 +49,21 @@ describe('origins', function()
     assert.equal(403, handshake(ctx, port, 'https://example.org'))
   end)
 
+  it('may be odd', function()
+    local odd = { 'file://', 'file:///', 'app://', 'app://.', 'null', 'content://x/y', 'example.org', 'localhost:8080',
+      'about:blank', 'http://a.b/', 'x', 'a b', '=', '*', '"x"' }
+    for i, origin in ipairs(odd) do
+      local pattern = i > 6 and '=' .. origin or origin
+      local ctx, port = pair.context { origins = { 'https://example.org', pattern } }
+      assert.equal(101, handshake(ctx, port, origin), origin)
+      assert.equal(101, handshake(ctx, port, 'https://example.org'))
+      for _, other in ipairs { origin .. 'x', 'https://example.com', '' } do
+        assert.equal(403, handshake(ctx, port, other), other)
+      end
+      ctx:destroy()
+    end
+  end)
+
   it('are refused with a reason, before on_upgrade', function()
     local ctx, port = pair.context {
       origins = { 'https://example.org' },
@@ -73,7 +88,7 @@ describe('origins', function()
 
   it('are checked', function()
     for _, value in ipairs { 'https://example.org', 5, true, { 'example.org' }, { 'https://example.org/' }, { '' }, { 5 },
-      { 'https://*' }, { {} }, { 'https://a.org\0' } } do
+      { 'https://*' }, { 'localhost:8080' }, { 'http://' }, { 'file:' }, { {} }, { 'https://a.org\0' } } do
       local ok, message = pcall(pair.context, { origins = value })
       assert.is_false(ok)
       assert.is_truthy(message:find("option 'origins' is ", 1, true), message)

@@ -93,7 +93,29 @@ describe('trusted_proxies', function()
     assert.equal(400, agree('Forwarded: for=6.6.6.6', 'X-Forwarded-For: 192.0.2.1'))
     assert.equal(400, agree('Forwarded: for=192.0.2.1;proto=https', 'X-Forwarded-For: 192.0.2.1',
       'X-Forwarded-Proto: http'))
-    assert.equal(400, agree 'Forwarded: for="')
+  end)
+
+  it('may tell something malformed, which tells nothing', function()
+    local ctx, port = server { trusted_proxies = { '127.0.0.1', '10.0.0.0/8' } }
+    local c = client.connect(ctx, port)
+    for _, list in ipairs { 'a', 'a,', ',', '192.0.2.1,', '192.0.2.1, a', '192.0.2.1 192.0.2.2', '"192.0.2.1"' } do
+      assert.equal('127.0.0.1 plain', ask(c, 'X-Forwarded-For: ' .. list), list)
+      assert.equal('10.1.1.1 plain', ask(c, 'X-Forwarded-For: ' .. list .. ', 10.1.1.1'), list)
+      assert.equal('198.51.100.9 plain', ask(c, 'X-Forwarded-For: ' .. list .. ', 198.51.100.9'), list)
+    end
+    for _, list in ipairs { 'for="', 'for=1.2.3.4:5', 'for=192.0.2.1, for', 'for=192.0.2.1, for="a', 'rubbish',
+      'for="192.0.2.1' } do
+      assert.equal('127.0.0.1 plain', ask(c, 'Forwarded: ' .. list), list)
+      assert.equal('10.1.1.1 plain', ask(c, 'Forwarded: ' .. list .. ', for=10.1.1.1'), list)
+      assert.equal('198.51.100.9 secure', ask(c, 'Forwarded: ' .. list .. ', for=198.51.100.9;proto=https'), list)
+      -- Of two the one that is well formed counts.
+      assert.equal('198.51.100.9 plain', ask(c, 'Forwarded: ' .. list, 'X-Forwarded-For: 198.51.100.9'), list)
+      assert.equal('127.0.0.1 plain', ask(c, 'Forwarded: ' .. list, 'X-Forwarded-For: a,'), list)
+      assert.equal('127.0.0.1 plain', ask(c, 'Forwarded: ' .. list .. ', for=10.1.1.1', 'X-Forwarded-For: a'), list)
+    end
+    assert.equal('198.51.100.9 plain', ask(c, 'Forwarded: for=198.51.100.9', 'X-Forwarded-For:'))
+    -- What is withheld is not malformed.
+    assert.equal(400, ask(c, 'Forwarded: for=_hidden', 'X-Forwarded-For: 6.6.6.6'))
   end)
 
   it('are nobody by default, nor who is not in the list', function()

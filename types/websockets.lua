@@ -86,8 +86,8 @@ local websockets = {}
 ---@field on_upgrade? fun(request: websockets.Request): boolean|integer|websockets.Request, any, string?
 ---Whether ws:request() has an answer as long as the websocket is open. Default: false.
 ---@field keep_request? boolean
----The pages that may open websockets, others get 403: "https://example.org", "https://*.example.org", "null", "*".
----Default: all.
+---The pages that may open websockets, others get 403: "https://example.org", "https://*.example.org", "null", "file://", "*";
+---"=text" is just that text. Default: all.
 ---@field origins? string[]
 ---A callback raised an error. Default: a line on stderr.
 ---@field on_error? fun(message: string, ws?: websockets.Websocket)

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
+#include <utility>
 
 #include "protocol/http_text.h"
 
@@ -27,7 +29,10 @@ class Reader {
  public:
   explicit Reader(std::string_view list) : rest_(list) {}
 
-  bool at_end() const { return rest_.empty(); }
+  bool at_end() {
+    skip_blanks();
+    return rest_.empty();
+  }
   bool take(char c) {
     skip_blanks();
     if (rest_.empty() || rest_.front() != c) return false;
@@ -67,6 +72,24 @@ class Reader {
   std::string_view rest_;
 };
 
+// Takes what is behind the last comma that is in no quoted string off `list`. From behind, as a quote that the client
+// left open in front of it must not hide what a proxy has added.
+std::string_view take_last_element(std::string_view& list) {
+  bool is_quoted = false;
+  for (std::size_t i = list.size(); i-- > 0;) {
+    if (list[i] == '"') {
+      const std::size_t before = list.substr(0, i).find_last_not_of('\\');
+      const std::size_t backslashes = i - (before == std::string_view::npos ? 0 : before + 1);
+      is_quoted = !is_quoted || backslashes % 2 != 0;
+    } else if (list[i] == ',' && !is_quoted) {
+      const std::string_view element = list.substr(i + 1);
+      list = list.substr(0, i);
+      return element;
+    }
+  }
+  return std::exchange(list, {});
+}
+
 // RFC 7239 4: [ forwarded-pair ] *( ";" [ forwarded-pair ] ). False: it is malformed.
 bool read_element(Reader& reader, ForwardedHop& hop) {
   do {
@@ -83,16 +106,19 @@ bool read_element(Reader& reader, ForwardedHop& hop) {
 
 }  // namespace
 
-std::optional<std::vector<ForwardedHop>> read_forwarded(std::string_view list) {
+std::vector<ForwardedHop> read_forwarded(std::string_view list) {
   std::vector<ForwardedHop> hops;
-  Reader reader(list);
-  do {
+  while (list.data() != nullptr) {
+    Reader reader(take_last_element(list));
     ForwardedHop hop;
-    if (!read_element(reader, hop)) return std::nullopt;
-    hops.push_back(hop);
-  } while (reader.take(','));
-  reader.skip_blanks();
-  if (!reader.at_end()) return std::nullopt;
+    if (read_element(reader, hop) && reader.at_end()) {
+      hops.push_back(hop);
+    } else {
+      hops.push_back({{}, {}, true});
+      list = {};
+    }
+  }
+  std::reverse(hops.begin(), hops.end());
   return hops;
 }
 
@@ -100,7 +126,8 @@ std::vector<ForwardedHop> read_x_forwarded(std::string_view addresses, std::stri
   const std::string_view scheme = trimmed(schemes.substr(schemes.rfind(',') + 1));
   std::vector<ForwardedHop> hops;
   while (addresses.data() != nullptr) {
-    hops.push_back({without_port(http_text::take_list_element(addresses)), scheme});
+    const std::string_view element = http_text::take_list_element(addresses);
+    hops.push_back({without_port(element), scheme, element.empty()});
   }
   return hops;
 }

@@ -13,6 +13,7 @@ namespace {
 using http_text::equals_ignoring_case;
 
 constexpr std::string_view kSeparator = "://";
+constexpr char kVerbatim = '=';
 
 bool is_host_char(char c) { return http_text::is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; }
 
@@ -43,22 +44,36 @@ bool is_authority(std::string_view text) {
   return text.size() > 1 && text.front() == ':' && std::all_of(text.begin() + 1, text.end(), http_text::is_digit);
 }
 
+// Whose origins are a scheme, a host and perhaps a port (RFC 6454 4): anything else is a mistake.
+bool is_web_scheme(std::string_view scheme) {
+  return equals_ignoring_case(scheme, "https") || equals_ignoring_case(scheme, "http");
+}
+
+// What may be sent as a header, but for blanks.
+bool is_visible(std::string_view text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return c == '*' || http_text::is_blank(c) || http_text::is_control(c); });
+}
+
 }  // namespace
 
 bool is_origin_pattern(std::string_view pattern) {
-  if (pattern == "*" || pattern == "null") return true;
+  if (pattern == "*" || pattern == "null" || pattern.starts_with(kVerbatim)) return true;
   const std::size_t scheme_end = pattern.find(kSeparator);
   if (scheme_end == std::string_view::npos || scheme_end == 0) return false;
   if (!std::all_of(pattern.begin(), pattern.begin() + static_cast<std::ptrdiff_t>(scheme_end), is_scheme_char)) {
     return false;
   }
   std::string_view authority = pattern.substr(scheme_end + kSeparator.size());
-  if (authority.starts_with("*.")) authority.remove_prefix(2);
-  return is_authority(authority);
+  const bool is_for_labels = authority.starts_with("*.");
+  if (is_for_labels) authority.remove_prefix(2);
+  if (is_web_scheme(pattern.substr(0, scheme_end)) || is_for_labels) return is_authority(authority);
+  return is_visible(authority);
 }
 
 bool matches_origin(std::string_view origin, std::string_view pattern) {
   if (pattern == "*") return true;
+  if (pattern.starts_with(kVerbatim)) return origin == pattern.substr(1);
   pattern = without_default_port(pattern);
   const std::size_t star = pattern.find("://*.");
   if (star == std::string_view::npos) return equals_ignoring_case(origin, pattern);

@@ -27,6 +27,14 @@ Refusal refusal_of_line(LineGatherer::Result result) {
   return {400, "A line ends with LF only."};
 }
 
+// RFC 9110 2.5: a minor version that is not known is taken for the highest one that is.
+void lower_version(std::string& head) {
+  constexpr std::string_view kVersion = " HTTP/1.";
+  const std::size_t end = head.find("\r\n");
+  if (end <= kVersion.size() || head.compare(end - 1 - kVersion.size(), kVersion.size(), kVersion) != 0) return;
+  if (http_text::is_digit(head[end - 1])) head[end - 1] = std::min(head[end - 1], '1');
+}
+
 // RFC 9112 7.1: a size of nothing but zeros. Of what is malformed it does not matter what is said here.
 bool is_last_chunk(std::string_view size_line) {
   const std::size_t behind = size_line.find_first_not_of('0');
@@ -154,6 +162,7 @@ Refusal RequestParser::Impl::too_long() const {
 
 RequestParser::Status RequestParser::Impl::read_head(bool is_last_input) {
   request.headers_.reserve(lines.line_count() - 2);
+  lower_version(request.head_);
   const Refusal why = reader->read_head(request.head_);
   if (why.status != 0) return refuse(why);
   request.keep_alive_ = reader->rules().keep_alive();

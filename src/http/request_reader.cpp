@@ -18,7 +18,7 @@ std::string_view to_std(boost::beast::string_view text) { return {text.data(), t
 bool ends_with_other_version(std::string_view request_line) {
   const std::string_view version = request_line.substr(request_line.find_last_of(' ') + 1);
   return version.size() == 10 && version.starts_with("HTTP/") && http_text::is_digit(version[5]) && version[6] == '.' &&
-         http_text::is_digit(version[7]) && !version.starts_with("HTTP/1.0") && !version.starts_with("HTTP/1.1");
+         http_text::is_digit(version[7]) && !version.starts_with("HTTP/1.");
 }
 
 Refusal refusal_of_head(error code, std::string_view request_line) {
@@ -26,7 +26,7 @@ Refusal refusal_of_head(error code, std::string_view request_line) {
     case error::body_limit:
       return {413, "The content is too long."};
     case error::bad_version:
-      if (ends_with_other_version(request_line)) return {505, "Only HTTP/1.0 and HTTP/1.1 are supported."};
+      if (ends_with_other_version(request_line)) return {505, "Only HTTP/1 is supported."};
       return {400, "The request line is malformed."};
     case error::need_more:  // the request line was not whole, although its line was
       return {400, "The request line is malformed."};

@@ -2,6 +2,7 @@
 #include "http/url.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 
 #include "protocol/http_text.h"
@@ -62,8 +63,11 @@ bool is_target(std::string_view method, std::string_view target) {
   if (target.starts_with('/')) return true;
   if (target == "*") return method == "OPTIONS";
   const AbsoluteParts parts = split_absolute(target);
-  const bool is_known = http_text::equals_ignoring_case(parts.scheme, "http://") ||
-                        http_text::equals_ignoring_case(parts.scheme, "https://");
+  // RFC 6455 3: the URIs of websockets, which some clients send as they are.
+  constexpr std::array<std::string_view, 4> kSchemes = {"http://", "https://", "ws://", "wss://"};
+  const bool is_known = std::any_of(kSchemes.begin(), kSchemes.end(), [&](std::string_view scheme) {
+    return http_text::equals_ignoring_case(parts.scheme, scheme);
+  });
   // RFC 9110 4.2.1: these URIs have a host.
   return is_known && !parts.authority.empty() && parts.authority.front() != ':' && is_host(parts.authority);
 }

@@ -225,7 +225,7 @@ void read_compression(OptionReader& config, ContextOptions& options) {
   CompressionOptions& compression = options.compression.emplace();
   OptionReader reader(L, table, raise_create_error, "compression.");
   reader.read_whole("level", 0, 9, "a whole number from 0 to 9", compression.level);
-  read_bytes(reader, "min_size", compression.min_bytes);
+  reader.read_whole("min_size", 0, kMaxBytes, "a number of bytes", compression.min_bytes);
   read_compression_memory(reader, compression);
   read_context_takeover(reader, compression.wanted);
   reader.read_whole("client_max_window_bits", 9, 15, "a whole number from 9 to 15",
@@ -241,12 +241,13 @@ void read_privileges(OptionReader& reader, ContextOptions& options) {
 }
 
 void read_trust(OptionReader& reader, ContextOptions& options) {
-  options.checks_origins =
-      reader.read_texts("origins", "a list of origins: '*', 'null', 'https://example.org' or 'https://*.example.org'",
-                        [&](const char* text) {
-                          options.origins.emplace_back(text);
-                          return is_origin_pattern(text);
-                        });
+  options.checks_origins = reader.read_texts(
+      "origins",
+      "a list of origins: '*', 'null', 'https://example.org', 'https://*.example.org', 'file://' or '=any text'",
+      [&](const char* text) {
+        options.origins.emplace_back(text);
+        return is_origin_pattern(text);
+      });
   reader.read_texts("trusted_proxies", "a list of addresses and networks: '10.0.0.0/8', '::1' or 'unix'",
                     [&](const char* text) { return options.trusted_proxies.add(text); });
   reader.read_boolean("proxy_protocol", options.expects_proxy_header);

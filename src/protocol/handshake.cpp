@@ -112,6 +112,8 @@ bool list_has_token(std::string_view list, std::string_view token) {
   return false;
 }
 
+bool is_empty_list(std::string_view list) { return take_element(list).empty(); }
+
 bool asks_for_websocket(std::string_view upgrade) { return list_has_token(upgrade, "websocket"); }
 
 HandshakeVerdict check_handshake(const HandshakeRequest& request) {
@@ -134,7 +136,7 @@ HandshakeVerdict check_handshake(const HandshakeRequest& request) {
     return {400, "The header Connection must list \"Upgrade\"."};
   }
   const HandshakeVerdict verdict = check_version_and_key(request);
-  if (verdict.status == 101 && request.has_extensions && !is_extension_list(request.extensions)) {
+  if (verdict.status == 101 && !is_extension_list(request.extensions)) {
     return {400, "The Sec-WebSocket-Extensions header is malformed."};
   }
   return verdict;
@@ -142,11 +144,10 @@ HandshakeVerdict check_handshake(const HandshakeRequest& request) {
 
 bool is_extension_list(std::string_view list) {
   std::string_view extension = take_element(list);
-  const bool is_empty = extension.empty();
   while (is_extension(extension)) {
     extension = take_element(list);
   }
-  return !is_empty && extension.empty();
+  return extension.empty();
 }
 
 std::string accept_key(std::string_view key) {

@@ -20,7 +20,6 @@ struct HandshakeRequest {
   bool has_host = false;
   bool has_key = false;
   bool has_version = false;
-  bool has_extensions = false;
   bool repeated_header = false;  // host, key or version came more than once
 };
 
@@ -32,6 +31,9 @@ struct HandshakeVerdict {
 // Whether a comma-separated list header holds `token`, compared without case (RFC 9110 5.6.1).
 bool list_has_token(std::string_view list, std::string_view token);
 
+// Whether a comma-separated list header has no element: then it says no more than one that is not there.
+bool is_empty_list(std::string_view list);
+
 // Whether the request asks for a websocket at all: its Upgrade header lists "websocket".
 bool asks_for_websocket(std::string_view upgrade);
 
@@ -41,7 +43,7 @@ HandshakeVerdict check_handshake(const HandshakeRequest& request);
 // Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2). Throws std::bad_alloc when memory is short.
 std::string accept_key(std::string_view key);
 
-// Whether a Sec-WebSocket-Extensions list keeps to its grammar (RFC 6455 9.1).
+// Whether a Sec-WebSocket-Extensions list keeps to its grammar (RFC 6455 9.1), or is empty.
 bool is_extension_list(std::string_view list);
 
 // RFC 7230 token: what a subprotocol's name must be.

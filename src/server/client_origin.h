@@ -16,9 +16,9 @@ struct ClientOrigin {
 };
 
 // What the headers Forwarded, X-Forwarded-For and X-Forwarded-Proto say of a request that a trusted proxy at `proxy`
-// has sent: the nearest address that is not trusted, or the farthest one that is known. nullopt: Forwarded is
-// malformed, or it and the others contradict each other. A proxy that knows one kind passes on what a client says in
-// the other.
+// has sent: the nearest address that is not trusted, or the farthest one that is known; what is malformed, and what is
+// in front of it, is not. nullopt: Forwarded and the others contradict each other. A proxy that knows one kind passes
+// on what a client says in the other.
 std::optional<ClientOrigin> find_client(const Request& request, const ClientOrigin& proxy, const AddressList& trusted);
 
 }  // namespace websockets

@@ -351,12 +351,12 @@ Protocol* Context::find_protocol(std::string_view name) {
 }
 
 // The first one that the client offers and the context has (RFC 6455 4.2.2).
-Protocol* Context::choose_protocol(const std::string* offered, std::string_view& why_not) {
-  if (offered == nullptr) {
+Protocol* Context::choose_protocol(std::string_view offered, std::string_view& why_not) {
+  if (is_empty_list(offered)) {
     why_not = "This server has several subprotocols: name one in Sec-WebSocket-Protocol.";
     return protocols_.size() == 1 ? &protocols_.front() : find_protocol(options_.default_protocol);
   }
-  SubprotocolOffers offers(*offered);
+  SubprotocolOffers offers(offered);
   Protocol* chosen = nullptr;
   for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
     if (chosen == nullptr) chosen = find_protocol(name);

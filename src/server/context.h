@@ -143,8 +143,8 @@ class Context final : private ReadyHandler {
   Error listen();
   void adopt(UniqueFd fd, const SocketAddress& peer);
   void count_refusal(Admission admission);
-  // `offered` is the client's list; nullptr: it has none.
-  Protocol* choose_protocol(const std::string* offered, std::string_view& why_not);
+  // `offered` is the client's list, which may be empty.
+  Protocol* choose_protocol(std::string_view offered, std::string_view& why_not);
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
   Error open_own_loop(bool pollable_driver);

@@ -99,8 +99,7 @@ bool HttpExchange::identify_client(Connection& connection) {
       find_client(parser_.request(), {*proxy_, is_secure_}, connection.context_.options_.trusted_proxies);
   if (!client) {
     connection.context_.stats_.refuse(RefusalReason::kBadRequest);
-    answer(connection, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other, or are malformed."},
-           false);
+    answer(connection, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other."}, false);
     return false;
   }
   is_secure_ = client->is_secure;

@@ -39,7 +39,6 @@ HandshakeVerdict HttpExchange::check_upgrade(std::string_view upgrade) const {
   handshake.has_host = request.count("Host") > 0;
   handshake.has_key = request.count("Sec-WebSocket-Key") > 0;
   handshake.has_version = request.count("Sec-WebSocket-Version") > 0;
-  handshake.has_extensions = request.count("Sec-WebSocket-Extensions") > 0;
   handshake.repeated_header =
       request.count("Host") > 1 || request.count("Sec-WebSocket-Key") > 1 || request.count("Sec-WebSocket-Version") > 1;
   return check_handshake(handshake);
@@ -55,10 +54,8 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
     return answer(connection, {403, "Pages of this origin may not open websockets here."}, false);
   }
   const Request& request = parser_.request();
-  const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
-  const std::string offers = request.joined("Sec-WebSocket-Protocol");
   std::string_view why_not;
-  protocol_ = context.choose_protocol(has_offers ? &offers : nullptr, why_not);
+  protocol_ = context.choose_protocol(request.joined("Sec-WebSocket-Protocol"), why_not);
   if (protocol_ == nullptr) {
     context.stats_.refuse(RefusalReason::kSubprotocol);
     return answer(connection, {400, why_not}, false);
@@ -124,7 +121,7 @@ void HttpExchange::grant(Connection& connection, std::string_view header_lines) 
     return answer(connection, {503, "The server is shutting down."}, false);
   }
   const Request& request = parser_.request();
-  const bool has_offers = request.count("Sec-WebSocket-Protocol") > 0;
+  const bool has_offers = !is_empty_list(request.joined("Sec-WebSocket-Protocol"));
   const std::string all_lines = negotiate_compression(connection).append(header_lines);
   const std::string head =
       serialize_switching_protocols(accept_key(request.header("Sec-WebSocket-Key")),

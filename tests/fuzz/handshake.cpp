@@ -50,7 +50,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   request.has_host = (flags & 2U) == 0;
   request.has_key = (flags & 4U) == 0;
   request.has_version = (flags & 8U) == 0;
-  request.has_extensions = (flags & 16U) == 0;
   request.repeated_header = (flags & 32U) != 0;
   request.host = input.line();
   request.upgrade = input.line();

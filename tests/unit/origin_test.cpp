@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace websockets {
 namespace {
 
@@ -12,8 +14,20 @@ TEST(OriginTest, KnowsPatterns) {
         "https://[::1]", "chrome-extension://abcdef", "https://a_b.org", "https://*.example.org:81"}) {
     EXPECT_TRUE(is_origin_pattern(pattern)) << pattern;
   }
+  for (const char* pattern : {"file://", "file:///", "app://", "app://.", "app://./a", "content://a/b", "about://x:y@z?",
+                              "tauri://localhost", "custom+app://*.example.org", "=", "=example.org", "=*", "=a b"}) {
+    EXPECT_TRUE(is_origin_pattern(pattern)) << pattern;
+  }
   for (const char* pattern : {"",
                               "example.org",
+                              "localhost:8080",
+                              "file:",
+                              "file://a b",
+                              "file://*",
+                              "app://*.",
+                              "app://*.a/b",
+                              "HTTP://",
+                              "http://a/",
                               "https://",
                               "://x",
                               "https://example.org/",
@@ -49,6 +63,24 @@ TEST(OriginTest, ComparesWholeOrigins) {
     EXPECT_FALSE(matches_origin(origin, "https://example.org")) << origin;
   }
   EXPECT_FALSE(matches_origin("https://example.org", "https://example.org:80"));
+}
+
+TEST(OriginTest, ComparesOriginsOfOtherSchemes) {
+  for (const char* origin : {"file://", "app://", "app://./a", "null"}) EXPECT_TRUE(matches_origin(origin, origin));
+  EXPECT_TRUE(matches_origin("FILE://", "file://"));
+  EXPECT_FALSE(matches_origin("file://x", "file://"));
+  EXPECT_FALSE(matches_origin("file:///", "file://"));
+  EXPECT_TRUE(matches_origin("app://a.b", "app://*.b"));
+  EXPECT_FALSE(matches_origin("app://", "file://"));
+}
+
+TEST(OriginTest, ComparesTextsAsTheyAre) {
+  for (const std::string origin : {"example.org", "file:", "*", "a b", "=", "", "http://example.org:80/"}) {
+    EXPECT_TRUE(matches_origin(origin, "=" + origin)) << origin;
+    EXPECT_FALSE(matches_origin(origin + "x", "=" + origin)) << origin;
+  }
+  EXPECT_FALSE(matches_origin("Example.org", "=example.org"));
+  EXPECT_FALSE(matches_origin("a", "=*"));
 }
 
 TEST(OriginTest, ComparesLabels) {

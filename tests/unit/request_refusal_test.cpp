@@ -64,7 +64,7 @@ const Refused kRequestLines[] = {
     {"UriWithUser", 400, with_line("GET http://a@b/ HTTP/1.1")},
     {"UriOfOtherScheme", 400, with_line("GET ftp://a/ HTTP/1.1")},
     {"Version09", 505, with_line("GET / HTTP/0.9")},
-    {"Version12", 505, with_line("GET / HTTP/1.2")},
+    {"Version21", 505, with_line("GET / HTTP/2.1")},
     {"Version20", 505, with_line("GET / HTTP/2.0")},
     {"Http2Preface", 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
     {"NineEmptyLines", 400, "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n"},

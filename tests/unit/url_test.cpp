@@ -50,13 +50,12 @@ TEST(UrlTest, SplitsAbsoluteTargets) {
 
 TEST(UrlTest, KnowsTargets) {
   for (const char* target : {"/", "//", "/a?b", "/*", "/\"\xc3\xa4", "http://a", "HTTPS://a:1/b?c", "http://[::1]/",
-                             "http://a?b", "http://a/b@c:d"}) {
+                             "http://a?b", "http://a/b@c:d", "ws://a/b", "WSS://a:1?b"}) {
     EXPECT_TRUE(is_target("GET", target)) << target;
   }
   for (const char* target :
-       {"",        "a",        "a:1",        "?a",          "*",           "/#",          "/a#b",         "http://a/#",
-        "http://", "http:///", "http://:1/", "http://a@b/", "http://a:b/", "http://a,b/", "http://[::1/", "http:/a",
-        "http:a",  "ftp://a/", "://a/",      "ws://a/"}) {
+       {"", "a", "a:1", "?a", "*", "/#", "/a#b", "http://a/#", "http://", "http:///", "http://:1/", "http://a@b/",
+        "http://a:b/", "http://a,b/", "http://[::1/", "http:/a", "http:a",  "ftp://a/", "://a/",      "ws:///",     "wss:a"}) {
     EXPECT_FALSE(is_target("GET", target)) << target;
   }
   EXPECT_TRUE(is_target("OPTIONS", "*"));

@@ -35,16 +35,16 @@ def request_line(server, line, status):
     assert status != 405 or response.headers['allow'] == ['GET'], response
 
 
-@rule('4.2.1', 'The request target is a path with an optional query, or an absolute http or https URI.', labelled([
+@rule('4.2.1', 'The request target is a path with an optional query, or an absolute URI: http, https, ws or wss.', labelled([
     '/', '/chat', '/a/b/c?d=e&f=%20', '/?', '//', '/' + 'x' * 1000, '/%E4%B8%96', '/;a=b,c~!$&()*+@:',
-    'http://127.0.0.1/chat', 'https://127.0.0.1/chat?a=b']))
+    'http://127.0.0.1/chat', 'https://127.0.0.1/chat?a=b', 'ws://127.0.0.1/chat', 'wss://127.0.0.1?a=b']))
 def request_target(server, target):
     key = make_key()
     check_accepted(server, request(line=f'GET {target} HTTP/1.1', key=key), key)
 
 
 @rule('4.2.1', 'A target that is neither, or has a fragment, is refused.', labelled([
-    'chat', '?a', '*', '/#', '/chat#a', 'http://127.0.0.1/#a', 'ws://127.0.0.1/chat', 'http:///chat']))
+    'chat', '?a', '*', '/#', '/chat#a', 'http://127.0.0.1/#a', 'ftp://127.0.0.1/chat', 'http:///chat']))
 def malformed_request_target(server, target):
     check_refused(server, request(line=f'GET {target} HTTP/1.1'), 400)
 
@@ -267,7 +267,7 @@ def early_close(server, _):
 
 
 @rule('4.2.2', 'The subprotocol is the first that the client offers and the server has; none if it offers none.', [
-    ('none', None, None), ('the only one', 'echo', 'echo'), ('the second', 'unknown, echo', 'echo'),
+    ('none', None, None), ('an empty list', ' , ', None), ('the only one', 'echo', 'echo'), ('the second', 'unknown, echo', 'echo'),
     ('the first of two', 'echo, named', 'echo'), ('as the client prefers', 'named, echo', 'named'),
     ('empty elements', ', ,echo,, named,', 'echo'), ('no blanks', 'unknown,echo', 'echo'),
     ('tabs', 'unknown\t,\techo', 'echo')])

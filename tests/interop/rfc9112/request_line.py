@@ -59,7 +59,12 @@ def versions(server, _):
         connection.expect_end()
 
 
-@rule('2.3', 'Other versions are refused with 505.', labelled(['HTTP/0.9', 'HTTP/1.2', 'HTTP/2.0', 'HTTP/3.0']))
+@rule('2.3', 'Later minor versions are taken for HTTP/1.1 (RFC 9110 2.5).', labelled(['HTTP/1.2', 'HTTP/1.9']))
+def later_versions(server, version):
+    check_understood(server, with_line(f'GET /echo {version}'), b'GET /echo a ')
+
+
+@rule('2.3', 'Other versions are refused with 505.', labelled(['HTTP/0.9', 'HTTP/2.0', 'HTTP/2.1', 'HTTP/3.0']))
 def other_versions(server, version):
     check_not_understood(server, with_line(f'GET /echo {version}'), 505)
 
@@ -148,15 +153,15 @@ def relative_target(server, target):
 @rule('3.2.2', 'An absolute target is taken, and its host instead of the header Host.', [
     (target, target, host) for target, host in [
         ('http://b/echo', 'b'), ('HTTP://b:8080/echo?c', 'b:8080'), ('https://[::1]/echo', '[::1]'),
-        ('http://b/echo@c', 'b')]])
+        ('http://b/echo@c', 'b'), ('ws://b/echo', 'b'), ('WSS://b:8080/echo', 'b:8080')]])
 def absolute_form(server, target, host):
     check_understood(server, get(target=target), f'GET {target} {host} '.encode())
 
 
-@rule('3.2.2', 'An absolute target has the scheme http or https, a host, and no user.', labelled([
+@rule('3.2.2', 'An absolute target has the scheme http, https, ws or wss, a host, and no user.', labelled([
     'http:///echo', 'http://', 'http://:80/echo', 'http:/echo', 'http:echo', 'http//a/echo', '://a/echo',
     'ftp://a/echo',
-    'file:///echo', 'ws://a/echo', 'http://user@a/echo', 'http://user:word@a/echo', 'http://a,b/echo',
+    'file:///echo', 'ws:///echo', 'http://user@a/echo', 'http://user:word@a/echo', 'http://a,b/echo',
     'http://[a/echo',
     'http://a:b/echo', 'http://a\\echo']))
 def malformed_absolute_form(server, target):

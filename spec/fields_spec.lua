@@ -77,7 +77,7 @@ describe('own fields of a websocket', function()
   it('may hide a method', function()
     local c, ws = pair.open()
     for _ = 1, 2 do
-      for _, name in ipairs { 'topics', 'write', 'request' } do
+      for _, name in ipairs { 'state', 'topics', 'write', 'request' } do
         ws[name] = 'lobby'
         assert.equal('lobby', ws[name])
         ws[name] = nil

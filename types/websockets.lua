@@ -235,6 +235,11 @@ function Context:every(seconds, fn) end
 ---@return nil|"busy"|"closed" why only in a process that called fork_service_loop()
 function Context:broadcast(protocol, data) end
 
+---The open websockets, of all protocols or of one: `for ws in context:websockets() do`.
+---@param protocol? string
+---@return fun(): websockets.Websocket?
+function Context:websockets(protocol) end
+
 ---Sends data to every websocket that is subscribed to a topic.
 ---@param topic string|number
 ---@param data string|number
@@ -462,6 +467,17 @@ function Websocket:close(code, reason) end
 
 ---Drops the connection.
 function Websocket:terminate() end
+
+---The context that it is of; nil when that is collected.
+---@return websockets.Context?
+function Websocket:context() end
+
+---The name of its subprotocol; nil in on_http, and once it is closed.
+---@return string?
+function Websocket:protocol() end
+
+---@return "open"|"closing"|"closed"|"http"
+function Websocket:state() end
 
 ---@return integer fd -1: closed
 function Websocket:get_socket_fd() end

@@ -23,6 +23,7 @@
 #include "lua/wrap_run.h"
 #include "lua/wrap_stats.h"
 #include "lua/wrap_topics.h"
+#include "lua/wrap_websockets.h"
 #include "server/context.h"
 
 namespace websockets::lua {
@@ -84,14 +85,13 @@ int broadcast(lua_State* L) {
   lua_settop(L, 3);
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  const std::span<const std::uint8_t> name = check_bytes(L, 2);
+  luaL_checkstring(L, 2);
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
-  Protocol* const protocol = context.context().find_protocol(as_text(name));
-  if (protocol == nullptr) return luaL_error(L, "websocket unknown protocol '%s'", lua_tostring(L, 2));
-  if (context.context().is_forked()) return broadcast_to_child(L, context.context(), *protocol, data);
+  Protocol& protocol = check_protocol(L, context, 2);
+  if (context.context().is_forked()) return broadcast_to_child(L, context.context(), protocol, data);
   guarded(L, [&] {
     const LuaContext::Entry entry(context, L, callbacks);
-    context.context().broadcast(*protocol, data);
+    context.context().broadcast(protocol, data);
   });
   lua_pushinteger(L, 0);
   return 1;
@@ -267,6 +267,13 @@ LuaContext& check_served_here(lua_State* L, int& callbacks) {
   return context;
 }
 
+Protocol& check_protocol(lua_State* L, LuaContext& context, int index) {
+  const std::span<const std::uint8_t> name = check_bytes(L, index);
+  Protocol* const protocol = context.context().find_protocol(as_text(name));
+  if (protocol == nullptr) raise(L, "websocket unknown protocol '%s'", lua_tostring(L, index));
+  return *protocol;
+}
+
 int create_context(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -303,6 +310,7 @@ void register_context(lua_State* L) {
   set_functions(L, kMethods, 0);
   set_functions(L, kOuterLoopMethods, 0);
   set_functions(L, kContextTopicMethods, 0);
+  set_functions(L, kContextWebsocketsMethods, 0);
   set_functions(L, kContextTimerMethods, 0);
   set_functions(L, kContextRunMethods, 0);
   set_functions(L, kContextStatsMethods, 0);

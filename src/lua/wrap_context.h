@@ -3,6 +3,10 @@
 
 #include "lua/compat.h"
 
+namespace websockets {
+struct Protocol;
+}
+
 namespace websockets::lua {
 
 class LuaContext;
@@ -16,6 +20,9 @@ LuaContext& check_context(lua_State* L, int& callbacks);
 LuaContext& check_served_here(lua_State* L, int& callbacks);
 // The same by the table of kWeakContext on top of the stack. Null: the context was destroyed, or collected.
 LuaContext* find_context(lua_State* L, int& callbacks);
+
+// The protocol whose name is at `index`.
+Protocol& check_protocol(lua_State* L, LuaContext& context, int index);
 
 // websockets.context()
 int create_context(lua_State* L);

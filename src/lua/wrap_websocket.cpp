@@ -13,6 +13,7 @@
 #include "lua/wrap_context.h"
 #include "lua/wrap_respond.h"
 #include "lua/wrap_topics.h"
+#include "lua/wrap_websocket_state.h"
 #include "net/reverse_resolver.h"
 #include "protocol/bytes.h"
 #include "protocol/utf8.h"
@@ -297,11 +298,7 @@ int request(lua_State* L) {
 
 int to_string(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  const char* state = is_closed(ws)                      ? "closed"
-                      : ws.connection->http() != nullptr ? "http"
-                      : ws.connection->is_open()         ? "open"
-                                                         : "closing";
-  lua_pushfstring(L, "websocket: %p (%s)", lua_topointer(L, 1), state);
+  lua_pushfstring(L, "websocket: %p (%s)", lua_topointer(L, 1), state_name(ws));
   return 1;
 }
 
@@ -358,6 +355,8 @@ void register_websocket(lua_State* L) {
   set_functions(L, kMethods, 1);
   lua_pushvalue(L, -2);
   set_functions(L, kWebsocketTopicMethods, 1);
+  lua_pushvalue(L, -2);
+  set_functions(L, kWebsocketStateMethods, 1);
   lua_setfield(L, -2, "__index");
   register_own_fields(L);
   lua_pop(L, 1);

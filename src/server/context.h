@@ -78,6 +78,7 @@ class Context final : private ReadyHandler {
   void terminate(int fd, std::uint32_t serial);
   // nullptr: there is none of that name.
   Protocol* find_protocol(std::string_view name);
+  std::span<const Protocol> protocols() const { return protocols_; }
   // Its place in ContextOptions::protocols.
   std::size_t index_of(const Protocol& protocol) const {
     return static_cast<std::size_t>(&protocol - protocols_.data());

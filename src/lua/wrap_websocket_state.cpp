@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The methods of a websocket that tell what it is.
+#include "lua/wrap_websocket_state.h"
+
+#include "lua/wrap_websocket.h"
+#include "server/protocol.h"
+
+namespace websockets::lua {
+namespace {
+
+// Of one that is closed, too, if its context is not collected.
+int context(lua_State* L) {
+  check_websocket(L);
+  get_user_table(L, 1);
+  if (!lua_istable(L, -1)) return 0;
+  // The callbacks table of a context, and the table of kWeakContext, both have it there.
+  lua_rawgeti(L, -1, LuaContext::kContext);
+  return 1;
+}
+
+int protocol(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  if (is_closed(ws) || ws.connection->http() != nullptr) return 0;
+  const std::string& name = static_cast<const Protocol*>(ws.connection->list())->name;
+  lua_pushlstring(L, name.data(), name.size());
+  return 1;
+}
+
+int state(lua_State* L) {
+  lua_pushstring(L, state_name(check_websocket(L)));
+  return 1;
+}
+
+}  // namespace
+
+const char* state_name(const LuaWebsocket& ws) {
+  if (is_closed(ws)) return "closed";
+  if (ws.connection->http() != nullptr) return "http";
+  return ws.connection->is_open() ? "open" : "closing";
+}
+
+const luaL_Reg kWebsocketStateMethods[] = {
+    {"context", context}, {"protocol", protocol}, {"state", state}, {nullptr, nullptr}};
+
+}  // namespace websockets::lua

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "lua/compat.h"
+
+namespace websockets::lua {
+
+struct LuaWebsocket;
+
+// "http", "open", "closing" or "closed".
+const char* state_name(const LuaWebsocket& ws);
+
+// context, protocol, state
+extern const luaL_Reg kWebsocketStateMethods[];
+
+}  // namespace websockets::lua

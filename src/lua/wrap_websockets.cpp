@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// context:websockets: those that are open.
+#include "lua/wrap_websockets.h"
+
+#include <cstddef>
+
+#include "lua/lua_context.h"
+#include "lua/lua_websocket.h"
+#include "lua/wrap_context.h"
+#include "server/context.h"
+#include "server/protocol.h"
+
+namespace websockets::lua {
+namespace {
+
+// Appends the open websockets of a protocol to the list on top of the stack, as far as there is room for them. Takes no
+// memory, so that no finalizer changes what it goes through.
+void append_websockets(lua_State* L, int callbacks, const Protocol& protocol, int room, int& count) {
+  for (Connection* connection = protocol.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
+    const auto* const ws = static_cast<const LuaWebsocket*>(connection->user);
+    if (ws == nullptr || !connection->is_open() || ++count > room) continue;
+    lua_rawgeti(L, callbacks, ws->self);
+    lua_rawseti(L, -2, count);
+  }
+}
+
+// `only`: null for all protocols.
+void push_websockets(lua_State* L, int callbacks, Context& context, const Protocol* only) {
+  int room = 0;
+  for (;;) {
+    lua_createtable(L, room, 0);  // its finalizers may open and close some
+    int count = 0;
+    for (const Protocol& protocol : context.protocols()) {
+      if (only == nullptr || only == &protocol) append_websockets(L, callbacks, protocol, room, count);
+    }
+    if (count <= room) return;
+    lua_pop(L, 1);
+    room = count;
+  }
+}
+
+// The iterator. Its upvalues: the list, and the place of the last one.
+int next_websocket(lua_State* L) {
+  for (int place = static_cast<int>(lua_tointeger(L, lua_upvalueindex(2))) + 1;; ++place) {
+    lua_rawgeti(L, lua_upvalueindex(1), place);
+    if (lua_isnil(L, -1)) return 1;
+    const auto* const ws = static_cast<const LuaWebsocket*>(lua_touserdata(L, -1));
+    if (ws->connection != nullptr && ws->connection->is_open()) {
+      lua_pushinteger(L, place);
+      lua_replace(L, lua_upvalueindex(2));
+      return 1;
+    }
+    lua_pop(L, 1);
+  }
+}
+
+int websockets(lua_State* L) {
+  lua_settop(L, 2);
+  int callbacks;
+  LuaContext& context = check_context(L, callbacks);
+  const Protocol* const only = lua_isnil(L, 2) ? nullptr : &check_protocol(L, context, 2);
+  push_websockets(L, callbacks, context.context(), only);
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, next_websocket, 2);
+  return 1;
+}
+
+}  // namespace
+
+const luaL_Reg kContextWebsocketsMethods[] = {{"websockets", websockets}, {nullptr, nullptr}};
+
+}  // namespace websockets::lua

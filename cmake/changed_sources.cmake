@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+# changed_sources(VARIABLE FILE...): those of the files that have changed, or include a header that has. "Changed" is what is
+# not committed, and what the commits of the day before the last one (a series that lands together) have changed; all
+# files, where git cannot tell. WEBSOCKETS_CHANGED_SINCE, a commit, says it otherwise.
+
+set(WEBSOCKETS_CHANGED_SINCE "" CACHE STRING "What has changed since this commit is checked by clang-tidy in the gate")
+
+function(git_lines variable)
+  execute_process(COMMAND git ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE status ERROR_QUIET)
+  if(NOT status EQUAL 0)
+    set(output "")
+  endif()
+  string(REPLACE "\n" ";" output "${output}")
+  set(${variable} "${output}" PARENT_SCOPE)
+endfunction()
+
+function(changed_sources variable)
+  set(base "${WEBSOCKETS_CHANGED_SINCE}")
+  if(NOT base)
+    git_lines(time log -1 --format=%ct)
+    if(time)
+      math(EXPR time "${time} - 86400")
+      git_lines(base rev-list -1 --before=${time} HEAD)
+    endif()
+  endif()
+  if(NOT base)
+    set(${variable} ${ARGN} PARENT_SCOPE)
+    return()
+  endif()
+  git_lines(changed diff --name-only ${base} -- src)
+  set(found "")
+  foreach(file IN LISTS ARGN)
+    set(used ${file})
+    file(STRINGS ${CMAKE_SOURCE_DIR}/${file} includes REGEX "^#include \"")
+    foreach(include IN LISTS includes)
+      string(REGEX REPLACE "^#include \"(.*)\".*" "src/\\1" include "${include}")
+      list(APPEND used ${include})
+    endforeach()
+    foreach(name IN LISTS used)
+      if(name IN_LIST changed)
+        list(APPEND found ${file})
+        break()
+      endif()
+    endforeach()
+  endforeach()
+  set(${variable} ${found} PARENT_SCOPE)
+endfunction()

@@ -58,6 +58,11 @@ ev.Timer.new(function()
   context:broadcast('dumb-increment-protocol', 'tick')
 end, 0.05, 0.05):start(loop)
 
+ev.Signal.new(function()
+  context:destroy()
+  loop:unloop()
+end, ev.SIGINT):start(loop)
+
 io.stdout:setvbuf('line')
 print(('Open http://localhost:%s/ in a browser'):format(port))
 loop:loop()

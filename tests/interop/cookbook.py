@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The recipes of docs/cookbook.md, and the settings for editors of the README, as they stand there: servers with clients,
-nginx, systemd's own checks, Neovim.
+"""The recipes of docs/cookbook.md, and the settings for editors of the README, as they stand there: servers with
+clients, nginx, systemd's own checks, Neovim.
 
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """
@@ -274,8 +274,9 @@ def systemd_units():
         complaints = [line for line in result.stderr.splitlines() if 'chat' in line]
         assert result.returncode == 0 and not complaints, result.stderr
     port = free_port()
-    with running('systemd-socket-activate', '--listen', f'127.0.0.1:{port}', f'--setenv=LUA_CPATH={os.environ["LUA_CPATH"]}',
-                 interpreter, script, stderr=subprocess.DEVNULL) as process:
+    environment = f'--setenv=LUA_CPATH={os.environ["LUA_CPATH"]}'
+    with running('systemd-socket-activate', '--listen', f'127.0.0.1:{port}', environment, interpreter, script,
+                 stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: answers(port), process)
 
         async def talk():
@@ -304,7 +305,8 @@ def docker_file():
     assert len(packages) >= 10 and not missing, missing
     configure = next(value for name, value in instructions if 'cmake -S' in value).split('&&')[0]
     configure = replaced(configure, ('/src', ROOT), ('/build', folder / 'docker'))
-    output = subprocess.run(configure, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        configure, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
     assert 'Building websockets.so for: lua5.4\n' in output, output
     command = json.loads(next(value for name, value in instructions if name == 'CMD'))
     copied = [value.split()[-1] for name, value in instructions if name == 'COPY']

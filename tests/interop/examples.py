@@ -203,7 +203,8 @@ async def static():
     with example_on_port('static.lua') as port:
         address = f'http://127.0.0.1:{port}/'
         assert '<title>A websocket' in curl(address) and '404' in curl(f'{address}nothing')
-        async with connect(address.replace('http', 'ws'), 'chat') as one, connect(address.replace('http', 'ws')) as other:
+        address = address.replace('http', 'ws')
+        async with connect(address, 'chat') as one, connect(address) as other:
             await one.send('hello')
             assert [await one.recv(), await other.recv()] == ['hello', 'hello']
 
@@ -338,7 +339,7 @@ async def tls():
 
 
 class Checkout:
-    """The examples as in a fresh checkout where the module was just built, but on free ports and with sockets elsewhere."""
+    """The examples as in a fresh checkout, but on free ports, and with sockets elsewhere."""
 
     def __init__(self):
         self.root = folder / 'checkout'
@@ -372,9 +373,9 @@ def table_of_the_readme():
 def do_as_told(text):
     """What a user does next: opens the page, or types the command."""
     address, command = re.search(r'(?:Open|open) (https?://\S+/)', text), re.search(r'Try (curl .*)', text)
-    if 'nginx' in text:
-        return  # see behind_nginx
-    if command:
+    if 'nginx' in text:  # what it leads to is in behind_nginx
+        assert 'You come from' in curl('--unix-socket', f'{folder}/websockets-nginx.sock', 'http://localhost/')
+    elif command:
         assert 'You asked for /hello' in subprocess.run(
             command[1].split(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
     else:
@@ -391,14 +392,22 @@ def each_runs_from_everywhere():
                 do_as_told(terminal.text)
 
 
+def the_test_servers_too():
+    for script, options in (('test-server.lua', {}), ('test-server-ev.lua', lua_for('loop-ev.lua'))):
+        port = free_port()
+        with example(f'test-server/{script}', 'test-server', port, cwd=ROOT, **options) as terminal:
+            assert f'http://localhost:{port}/' in terminal.text, terminal.text
+            assert '<title>' in curl('--fail', f'http://localhost:{port}/')
+
+
 def none_hides_a_module():
     """By its name: Lua looks for modules in the current folder, too."""
     names = {path.stem for path in EXAMPLES.rglob('*.lua')}
-    hidden = names & {'luv', 'cqueues', 'copas', 'ev', 'event', 'luaevent', 'socket', 'ssl', 'lfs', 'posix', 'websockets'}
-    assert not hidden, hidden
+    modules = {'luv', 'cqueues', 'copas', 'ev', 'event', 'luaevent', 'socket', 'ssl', 'lfs', 'posix', 'websockets'}
+    assert not names & modules, names & modules
 
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
         echo, chat, timer, login, static, unix, behind_nginx, tls, clock('luv'), clock('cqueues'), clock('event'),
-        clock('ev'), loop_of_copas, each_runs_from_everywhere, none_hides_a_module]))
+        clock('ev'), loop_of_copas, each_runs_from_everywhere, the_test_servers_too, none_hides_a_module]))

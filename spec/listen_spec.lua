@@ -102,6 +102,57 @@ describe('listen', function()
     end)
   end
 
+  if has_ipv6() then
+    it('takes all addresses of IPv4 and of IPv6 apart, in any order', function()
+      local port = loop.free_port()
+      local v4, v6 = '0.0.0.0:' .. port, '[::]:' .. port
+      for _, list in ipairs { { v4, v6 }, { v6, v4 }, { '127.0.0.1:' .. port, v6 }, { v6, '127.0.0.1:' .. port } } do
+        local ctx = context { listen = list }
+        assert.same(list, ctx:addresses())
+        expect_service(ctx, port, '127.0.0.1')
+        expect_service(ctx, port, '::1')
+        ctx:destroy()
+      end
+      local ctx = context { listen = { v6 } }
+      expect_service(ctx, port, '::1')
+      assert.is_nil((socket.connect('127.0.0.1', port)))
+    end)
+  end
+
+  -- An address of this machine that is valid on one link only: "fe80::1%eth0".
+  local function link_local_address()
+    local file = io.open '/proc/net/if_inet6'
+    if not file then return nil end
+    local found
+    for line in file:lines() do
+      local digits, flags, name = line:match '^(%x+) %x+ %x+ 20 (%x+) +(%S+)'
+      -- 40: it is being tried still.
+      if digits and tonumber(flags, 16) % 128 < 64 then
+        found = digits:gsub('(%x%x%x%x)', '%1:'):sub(1, -2) .. '%' .. name
+      end
+    end
+    file:close()
+    return found
+  end
+
+  if link_local_address() then
+    it('keeps the zone of a link-local address', function()
+      local literal = link_local_address()
+      local zone = literal:match '%%.*'
+      local seen
+      local ctx = context({ listen = { '[' .. literal .. ']:0' } }, function(ws)
+        seen = { ws:request().address, select(2, ws:get_peer_addresses()) }
+      end)
+      local address = ctx:addresses()[1]
+      assert.equal(zone, address:match '^%[fe80:[^%%]*(%%.*)%]:%d+$')
+      expect_service(ctx, port_of(address), literal)
+      assert.equal(address:match '^%[(.*)%]', seen[1])
+      assert.equal(seen[1], seen[2])
+      local again = context { listen = { (address:gsub('%d+$', '0')) } }
+      assert.equal(zone, again:addresses()[1]:match '%%[^%]]*')
+    end)
+  end
+
   it('is added to port', function()
     local port = loop.free_port()
     local ctx = context { port = tostring(port), interf = '127.0.0.1', listen = { '127.0.0.1:0' } }

@@ -171,14 +171,19 @@ AcceptStatus status_of(int error) {
 
 }  // namespace
 
-Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& options) {
+namespace {
+
+// Without `takes_ipv4` [::] is for IPv6 alone, so that it can stand beside 0.0.0.0, in any order.
+Result<Listener> open_listener(const SocketAddress& address, const ListenOptions& options, bool takes_ipv4) {
   UniqueFd fd = open_stream_socket(address.storage.ss_family);
   if (!fd) return listen_error(address);
   if (!address.is_unix()) {
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
     set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   }
-  if (address.storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (address.storage.ss_family == AF_INET6) {
+    set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.is_any() && !takes_ipv4 ? 1 : 0);
+  }
 #ifdef SO_REUSEPORT
   if (options.reuse_port && !address.is_unix()) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
 #endif
@@ -189,8 +194,14 @@ Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& op
   return Listener{std::move(fd), std::move(file)};
 }
 
+}  // namespace
+
+Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& options) {
+  return open_listener(address, options, false);
+}
+
 Result<Listener> listen_on_all(std::uint16_t port, const ListenOptions& options) {
-  Result<Listener> listener = listen_on(any_address(true, port), options);
+  Result<Listener> listener = open_listener(any_address(true, port), options, true);
   const bool has_ipv6 = listener || (listener.error().code != EAFNOSUPPORT && listener.error().code != EADDRNOTAVAIL);
   return has_ipv6 ? std::move(listener) : listen_on(any_address(false, port), options);
 }

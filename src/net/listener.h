@@ -26,8 +26,8 @@ struct Listener {
   SocketFile file;
 };
 
-// A non-blocking socket that listens on `address`. The file of a unix socket on which nobody listens any more is
-// replaced.
+// A non-blocking socket that listens on `address`; on [::] for IPv6 only. The file of a unix socket on which nobody
+// listens any more is replaced.
 Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& options);
 
 // The same on all addresses of this machine.

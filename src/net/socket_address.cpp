@@ -46,15 +46,28 @@ bool parse_literal(const std::string& text, SocketAddress& address) {
   return true;
 }
 
+// RFC 4007 11.2.
+std::string zone_text(std::uint32_t zone) {
+  std::array<char, IF_NAMESIZE> name{};
+  if (zone == 0) return {};
+  return std::string("%").append(if_indextoname(zone, name.data()) == nullptr ? std::to_string(zone) : name.data());
+}
+
 std::string numeric_host(const SocketAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   const void* source = address.storage.ss_family == AF_INET ? static_cast<const void*>(&as_ipv4(address)->sin_addr)
                                                             : &as_ipv6(address)->sin6_addr;
   inet_ntop(address.storage.ss_family, source, text.data(), text.size());
-  return text.data();
+  const bool is_ipv4 = address.storage.ss_family == AF_INET;
+  return std::string(text.data()).append(is_ipv4 ? std::string() : zone_text(as_ipv6(address)->sin6_scope_id));
 }
 
 }  // namespace
+
+bool SocketAddress::is_any() const {
+  if (storage.ss_family == AF_INET) return as_ipv4(*this)->sin_addr.s_addr == htonl(INADDR_ANY);
+  return storage.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&as_ipv6(*this)->sin6_addr);
+}
 
 std::uint16_t SocketAddress::port() const {
   return ntohs(storage.ss_family == AF_INET ? as_ipv4(*this)->sin_port : as_ipv6(*this)->sin6_port);
@@ -105,7 +118,6 @@ Result<std::vector<SocketAddress>> interface_addresses(const std::string& interf
       std::memcpy(&address.storage, entry->ifa_addr, address.size);
       address.set_port(port);
       found.push_back(address);
-      break;
     }
   }
   if (found.empty()) return Error{"no network interface or address is called '" + interface + "'"};
@@ -156,6 +168,7 @@ PeerAddress::PeerAddress(const SocketAddress& address) {
     std::memcpy(bytes_.data() + kMappedPrefix.size(), &as_ipv4(address)->sin_addr, 4);
   } else if (address.storage.ss_family == AF_INET6) {
     std::memcpy(bytes_.data(), &as_ipv6(address)->sin6_addr, bytes_.size());
+    zone_ = as_ipv6(address)->sin6_scope_id;
   }
 }
 
@@ -190,6 +203,7 @@ SocketAddress PeerAddress::socket_address() const {
     std::memcpy(&as_ipv4(address)->sin_addr, bytes_.data() + kMappedPrefix.size(), 4);
   } else {
     std::memcpy(&as_ipv6(address)->sin6_addr, bytes_.data(), bytes_.size());
+    as_ipv6(address)->sin6_scope_id = zone_;
   }
   return address;
 }
@@ -201,7 +215,7 @@ std::string PeerAddress::text() const {
   } else if (std::any_of(bytes_.begin(), bytes_.end(), [](std::uint8_t byte) { return byte != 0; })) {
     inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
   }
-  return text.data();
+  return std::string(text.data()).append(zone_text(zone_));
 }
 
 }  // namespace websockets

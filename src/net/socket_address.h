@@ -23,16 +23,17 @@ struct SocketAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
   bool is_unix() const { return storage.ss_family == AF_UNIX; }
+  bool is_any() const;         // 0.0.0.0 or [::]
   std::uint16_t port() const;  // not of a unix socket
   void set_port(std::uint16_t port);
-  std::string text() const;  // "192.0.2.1:80", "[2001:db8::1]:80", "unix:/path"
+  std::string text() const;  // "192.0.2.1:80", "[2001:db8::1]:80", "[fe80::1%eth0]:80", "unix:/path"
 };
 
-// All addresses of this machine: one IPv6 address that also takes IPv4 where the system has IPv6, else IPv4.
+// All addresses of this machine.
 SocketAddress any_address(bool ipv6, std::uint16_t port);
 
 // What `interface` stands for: a literal IPv4 or IPv6 address, or the name of a network interface ("eth0"), which gives
-// its first IPv4 and its first IPv6 address.
+// its addresses, those of IPv4 first.
 Result<std::vector<SocketAddress>> interface_addresses(const std::string& interface, std::uint16_t port);
 
 Result<SocketAddress> unix_address(const std::string& path);
@@ -50,7 +51,7 @@ class PeerAddress {
   // "192.0.2.1", "2001:db8::1", and nothing else.
   static std::optional<PeerAddress> parse(std::string_view text);
   bool operator==(const PeerAddress&) const = default;
-  std::string text() const;  // "192.0.2.1", "2001:db8::1", ""
+  std::string text() const;  // "192.0.2.1", "2001:db8::1", "fe80::1%eth0", ""
   SocketAddress socket_address() const;
   // What one customer of a provider has, as a number: an IPv4 address, or an IPv6 network of 64 bits; 0: no address.
   std::uint64_t network() const;
@@ -59,6 +60,7 @@ class PeerAddress {
 
  private:
   std::array<std::uint8_t, 16> bytes_{};
+  std::uint32_t zone_ = 0;  // RFC 4007: the number of the interface that a link-local address belongs to
 };
 
 }  // namespace websockets

@@ -261,8 +261,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   std::unique_ptr<MessageCompression> compression_;  // null: not negotiated
   std::unique_ptr<ByteBuffer> held_input_;           // read, but not to be delivered yet
   std::unique_ptr<HeldFrames> held_frames_;          // wait for the last fragment
+  std::size_t counted_input_bytes_ = 0;              // what waits of the input, as the context has counted it
   PeerAddress peer_;
-  std::size_t counted_input_bytes_ = 0;   // what waits of the input, as the context has counted it
   std::uint32_t heard_ms_ = 0;            // when something was received last, in the lower bits of the context's time
   CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
   State state_ = State::kHttp;

@@ -2,11 +2,11 @@
 #include "lua/lua_timers.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "lua/lua_context.h"
 #include "lua/wrap_context.h"
+#include "net/clock.h"
 #include "server/context.h"
 
 namespace websockets::lua {
@@ -15,12 +15,6 @@ namespace {
 constexpr double kMaxSeconds = 1e9;
 // One nanosecond, what the clock can tell. With much less, the number of ticks would be no number any more.
 constexpr double kMinIntervalMs = 1e-6;
-
-// The clock of the engine, with its fractions: a timer is never early.
-double exact_now_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double, std::milli>(now).count();
-}
 
 // The closure that is kept for a timer: its upvalues are the function and the userdata.
 constexpr int kFunctionUpvalue = 1;
@@ -38,7 +32,7 @@ int call_function(lua_State* L) {
 bool LuaTimers::is_running() const { return context_.is_open(); }
 
 void LuaTimers::start(LuaTimer& timer, double delay_ms, bool repeats) {
-  timer.start_ms = exact_now_ms();
+  timer.start_ms = monotonic_exact_ms();
   timer.due_ms = timer.start_ms + delay_ms;
   timer.interval_ms = repeats ? std::max(delay_ms, kMinIntervalMs) : 0;
   timer.number = last_number_ + 1;
@@ -70,11 +64,12 @@ void LuaTimers::schedule() {
   if (!is_running()) return;
   if (pending_.empty()) return context_.context().cancel(*this);
   const double due_ms = pending_.begin()->first.first;
-  context_.context().schedule_at(*this, due_ms <= exact_now_ms() ? 0 : static_cast<std::uint64_t>(std::ceil(due_ms)));
+  context_.context().schedule_at(*this,
+                                 due_ms <= monotonic_exact_ms() ? 0 : static_cast<std::uint64_t>(std::ceil(due_ms)));
 }
 
 void LuaTimers::on_timeout() {
-  const double now_ms = exact_now_ms();
+  const double now_ms = monotonic_exact_ms();
   const std::uint64_t last_number = last_number_;  // what is made meanwhile waits for the next round
   while (is_running() && !pending_.empty()) {
     const auto& [due_ms, number] = pending_.begin()->first;
@@ -94,7 +89,7 @@ void LuaTimers::call(Pending::node_type node) {
   context_.call(lua_gettop(L));
   if (timer.timers != nullptr) {
     // Ticks that were missed are left out; those that come do not drift.
-    const double ticks = std::floor((exact_now_ms() - timer.start_ms) / timer.interval_ms) + 1;
+    const double ticks = std::floor((monotonic_exact_ms() - timer.start_ms) / timer.interval_ms) + 1;
     timer.due_ms = timer.start_ms + (ticks * timer.interval_ms);
     node.key() = key_of(timer);
     pending_.insert(std::move(node));

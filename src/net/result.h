@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cerrno>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 
 namespace websockets {
@@ -18,10 +16,7 @@ struct Error {
 };
 
 // What errno says, behind what could not be done.
-inline Error system_error(const std::string& what) {
-  const int code = errno;
-  return {what + ": " + std::generic_category().message(code), code};
-}
+Error system_error(const std::string& what);
 
 // A value, or the reason why there is none.
 template <typename T>

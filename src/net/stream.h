@@ -11,7 +11,7 @@
 
 #include "net/certificate.h"
 #include "net/io_result.h"
-#include "net/tls.h"
+#include "net/ssl_session.h"
 #include "net/unique_fd.h"
 
 namespace websockets {

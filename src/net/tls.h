@@ -7,9 +7,7 @@
 #include <vector>
 
 #include "net/result.h"
-
-struct ssl_st;
-struct ssl_ctx_st;
+#include "net/ssl_session.h"
 
 namespace websockets {
 
@@ -29,12 +27,6 @@ struct TlsOptions {
 
   bool enabled() const { return !files.certificate.empty(); }
 };
-
-struct SslDeleter {
-  void operator()(ssl_st* ssl) const;
-  void operator()(ssl_ctx_st* context) const;
-};
-using SslSession = std::unique_ptr<ssl_st, SslDeleter>;
 
 // What the TLS connections of a server have in common: certificates, ticket keys, rules (TLS 1.2 and 1.3, ciphers with
 // forward secrecy and authentication only). Sessions keep what they need of it.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "protocol/mask.h"
+#include "protocol/message_compression.h"
 
 namespace websockets {
 

@@ -8,12 +8,13 @@
 
 #include "protocol/byte_buffer.h"
 #include "protocol/frame.h"
-#include "protocol/message_compression.h"
 #include "protocol/message_run.h"
 #include "protocol/protocol_error.h"
 #include "protocol/utf8.h"
 
 namespace websockets {
+
+class MessageCompression;
 
 // Receives what the assembler found. Spans are valid during the call only. Each call returns whether to
 // go on: false stops the assembler behind the reported event, with the rest of the input untouched

@@ -50,6 +50,8 @@ void Connection::start() {
   update_interest();
 }
 
+bool Connection::restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
+
 void Connection::refuse(Admission admission) {
   context_.count_refusal(admission);
   is_refused_ = context_.counts_.begin_refusal();

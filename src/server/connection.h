@@ -18,17 +18,19 @@
 #include "protocol/close_code.h"
 #include "protocol/frame.h"
 #include "protocol/message_assembler.h"
-#include "server/connection_counts.h"
 #include "server/output_queue.h"
-#include "server/topics.h"
-#include "server/watcher.h"
 
 namespace websockets {
 
 class Context;
 class ContextHandler;
 class HttpExchange;
+class MessageCompression;
 class SharedMessage;
+class Topics;
+class Watcher;
+enum class Admission : std::uint8_t;
+struct Subscription;
 
 // Frames that may not come between the fragments of a message.
 struct HeldFrames {
@@ -104,7 +106,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   void start();
   // Watches again in an own loop that was made later.
-  bool restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
+  bool restart(Watcher& watcher);
   void on_ready(unsigned events) override;
   bool takes_received() const override;
   void on_received(IoResult result, std::span<std::uint8_t> input) override;
@@ -254,7 +256,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   Connection* next_with_work_ = nullptr;
   Connection* next_with_turn_ = nullptr;
   Connection* next_inflating_ = nullptr;
-  Topics::Subscription* subscriptions_ = nullptr;  // the newest one
+  Subscription* subscriptions_ = nullptr;  // the newest one
   OutputQueue queue_;
   MessageAssembler assembler_;
   std::unique_ptr<HttpExchange> exchange_;

@@ -13,6 +13,7 @@
 #include "net/clock.h"
 #include "net/listener.h"
 #include "protocol/handshake.h"
+#include "server/acceptor.h"
 #include "server/http_exchange.h"
 #include "server/privileges.h"
 #include "server/shared_message.h"
@@ -343,6 +344,8 @@ std::unique_ptr<Context::ReceiveBuffer> Context::borrow_receive_buffer() {
 void Context::give_back(std::unique_ptr<ReceiveBuffer> buffer) { spare_receive_buffer_ = std::move(buffer); }
 
 // --- Protocols ---
+
+const SocketAddress& Context::address(std::size_t listener) const { return acceptors_[listener]->address(); }
 
 Protocol* Context::find_protocol(std::string_view name) {
   const auto found = std::find_if(protocols_.begin(), protocols_.end(),

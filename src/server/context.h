@@ -17,8 +17,6 @@
 #include "net/io_batch.h"
 #include "net/result.h"
 #include "net/timer_wheel.h"
-#include "net/tls.h"
-#include "server/acceptor.h"
 #include "server/connection.h"
 #include "server/connection_counts.h"
 #include "server/context_handler.h"
@@ -33,7 +31,9 @@
 
 namespace websockets {
 
+class Acceptor;
 class Runner;
+class TlsContext;
 
 // One server: its listeners, its connections, and the loop that serves them. Contexts know nothing of each other.
 class Context final : private ReadyHandler {
@@ -95,7 +95,7 @@ class Context final : private ReadyHandler {
 
   // Where it listens.
   std::size_t listener_count() const { return shutting_down_ ? 0 : acceptors_.size(); }
-  const SocketAddress& address(std::size_t listener) const { return acceptors_[listener]->address(); }
+  const SocketAddress& address(std::size_t listener) const;
 
   // Ends gracefully: listens no more, closes the websockets with this code, lets requests that have begun be answered,
   // and destroys itself when all connections are gone, or after so long. A second call changes how long.

@@ -2,6 +2,7 @@
 // The part of a context that ends gracefully.
 #include <utility>
 
+#include "server/acceptor.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
 

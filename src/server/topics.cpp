@@ -14,7 +14,7 @@ std::size_t Topics::KeyHash::operator()(const Key& key) const noexcept {
   return (mixed * kOdd) ^ (mixed >> (sizeof mixed * 4));
 }
 
-Topics::Topic* Topics::find_topic(std::string_view name) {
+Topic* Topics::find_topic(std::string_view name) {
   const auto found = topics_.find(name);
   return found == topics_.end() ? nullptr : &found->second;
 }

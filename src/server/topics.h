@@ -12,29 +12,30 @@
 namespace websockets {
 
 class Connection;
+struct Topic;
+
+// One connection at one topic: in a list of each.
+struct Subscription {
+  Connection* connection;
+  Topic* topic;
+  Subscription* previous_of_topic = nullptr;
+  Subscription* next_of_topic = nullptr;
+  Subscription* previous_of_connection = nullptr;
+  Subscription* next_of_connection = nullptr;
+};
+
+struct Topic {
+  std::string_view name;
+  Subscription* first = nullptr;  // the oldest one
+  Subscription* last = nullptr;
+  std::size_t count = 0;
+};
 
 // Who is subscribed to what. Subscribing, leaving and each delivery take the same time whatever the number of topics
 // and connections; a connection without subscriptions costs one pointer. A topic is any string, and there as long as it
 // has a subscriber.
 class Topics {
  public:
-  struct Topic;
-  // One connection at one topic: in a list of each.
-  struct Subscription {
-    Connection* connection;
-    Topic* topic;
-    Subscription* previous_of_topic = nullptr;
-    Subscription* next_of_topic = nullptr;
-    Subscription* previous_of_connection = nullptr;
-    Subscription* next_of_connection = nullptr;
-  };
-  struct Topic {
-    std::string_view name;
-    Subscription* first = nullptr;  // the oldest one
-    Subscription* last = nullptr;
-    std::size_t count = 0;
-  };
-
   Topics() = default;
   Topics(const Topics&) = delete;
   Topics& operator=(const Topics&) = delete;

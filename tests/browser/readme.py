@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What the README tells to do in a browser: its lines in the console of the echo server's page, in Chromium.
+"""What the README tells to do in a browser, in Chromium: its lines in the console of the echo server's page, and the page
+of the small examples.
 
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """
@@ -9,6 +10,9 @@ import pathlib
 import re
 import sys
 import tempfile
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 import test_page
 from test_page import ROOT, Server, wait_for
@@ -27,6 +31,10 @@ class EchoServer(Server):
             super().start()
 
 
+class StaticServer(Server):
+    script = ('examples/static.lua',)
+
+
 class Checks:
     def __init__(self, server, driver):
         self.server = server
@@ -41,6 +49,19 @@ class Checks:
         lines = LINES.replace('8080', str(self.server.port))
         self.driver.execute_script(f'window.heard = []; console.log = (text) => heard.push(text);\n{lines}')
         wait_for(lambda: self.driver.execute_script('return heard') == ['hello'], 'the echo')
+
+    def shows_what_small_examples_say(self):
+        server = StaticServer()
+        try:
+            server.start()
+            self.driver.get(server.address)
+            wait_for(lambda: 'Connected' in self.driver.find_element(By.ID, 'state').text, 'the connection')
+            self.driver.find_element(By.ID, 'text').send_keys('<b>hello</b>', Keys.ENTER)
+            lines = 'return [...document.querySelectorAll("#lines li")].map((line) => line.textContent)'
+            wait_for(lambda: self.driver.execute_script(lines) == ['<b>hello</b>'] * 2, 'what was sent, and its return')
+            assert not test_page.console_errors(self.driver)
+        finally:
+            server.stop()
 
 
 if __name__ == '__main__':

@@ -106,6 +106,7 @@ describe('own fields of a websocket', function()
       ['on_error of websockets.context'] = { 'on_error', 'onerror' },
       ['ws:on_server_writeable(fn)'] = { 'on_drain', 'on_writable', 'onserverwriteable' },
       ['ws:on_broadcast(fn)'] = { 'on_broadcast' },
+      ['ws:on_pong(fn)'] = { 'on_pong', 'onpong', 'on_ping' },
     }
     for _ = 1, 2 do
       for ours_name, names in pairs(ours) do

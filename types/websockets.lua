@@ -468,6 +468,16 @@ function Websocket:close(code, reason) end
 ---Drops the connection.
 function Websocket:terminate() end
 
+---Sends a Ping frame.
+---@param data? string|number at most 125 bytes; default: ""
+---@return 0|-1
+---@return nil|"closed"|"queue full" why
+function Websocket:ping(data) end
+
+---A Pong frame has come; seconds: since its ping() was called, nil when there was none.
+---@param fn fun(ws: websockets.Websocket, data: string, seconds?: number)
+function Websocket:on_pong(fn) end
+
 ---The context that it is of; nil when that is collected.
 ---@return websockets.Context?
 function Websocket:context() end

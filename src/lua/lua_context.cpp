@@ -3,11 +3,15 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "lua/describe_error.h"
 #include "lua/guarded.h"
 #include "lua/lua_websocket.h"
+#include "net/clock.h"
+#include "protocol/bytes.h"
+#include "server/connection.h"
 #include "server/context.h"
 #include "server/options.h"
 
@@ -283,6 +287,10 @@ void LuaContext::detach(LuaWebsocket& ws) {
                     &ws.request, &ws.self}) {
     free_slot(L, callbacks, *slot);
   }
+  if (LuaPings::Pings* const pings = pings_.find(ws)) {
+    free_slot(L, callbacks, pings->on_pong);
+    pings_.remove(ws);
+  }
   lua_pop(L, 1);
   ws.closed_fd = connection.fd();
   ws.closed_serial = static_cast<std::uint32_t>(connection.serial());
@@ -328,6 +336,25 @@ bool LuaContext::on_broadcast(Connection& connection, std::span<const std::uint8
     push_function(L, *ws, ws->on_broadcast);
     push_bytes(L, data);
     lua_call(L, 2, 0);
+  });
+}
+
+bool LuaContext::on_pong(Connection& connection, std::span<const std::uint8_t> data) {
+  LuaWebsocket* const ws = websocket_of(connection);
+  LuaPings::Pings* const pings = ws == nullptr ? nullptr : pings_.find(*ws);
+  if (pings == nullptr) return true;
+  const std::optional<std::uint64_t> passed_us = pings->log.take(as_text(data), monotonic_us());
+  if (pings->on_pong == kNoSlot) return true;
+  return run(&connection, [&](lua_State* L) {
+    push_function(L, *ws, pings->on_pong);
+    push_bytes(L, data);
+    if (passed_us) {
+      lua_pushnumber(L, static_cast<lua_Number>(*passed_us) / 1e6);
+    } else {
+      lua_pushnil(L);
+    }
+    if (connection.user == nullptr) return;  // a finalizer has closed it
+    lua_call(L, 3, 0);
   });
 }
 

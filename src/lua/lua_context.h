@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lua/compat.h"
+#include "lua/lua_pings.h"
 #include "lua/lua_timers.h"
 #include "server/context_handler.h"
 
@@ -83,6 +84,7 @@ class LuaContext final : public ContextHandler {
   bool in_round() const;
   Context& context() { return *context_; }
   LuaTimers& timers() { return timers_; }
+  LuaPings& pings() { return pings_; }
 
   // Within an Entry: the state, the index of the callbacks table, and a call of the function at an index, whose errors
   // go to on_error.
@@ -104,6 +106,7 @@ class LuaContext final : public ContextHandler {
   bool on_messages(Connection& connection, MessageRun& messages) override;
   bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override;
+  bool on_pong(Connection& connection, std::span<const std::uint8_t> data) override;
   bool on_drained(Connection& connection) override;
   void on_closed(Connection& connection, CloseCode code, std::string_view reason) override;
   bool on_http(Connection& connection, const Request& request) override;
@@ -151,6 +154,7 @@ class LuaContext final : public ContextHandler {
 
   std::unique_ptr<Context> context_;
   LuaTimers timers_{*this};
+  LuaPings pings_;
   Entry* entry_ = nullptr;
   const Opening* opening_ = nullptr;
   std::size_t kept_payloads_ = 0;

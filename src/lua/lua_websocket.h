@@ -33,6 +33,7 @@ struct LuaWebsocket {
   };
   bool has_asked_for_request;  // so it is kept
 };
+static_assert(sizeof(LuaWebsocket) <= 40, "each open websocket has one: see LuaPings for what few need");
 
 // The websocket that is the first argument.
 inline LuaWebsocket& check_websocket(lua_State* L) {

@@ -39,6 +39,8 @@ constexpr Event kEvents[] = {
     {"on_end", kClosed},
     {"on_error", "on_error of websockets.context"},
     {"on_broadcast", "ws:on_broadcast(fn)"},
+    {"on_ping", "ws:on_pong(fn), as pings are answered without a word"},
+    {"on_pong", "ws:on_pong(fn)"},
     {"on_drain", kDrained},
     {"on_drained", kDrained},
     {"on_writable", kDrained},

@@ -12,6 +12,7 @@
 #include "lua/outer_loop.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_respond.h"
+#include "lua/wrap_ping.h"
 #include "lua/wrap_topics.h"
 #include "lua/wrap_websocket_state.h"
 #include "net/reverse_resolver.h"
@@ -24,11 +25,6 @@ namespace websockets::lua {
 namespace {
 
 // --- Sending ---
-
-int push_write_status(lua_State* L, WriteStatus status) {
-  if (status == WriteStatus::kAccepted) return push_status(L, 0);
-  return push_failure(L, status == WriteStatus::kClosed ? "closed" : "queue full");
-}
 
 constexpr std::size_t kMaxReasonBytes = kMaxControlPayloadBytes - 2;
 
@@ -357,6 +353,8 @@ void register_websocket(lua_State* L) {
   set_functions(L, kWebsocketTopicMethods, 1);
   lua_pushvalue(L, -2);
   set_functions(L, kWebsocketStateMethods, 1);
+  lua_pushvalue(L, -2);
+  set_functions(L, kWebsocketPingMethods, 1);
   lua_setfield(L, -2, "__index");
   register_own_fields(L);
   lua_pop(L, 1);

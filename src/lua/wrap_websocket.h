@@ -34,6 +34,11 @@ inline int push_failure(lua_State* L, const char* why) {
   return 2;
 }
 
+inline int push_write_status(lua_State* L, WriteStatus status) {
+  if (status == WriteStatus::kAccepted) return push_status(L, 0);
+  return push_failure(L, status == WriteStatus::kClosed ? "closed" : "queue full");
+}
+
 // Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry.
 inline int push_callbacks(lua_State* L) {
   luaL_checkstack(L, 12, "websocket");

@@ -275,6 +275,7 @@ MessageAssembler::Step MessageAssembler::deliver_control_frame(Opcode opcode, st
     return {ProtocolError::kNone, sink.on_ping(payload)};
   }
   if (opcode == Opcode::kPong) {
+    spend(kWorkOfMessage);  // it may be delivered as one is
     return {ProtocolError::kNone, sink.on_pong(payload)};
   }
   return {deliver_close_frame(payload, sink), false};

@@ -120,7 +120,7 @@ class MessageAssembler {
   ProtocolError check_length(const FrameHeader& header, const AssemblerRules& rules) const;
   Step begin_data_frame(const FrameHeader& header, const Feed& feed);
   Step take_whole_message(const FrameHeader& header, const Feed& feed);
-  static Step deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload, MessageSink& sink);
+  Step deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload, MessageSink& sink);
   Step begin_control_frame(const FrameHeader& header, const Feed& feed);
 
   Step take_data(const Feed& feed);

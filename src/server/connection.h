@@ -99,6 +99,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void set_broadcast_mode(BroadcastMode mode) { broadcast_mode_ = mode; }
   BroadcastMode broadcast_mode() const { return broadcast_mode_; }
   void set_wants_drained(bool wants) { wants_drained_ = wants; }
+  void set_wants_pongs(bool wants) { wants_pongs_ = wants; }
   std::uint64_t remaining_frame_bytes() const { return assembler_.remaining_frame_bytes(); }
   std::size_t buffered_bytes() const { return queue_.bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes); }
 
@@ -281,6 +282,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool reported_ : 1 = false;  // on_closed was called, or on_open never
   bool fragmenting_ : 1 = false;
   bool wants_drained_ : 1 = false;
+  bool wants_pongs_ : 1 = false;
   bool drained_ : 1 = false;
   bool to_flush_ : 1 = false;        // in the context's queue
   bool has_work_ : 1 = false;        // in the context's queue, or in that of what is to be freed

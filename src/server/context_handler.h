@@ -36,6 +36,8 @@ class ContextHandler : public DescriptorObserver, public PayloadKeeper {
                         bool is_last) = 0;
   // For connections in BroadcastMode::kCallback.
   virtual bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) = 0;
+  // A Pong frame has come; only for connections that want to know.
+  virtual bool on_pong(Connection& connection, std::span<const std::uint8_t> data) = 0;
   // The output queue has become empty; only for connections that want to know.
   virtual bool on_drained(Connection& connection) = 0;
   // Once for every on_open, whatever ended it. The connection takes no more calls afterwards.

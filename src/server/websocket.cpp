@@ -75,7 +75,10 @@ bool Connection::on_ping(std::span<const std::uint8_t> payload) {
   return goes_on();
 }
 
-bool Connection::on_pong(std::span<const std::uint8_t>) { return goes_on(); }
+bool Connection::on_pong(std::span<const std::uint8_t> payload) {
+  if (wants_pongs_ && !reported_) check_handler(context_.handler_.on_pong(*this, payload));
+  return goes_on();
+}
 
 void Connection::on_close_frame(CloseCode code, std::span<const std::uint8_t> reason) {
   // RFC 6455 5.5.1: the answer echoes the code.

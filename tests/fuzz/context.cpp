@@ -104,6 +104,7 @@ class Server final : public ContextHandler {
         return connection->set_broadcast_mode(input_.byte() % 2 == 0 ? BroadcastMode::kCallback
                                                                      : BroadcastMode::kForwardText);
       case 9:
+        connection->set_wants_pongs(true);
         return connection->set_wants_drained(true);
       case 10:
         if (!connection->is_fragmenting()) connection->write(Opcode::kText, false, as_bytes(text));
@@ -163,6 +164,10 @@ class Server final : public ContextHandler {
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override {
     EXPECT_TRUE(connection.is_open());
     EXPECT_EQ(to_text(data), kBroadcast);
+    return react();
+  }
+  bool on_pong(Connection& connection, std::span<const std::uint8_t> /*data*/) override {
+    EXPECT_TRUE(connection.takes_messages());
     return react();
   }
   bool on_drained(Connection& connection) override {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// ws:ping and ws:on_pong.
+#include "lua/wrap_ping.h"
+
+#include "lua/wrap_websocket.h"
+#include "net/clock.h"
+#include "protocol/bytes.h"
+#include "protocol/frame.h"
+
+namespace websockets::lua {
+namespace {
+
+int ping(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  std::size_t size;
+  const char* text = luaL_optlstring(L, 2, "", &size);
+  const std::string_view data(text, size);
+  luaL_argcheck(L, size <= kMaxControlPayloadBytes, 2, "a ping or pong has at most 125 bytes");
+  if (is_closed(ws)) return push_failure(L, "closed");
+  if (ws.connection->http() != nullptr) return luaL_error(L, "websocket ping is not for on_http");
+  WriteStatus status{};
+  guarded(L, [&] {
+    LuaPings::Pings& pings = context_of(ws).pings().of(ws);
+    ws.connection->set_wants_pongs(true);
+    status = ws.connection->write(Opcode::kPing, true, as_bytes(data));
+    if (status == WriteStatus::kAccepted) pings.log.add(data, monotonic_us());
+  });
+  return push_write_status(L, status);
+}
+
+int on_pong(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (is_closed(ws)) return 0;
+  LuaContext& context = context_of(ws);
+  LuaPings::Pings* pings = nullptr;
+  guarded(L, [&] { pings = &context.pings().of(ws); });
+  ws.connection->set_wants_pongs(true);
+  const int callbacks = push_callbacks(L);
+  lua_pushvalue(L, 2);
+  context.set_slot(L, callbacks, pings->on_pong);
+  return 0;
+}
+
+}  // namespace
+
+const luaL_Reg kWebsocketPingMethods[] = {{"ping", ping}, {"on_pong", on_pong}, {nullptr, nullptr}};
+
+}  // namespace websockets::lua

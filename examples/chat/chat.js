@@ -168,12 +168,20 @@ const handlers = {
   },
 };
 
+function wantedRoom() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return ''; // the server knows one
+  }
+}
+
 function connect() {
   clearTimeout(timer);
   disconnect();
   const address = new URL('.', location.href); // wss where the page came by https
   address.protocol = address.protocol.replace('http', 'ws');
-  address.search = new URLSearchParams({ room: decodeURIComponent(location.hash.slice(1)) });
+  address.search = new URLSearchParams({ room: wantedRoom() });
   showState('connecting', 'connecting …');
   socket = new WebSocket(address.href, 'chat');
   socket.onopen = () => socket.send(name);

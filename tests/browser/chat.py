@@ -146,12 +146,13 @@ class Checks:
             assert 'Ada: one\ntwo' in window.said() and len(window.said()) == 3, window.said()
 
     def comes_to_the_first_room_for_one_that_is_not_there(self):
-        self.driver.switch_to.new_window('window')
-        other = Window(self.driver, f'{self.server.address}#n%C3%B6')
-        other.wait_inside()
-        other.wait_for_texts('#room', '# lobby')
-        self.driver.close()
-        self.driver.switch_to.window(self.one.window)
+        for room in ('n%C3%B6', '%'):
+            self.driver.switch_to.new_window('window')
+            other = Window(self.driver, f'{self.server.address}#{room}')
+            other.wait_inside()
+            other.wait_for_texts('#room', '# lobby')
+            self.driver.close()
+            self.driver.switch_to.window(self.one.window)
 
     def can_be_used_by_those_who_do_not_see_it(self):
         unnamed = self.one.script('''return [...document.querySelectorAll('input, textarea, button, a, ol, nav, aside section')]

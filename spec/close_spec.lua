@@ -237,24 +237,53 @@ describe('close', function()
     c:read_all()
   end)
 
-  it('waits for a peer that goes on reading, for longer than close_timeout in all', function()
-    local close_timeout = 2 * math.min(loop.time_factor, 3)
-    local c, ws, events = open { close_timeout = close_timeout, max_backpressure = 1e9 }
-    local block, count = ('x'):rep(2 ^ 21), 24
-    ws:write(block:rep(count))
-    ws:close(1000)
-    c:read(10) -- the header
-    local started = socket.gettime()
-    for i = 1, count do
-      assert.is_true(c:read(#block) == block)
-      local due = started + i * 1.5 * close_timeout / count
-      loop.serve_until(c.ctx, function() return socket.gettime() > due end)
-    end
-    c:expect_close(1000)
-    c:send_close(1000)
-    c:expect_end()
-    assert.same({ '1000:' }, events)
-  end)
+  -- How a connection comes to its end while much is queued: each is given a client of it and its websocket.
+  local endings = {
+    ['after close'] = function(_, ws) ws:close(1000) end,
+    ['after the Close frame of the peer'] = function(c) c:send_close(1000) end,
+    ['after an error of the peer'] = function(c) c:send_frame(3) end,
+    ['after the end of what the peer sends'] = function(c) c:shutdown() end,
+  }
+  for how, begin_end in pairs(endings) do
+    it('waits for a peer that goes on reading, for longer than close_timeout in all: ' .. how, function()
+      local close_timeout, data = 0.2, ('x'):rep(16e6)
+      -- Reads something after half the time, and returns whether the connection is still there when it is over.
+      local function outlives()
+        local events = {}
+        local c, ws, ctx = pair.open({ close_timeout = close_timeout, max_backpressure = 1e9 }, function(ws)
+          ws:on_closed(function(_, code) events[#events + 1] = code end)
+        end, { receive_buffer = 65536 })
+        ws:write(data)
+        begin_end(c, ws)
+        loop.serve_until(ctx, function() return events[1] end)
+        local began = socket.gettime()
+        local function passed() return socket.gettime() - began end
+        loop.serve_until(ctx, function() return passed() > close_timeout / 2 end)
+        local queued = ctx:stats().queued_bytes
+        loop.serve_until(ctx, function()
+          c:pump()
+          return ctx:stats().queued_bytes < queued
+        end)
+        local connections
+        -- Timers are called in the order of their times, however late.
+        ctx:after(math.max(1.25 * close_timeout - passed(), 0), function()
+          connections = ctx:stats().open_connections
+        end)
+        loop.serve_until(ctx, function() return connections end)
+        local is_whole = #c:read_all() > #data
+        ctx:destroy()
+        assert.is_true(is_whole or connections == 0)
+        assert.equal(1, #events)
+        return connections == 1
+      end
+      -- A machine that stands still for so long proves nothing.
+      local tries = 1
+      while not outlives() do
+        tries = tries + 1
+        assert.is_true(tries <= 10)
+      end
+    end)
+  end
 
   it('has closed the descriptor when the peer sees the end', function()
     local c, ws = open()
@@ -347,31 +376,38 @@ describe('close', function()
     c:read_all()
   end)
 
-  it('leaves a websocket whose terminate does not touch who got its descriptor', function()
-    local sockets, unconnected = {}, {}
-    local ctx, port = pair.context(nil, function(ws) sockets[ws:get_socket_fd()] = ws end)
-    local first = client.open(ctx, port, 'p')
-    local fd, ws = next(sockets)
-    for i = 1, 10 do
-      unconnected[i] = assert(socket.tcp4())
-    end
-    ws:terminate()
-    first:expect_loss()
-    sockets = {}
-    local clients = {}
-    for i, sock in ipairs(unconnected) do
-      assert(sock:connect('127.0.0.1', port))
-      sock:settimeout(0)
-      clients[i] = client.adopt(ctx, sock)
-      assert.equal(101, (clients[i]:handshake { protocol = 'p' }))
-    end
-    assert.is_truthy(sockets[fd])
-    ws:terminate()
-    for _, c in ipairs(clients) do
-      c:expect_nothing()
-    end
-    sockets = {}
-  end)
+  -- It ends at once, or after it was closed while it was still there.
+  for _, how in ipairs { 'terminate', 'close' } do
+    it('leaves a websocket whose terminate does not touch who got its descriptor: ' .. how, function()
+      local sockets, unconnected = {}, {}
+      local ctx, port = pair.context(nil, function(ws) sockets[ws:get_socket_fd()] = ws end)
+      local first = client.open(ctx, port, 'p')
+      local fd, ws = next(sockets)
+      for i = 1, 10 do
+        unconnected[i] = assert(socket.tcp4())
+      end
+      ws[how](ws)
+      if how == 'close' then
+        first:expect_close()
+        first:send_close()
+      end
+      first:expect_loss()
+      sockets = {}
+      local clients = {}
+      for i, sock in ipairs(unconnected) do
+        assert(sock:connect('127.0.0.1', port))
+        sock:settimeout(0)
+        clients[i] = client.adopt(ctx, sock)
+        assert.equal(101, (clients[i]:handshake { protocol = 'p' }))
+      end
+      assert.is_truthy(sockets[fd])
+      ws:terminate()
+      for _, c in ipairs(clients) do
+        c:expect_nothing()
+      end
+      sockets = {}
+    end)
+  end
 
   it('leaves a websocket whose terminate does nothing once the context was collected', function()
     local c, ws = open()

@@ -163,6 +163,19 @@ describe('trusted_proxies', function()
     end)
   end)
 
+  it('give back the place of each client that they have spoken for', function()
+    for _, config in ipairs { { max_connections = 2 }, { max_connections_per_ip = 1 } } do
+      local ctx, port = server(config)
+      local c, d = client.connect(ctx, port), client.connect(ctx, port)
+      for i = 1, 4 do
+        assert.equal(('192.0.2.%d plain'):format(i), ask(c, 'X-Forwarded-For: 192.0.2.' .. i))
+        assert.equal('127.0.0.1 plain', ask(d))
+      end
+      assert.equal('192.0.2.1 plain', ask(d, 'X-Forwarded-For: 192.0.2.1'))
+      ctx:destroy()
+    end
+  end)
+
   it('are checked', function()
     for _, value in ipairs { '10.0.0.0/8', 5, { 'localhost' }, { '10.0.0.0/33' }, { '' }, { 5 }, { '1.2.3.4:80' } } do
       local ok, message = pcall(pair.context, { trusted_proxies = value })
@@ -355,6 +368,14 @@ describe('proxy_protocol', function()
       c:close()
       return result == 101
     end)
+    -- Nobody keeps the place that the proxy had before it spoke.
+    ctx, port = proxied { max_connections = 2 }
+    for i = 1, 4 do
+      local c, result = open(i)
+      assert.equal(101, result)
+      c:expect_text()
+      c:finish(1000)
+    end
     -- Over TLS it cannot be told.
     local config = tls.config { max_connections_per_ip = 1 }
     ctx, port = proxied(config)

@@ -131,6 +131,8 @@ local websockets = {}
 ---@field max_headers? integer
 ---What may wait in memory for all connections together: 1013 for those that have most. Default: 0, no limit.
 ---@field max_memory? integer
+---{ messages per second, messages at once } of each websocket, or a number for both: Close 1008 beyond. Default: none.
+---@field max_message_rate? number|number[]
 ---503 beyond. Default: 0, any number.
 ---@field max_connections? integer
 ---429 beyond; for each address. Default: 0, any number.

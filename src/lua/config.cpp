@@ -25,6 +25,7 @@ constexpr double kMaxBytes = 9007199254740992.0;  // 2^53: exact in every Lua's 
 constexpr double kMaxSeconds = 1e9;
 constexpr double kMaxSilenceSeconds = 1e6;  // in milliseconds this has to fit into 31 bits
 constexpr double kMaxCount = 1e9;
+constexpr double kMaxRate = 1e6;
 
 void read_milliseconds(OptionReader& reader, const char* name, double least, double most, const char* expected,
                        std::uint64_t& milliseconds) {
@@ -256,6 +257,32 @@ void read_trust(OptionReader& reader, ContextOptions& options) {
   }
 }
 
+// { messages per second, messages at once }, or one number for both.
+void read_message_rate(OptionReader& config, MessageRate& rate) {
+  constexpr const char* kExpected =
+      "{ messages per second, messages at once }, each from above 0 to 1e6, or one for both";
+  lua_State* const L = config.state();
+  if (!config.get("max_message_rate")) return;
+  const int value = lua_gettop(L);
+  const bool is_table = lua_istable(L, value);
+  if (is_table) {
+    OptionReader(L, value, raise_create_error, "max_message_rate.").refuse_unknown();
+    lua_settop(L, value);
+    lua_rawgeti(L, value, 1);
+    lua_rawgeti(L, value, 2);
+  } else {
+    lua_pushvalue(L, value);
+    lua_pushvalue(L, value);
+  }
+  const auto per_second = static_cast<double>(lua_tonumber(L, value + 1));
+  const auto burst = is_table && lua_isnil(L, value + 2) ? per_second : static_cast<double>(lua_tonumber(L, value + 2));
+  lua_settop(L, value);
+  const auto is_possible = [](double number) { return number > 0 && number <= kMaxRate; };
+  if (!is_possible(per_second) || !is_possible(burst)) config.raise_value("max_message_rate", kExpected);
+  rate = {per_second, std::max(burst, 1.0)};
+  lua_pop(L, 1);
+}
+
 void read_limits(OptionReader& reader, ContextOptions& options) {
   read_bytes(reader, "max_message_size", options.rules.max_message_bytes);
   read_bytes(reader, "max_backpressure", options.max_backpressure_bytes);
@@ -272,6 +299,7 @@ void read_limits(OptionReader& reader, ContextOptions& options) {
   read_optional_seconds(reader, "idle_timeout", options.idle_timeout_ms);
   read_optional_seconds(reader, "ping_interval", options.ping_interval_ms);
   reader.read_whole("max_memory", 0, kMaxBytes, "a number of bytes, 0 for any number", options.max_memory_bytes);
+  read_message_rate(reader, options.max_message_rate);
   read_count(reader, "max_connections", options.max_connections);
   read_count(reader, "max_connections_per_ip", options.max_connections_per_address);
 }

@@ -25,7 +25,7 @@ bool is_wrong_text(MessageType type, std::span<const std::uint8_t> payload, cons
 // Most messages are one short frame, and many of them lie in one input. What parse_frame_header() and check_header()
 // say about such a frame is known from its first two bytes. Stops in front of the first frame of another kind.
 bool MessageRun::find_next() {
-  if (source_ == nullptr || source_->chunk_mode || taken_ >= source_->most) {
+  if (source_ == nullptr || source_->chunk_mode || taken_ >= most_) {
     return false;
   }
   std::span<std::uint8_t>& input = source_->input;

@@ -37,6 +37,8 @@ class MessageRun {
     ++taken_;
     return true;
   }
+  // next() gives no more than so many, at least 1, altogether.
+  void limit(std::size_t most) { most_ = most < most_ ? most : most_; }
   // How many next() has given.
   std::size_t taken() const { return taken_; }
 
@@ -51,11 +53,12 @@ class MessageRun {
     std::size_t most;
   };
 
-  explicit MessageRun(const Source& source) : source_(&source) { find_next(); }
+  explicit MessageRun(const Source& source) : source_(&source), most_(source.most) { find_next(); }
   explicit MessageRun(const Message& only) : next_(only), has_next_(true) {}
   bool find_next();
 
   const Source* source_ = nullptr;
+  std::size_t most_ = 1;
   Message next_;
   bool has_next_ = false;
   std::size_t taken_ = 0;

@@ -344,6 +344,7 @@ void Connection::destroy(CloseCode code) {
 void Connection::abandon() {
   is_abandoned_ = true;
   context_.topics_.unsubscribe_all(*this);
+  context_.rates_.remove(this);
   close_descriptor();
 }
 

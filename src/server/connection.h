@@ -230,6 +230,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void open(ConnectionList& list, const HttpExchange& exchange);
   void consume_frames(std::span<std::uint8_t>& input, std::uint32_t& work);
   void on_protocol_error(ProtocolError error);
+  bool is_within_rate(std::size_t& most);
   void fail(CloseCode code, std::string_view reason);
   void check_handler(bool succeeded);
   void finish_handshake(CloseCode code, std::string_view reason);

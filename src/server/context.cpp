@@ -32,6 +32,7 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
       memory_(options.max_memory_bytes),
       output_pool_(memory_),
       counts_(options.max_connections, options.max_connections_per_address),
+      rates_(options.max_message_rate),
       protocols_(options.protocols.size()) {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
   for (std::size_t i = 0; i < protocols_.size(); ++i) protocols_[i].name = options.protocols[i];

@@ -22,6 +22,7 @@
 #include "server/context_handler.h"
 #include "server/fork_link.h"
 #include "server/memory_budget.h"
+#include "server/message_rates.h"
 #include "server/options.h"
 #include "server/output_queue.h"
 #include "server/protocol.h"
@@ -245,6 +246,7 @@ class Context final : private ReadyHandler {
   Topics topics_;
   Stats stats_;
   ConnectionCounts counts_;
+  MessageRates rates_;
   std::unique_ptr<CompressionPool> compression_;  // null: off
   struct Received {
     Pollable* pollable;

@@ -15,6 +15,7 @@
 #include "net/tls.h"
 #include "protocol/message_assembler.h"
 #include "protocol/message_compression.h"
+#include "server/message_rates.h"
 
 namespace websockets {
 
@@ -46,6 +47,7 @@ struct ContextOptions {
   std::size_t max_connections_per_address = 0;
   std::uint64_t fork_busy_timeout_ms = 5'000;  // how long a broadcast waits for a forked process that takes nothing
   TlsOptions tls;
+  MessageRate max_message_rate;
   bool drops_when_full = false;  // a broadcast that has no room: it is left out; else the connection is closed, 1013
   bool checks_origins = false;   // else any may ask for a websocket
   bool expects_proxy_header = false;   // in front of everything that trusted_proxies send

@@ -52,8 +52,19 @@ void Connection::on_protocol_error(ProtocolError error) {
   fail(info.close_code, info.text);
 }
 
+// Otherwise it is closed. `most`: how many further messages it may send.
+bool Connection::is_within_rate(std::size_t& most) {
+  most = context_.rates_.allowed(this, context_.now_ms_);
+  if (most == 0) fail(CloseCode::kPolicyViolation, "too many messages");
+  return most > 0;
+}
+
 bool Connection::on_messages(MessageRun& messages) {
+  const bool is_limited = context_.rates_.are_limited();
+  std::size_t most = 0;
+  if (is_limited && !reported_ && is_within_rate(most)) messages.limit(most);
   if (!reported_) check_handler(context_.handler_.on_messages(*this, messages));
+  if (is_limited) context_.rates_.spend(this, messages.taken());
   context_.stats_.messages_received += messages.taken();
   // After a local close only the peer's Close frame is waited for.
   MessageRun::Message ignored;
@@ -64,6 +75,11 @@ bool Connection::on_messages(MessageRun& messages) {
 
 bool Connection::on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
   if (is_last) ++context_.stats_.messages_received;
+  if (is_last && context_.rates_.are_limited() && !reported_) {
+    std::size_t most;
+    if (!is_within_rate(most)) return false;
+    context_.rates_.spend(this, 1);
+  }
   if (!reported_) check_handler(context_.handler_.on_chunk(*this, type, piece, is_last));
   return goes_on();
 }
@@ -111,6 +127,7 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
   --static_cast<Protocol*>(list_)->open;
   context_.stats_.close(code);
   context_.topics_.unsubscribe_all(*this);
+  context_.rates_.remove(this);
   context_.handler_.on_closed(*this, code, reason);
 }
 

@@ -233,9 +233,11 @@ def clock(loop):
         script = f'loop-{loop}.lua'
         with example_on_port(script, **lua_for(script)) as port:
             assert '<title>A websocket' in curl(f'http://127.0.0.1:{port}/')
-            async with connect(f'ws://127.0.0.1:{port}/') as ws:
-                assert 'every second' in await ws.recv()
-                assert re.search(r'\d\d:\d\d:\d\d', await ws.recv())
+            ws = await connect(f'ws://127.0.0.1:{port}/')
+            assert 'every second' in await ws.recv()
+            assert re.search(r'\d\d:\d\d:\d\d', await ws.recv())
+        await ws.wait_closed()  # by Ctrl-C
+        assert ws.close_code == 1001, ws.close_code
 
     run_check.__name__ = f'loop_of_{loop}'
     return check(run_check)

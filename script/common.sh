@@ -17,6 +17,14 @@ die() {
   exit 1
 }
 
+# Where apt has this release of Debian from; the archive of all its releases.
+debian_mirror() {
+  local codename
+  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  # shellcheck disable=SC2016 # apt-get replaces them
+  apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$codename //p" | head -n 1
+}
+
 # The comment at the top of a script is its help.
 print_help() { sed -n '/^# Usage/,/^$/s/^# \{0,1\}//p' "script/$(basename "$0")"; }
 

@@ -11,7 +11,16 @@ local ev = { READ = 1.0, WRITE = 2.0, TIMEOUT = 256.0, SIGINT = 2, Loop = {}, IO
 local loop = {}
 loop.__index = loop
 
-function loop.loop() uv.run() end
+local closing = 0 -- handles that luv refers to still
+
+-- A watcher that was stopped is gone in libev. In libuv its handle is, at the end of an iteration; since libuv 1.45
+-- that is before the timers, one of which may have ended the loop.
+function loop.loop()
+  uv.run()
+  while closing > 0 do
+    uv.run 'nowait'
+  end
+end
 
 function loop.unloop() uv.stop() end
 
@@ -37,7 +46,7 @@ local function define(class, make_handle, start_handle)
 
   function class:stop(in_loop)
     assert(getmetatable(in_loop) == loop, 'a loop expected')
-    if self.handle then pcall(uv.close, self.handle) end
+    if self.handle and pcall(uv.close, self.handle, function() closing = closing - 1 end) then closing = closing + 1 end
     self.handle = nil
   end
 

@@ -15,13 +15,22 @@ local function with_finalizer(fn)
   return proxy
 end
 
+local has_ended = false -- the program has, so far that luv is not to be called any more
+
+local function close_handle(handle)
+  if not handle:is_closing() then handle:close() end
+end
+
 -- luv crashes when the program ends while a handle is closing. Then all are closed here, as luv would do it.
 local function close_all()
-  uv.walk(function(handle)
-    if not handle:is_closing() then handle:close() end
-  end)
+  uv.walk(function(handle) pcall(close_handle, handle) end) -- some may be finalized
   uv.run 'nowait'
+  has_ended = true
 end
+
+-- A program ends by finalizing what was made last first: the contexts, then `oldest`, then luv. What its finalizers have
+-- made LuaJIT finalizes after that, when luv is unloaded.
+local oldest = with_finalizer(function() has_ended = true end)
 
 local function close(poll)
   local guard
@@ -30,7 +39,7 @@ local function close(poll)
     guard, is_closing = nil, false
   end)
   guard = with_finalizer(function()
-    if is_closing then close_all() end
+    if oldest and is_closing and not has_ended then close_all() end
   end)
 end
 
@@ -38,7 +47,9 @@ local function watch(fd, serve)
   local poll = assert(uv.new_poll(fd))
   assert(poll:start('r', function() serve() end))
   -- At the end of the program Lua may have finalized it before the context.
-  return function() pcall(close, poll) end
+  return function()
+    if not has_ended then pcall(close, poll) end
+  end
 end
 
 return {

@@ -70,7 +70,7 @@ SENDS = CONNECTION + MAX_MESSAGE + MAX_BACKPRESSURE
 
 CASES = [
     Case('slowloris', 'Slow', 1000, 'connection', SAYS_HALF, refused('timeout'), each=True, few=100,
-         options={'handshake_timeout': 2, 'send_timeout': 2}),
+         options={'handshake_timeout': 2, 'body_timeout': 2, 'send_timeout': 2}),
     Case('half-open', 'HalfOpen', most_connections(10_000), 'connection', SAYS_HALF, refused('timeout'), each=True, few=1000,
          options={'handshake_timeout': 3}),
     Case('tls', 'Handshakes', 50, 'handshake', TLS_CONNECTION, refused('tls'), tls=True, few=20),

@@ -137,8 +137,14 @@ local websockets = {}
 ---@field max_connections? integer
 ---429 beyond; for each address. Default: 0, any number.
 ---@field max_connections_per_ip? integer
----For a request to arrive, and for the next one to begin. Default: 10.
+---For the head of a request to arrive: 408. Default: 10.
 ---@field handshake_timeout? number
+---For the content of a request to make progress, 500 bytes a second: 408 beyond. Default: 30.
+---@field body_timeout? number
+---For the next request of a connection to begin. Default: 75.
+---@field keepalive_timeout? number
+---For a request that defer() was called for to be answered: 503 beyond. Default: 120.
+---@field answer_timeout? number
 ---How long nothing may be received on a websocket: Close 1001. Default: 120; 0: no limit.
 ---@field idle_timeout? number
 ---A Ping frame is sent when nothing was received for so long. Default: 50; 0: never.

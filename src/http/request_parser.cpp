@@ -261,6 +261,9 @@ RequestParser::~RequestParser() = default;
 
 RequestParser::Status RequestParser::consume(std::span<const std::uint8_t>& input) { return impl_->consume(input); }
 bool RequestParser::started() const { return impl_->phase != Impl::Phase::kEmptyLines; }
+bool RequestParser::has_head() const {
+  return impl_->phase == Impl::Phase::kBody || impl_->phase == Impl::Phase::kComplete;
+}
 bool RequestParser::expects_continue() const { return impl_->expects_continue; }
 const Request& RequestParser::request() const { return impl_->request; }
 int RequestParser::error_status() const { return impl_->refusal.status; }

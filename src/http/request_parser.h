@@ -48,6 +48,8 @@ class RequestParser {
 
   // Whether anything of the next request has arrived (an idle keep-alive connection has none).
   bool started() const;
+  // Whether its head is there.
+  bool has_head() const;
   // The request asked for "Expect: 100-continue" (RFC 9110 10.1.1) and its body has not begun to arrive. Valid after
   // kHead.
   bool expects_continue() const;

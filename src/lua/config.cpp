@@ -291,13 +291,16 @@ void read_limits(OptionReader& reader, ContextOptions& options) {
   read_bytes(reader, "max_body_size", options.request_limits.max_body_bytes);
   read_bytes(reader, "max_body_memory", options.max_body_memory_bytes);
   read_seconds(reader, "handshake_timeout", options.handshake_timeout_ms);
+  read_seconds(reader, "body_timeout", options.body_timeout_ms);
+  read_seconds(reader, "keepalive_timeout", options.keepalive_timeout_ms);
+  read_seconds(reader, "answer_timeout", options.answer_timeout_ms);
   read_seconds(reader, "upgrade_timeout", options.upgrade_timeout_ms);
   read_seconds(reader, "send_timeout", options.send_timeout_ms);
   read_seconds(reader, "close_timeout", options.close_timeout_ms);
   read_seconds(reader, "fork_busy_timeout", options.fork_busy_timeout_ms);
   reader.read_whole("max_headers", 1, kMaxCount, "a number above 0", options.request_limits.max_headers);
-  read_optional_seconds(reader, "idle_timeout", options.idle_timeout_ms);
-  read_optional_seconds(reader, "ping_interval", options.ping_interval_ms);
+  read_optional_seconds(reader, "idle_timeout", options.keepalive.idle_timeout_ms);
+  read_optional_seconds(reader, "ping_interval", options.keepalive.ping_interval_ms);
   reader.read_whole("max_memory", 0, kMaxBytes, "a number of bytes, 0 for any number", options.max_memory_bytes);
   read_message_rate(reader, options.max_message_rate);
   read_count(reader, "max_connections", options.max_connections);

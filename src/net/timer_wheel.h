@@ -12,6 +12,8 @@ class Timer {
  public:
   virtual void on_timeout() = 0;
   bool scheduled() const { return link_ != nullptr; }
+  // When it is, or was, due.
+  std::uint64_t deadline_ms() const { return deadline_ms_; }
 
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;

@@ -23,6 +23,8 @@ constexpr std::uint32_t kWorkOfRequest = 300;
 constexpr std::size_t kAnswerBytes = 64U << 10U;
 // What is read while an answer is awaited, only to notice the end.
 constexpr std::size_t kEarlyBytes = 16U << 10U;
+constexpr std::uint64_t kLateMs = 1000;
+constexpr std::uint64_t kSecondChanceMs = 1000;
 
 }  // namespace
 
@@ -356,6 +358,7 @@ void Connection::fail_later(CloseCode code) {
 void Connection::on_timeout() {
   try {
     if (state_ == State::kOpen) return on_silence();
+    if (takes_second_chance()) return;
     if (state_ != State::kHttp) return terminate();
     exchange_->on_timeout(*this);
   } catch (const std::bad_alloc&) {
@@ -363,7 +366,18 @@ void Connection::on_timeout() {
   }
 }
 
-void Connection::set_timeout(std::uint64_t timeout_ms) { context_.schedule(*this, timeout_ms); }
+// A timer that is late means that nobody was served for so long, whatever the peer has done in time.
+bool Connection::takes_second_chance() {
+  if (had_second_chance_ || context_.now_ms_ < deadline_ms() + kLateMs) return false;
+  set_timeout(kSecondChanceMs);
+  had_second_chance_ = true;
+  return true;
+}
+
+void Connection::set_timeout(std::uint64_t timeout_ms) {
+  had_second_chance_ = false;
+  context_.schedule(*this, timeout_ms);
+}
 
 void Connection::cancel_timeout() { context_.timers_.cancel(*this); }
 

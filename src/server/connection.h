@@ -17,6 +17,7 @@
 #include "protocol/byte_buffer.h"
 #include "protocol/close_code.h"
 #include "protocol/frame.h"
+#include "protocol/keepalive.h"
 #include "protocol/message_assembler.h"
 #include "server/output_queue.h"
 
@@ -183,6 +184,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void close_descriptor();
   void set_timeout(std::uint64_t timeout_ms);
   void cancel_timeout();
+  bool takes_second_chance();
   // Ends it when memory is short.
   template <typename Function>
   void attempt(Function function) {
@@ -223,8 +225,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void note_heard();
   void watch_silence();
   void on_silence();
-  std::uint64_t silent_ms() const;
-  void schedule_silence(std::uint64_t silent_ms);
+  void schedule_silence();
 
   // websocket.cpp
   void open(ConnectionList& list, const HttpExchange& exchange);
@@ -267,7 +268,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   std::unique_ptr<HeldFrames> held_frames_;          // wait for the last fragment
   std::size_t counted_input_bytes_ = 0;              // what waits of the input, as the context has counted it
   PeerAddress peer_;
-  std::uint32_t heard_ms_ = 0;            // when something was received last, in the lower bits of the context's time
+  Keepalive keepalive_;
   CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
   State state_ = State::kHttp;
   BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
@@ -296,6 +297,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for
   bool is_counted_ : 1 = false;
   bool is_refused_ : 1 = false;  // there are too many, as it is told
+  bool had_second_chance_ : 1 = false;
 };
 
 // Connections in the order in which they came to it.

@@ -108,8 +108,7 @@ void Connection::on_output_empty() {
     context_.work_later(*this);
   }
   if (state_ == State::kHttp) {
-    set_timeout(exchange_->is_deciding() ? context_.options_.upgrade_timeout_ms
-                                         : context_.options_.handshake_timeout_ms);
+    set_timeout(exchange_->timeout_ms(context_.options_));
     if (has_unread_input()) context_.work_later(*this);
   }
   if (state_ != State::kDraining) return;

@@ -20,6 +20,9 @@
 namespace websockets {
 namespace {
 
+// Of a client that is not only there to hold a connection.
+constexpr std::uint64_t kLeastContentBytesPerSecond = 500;
+
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // Opens a regular file; O_NONBLOCK, so that a FIFO of that name is not waited for.
@@ -42,7 +45,7 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
   input = input.subspan(input.size() - rest.size());
   switch (status) {
     case RequestParser::Status::kIncomplete:
-      return;
+      return on_incomplete(connection);
     case RequestParser::Status::kHead:
       if (parser_.expects_continue()) {
         connection.queue_.append(connection.context_.output_pool_, as_bytes(kContinue));
@@ -56,6 +59,15 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
                                                                          : RefusalReason::kBadRequest);
       return answer(connection, {parser_.error_status(), parser_.error_text()}, false);
   }
+}
+
+// The time of the first request runs since the connection was there.
+void HttpExchange::on_incomplete(Connection& connection) {
+  const Stage stage = parser_.has_head() ? Stage::kHead : parser_.started() ? Stage::kBeginning : Stage::kNothing;
+  if (stage == stage_) return;
+  stage_ = stage;
+  if (stage == Stage::kBeginning && !was_kept_alive_) return;
+  if (connection.queue_.empty()) connection.set_timeout(timeout_ms(connection.context_.options_));
 }
 
 void HttpExchange::handle_request(Connection& connection) {
@@ -75,7 +87,8 @@ void HttpExchange::handle_request(Connection& connection) {
     return answer(connection, {500, "The server failed to answer this request."}, false);
   }
   if (awaits_answer()) {
-    if (!deferred_) answer(connection, {404, "There is nothing here."}, request.keep_alive());
+    if (!deferred_) return answer(connection, {404, "There is nothing here."}, request.keep_alive());
+    if (connection.queue_.empty()) connection.set_timeout(connection.context_.options_.answer_timeout_ms);
     return;
   }
   if (!succeeded) keep_alive_ = false;
@@ -173,6 +186,9 @@ void HttpExchange::settle(Connection& connection) {
   parser_.reset();
   connection.count_input();
   phase_ = Phase::kReading;
+  stage_ = Stage::kNothing;
+  seen_content_bytes_ = 0;
+  was_kept_alive_ = true;
   if (connection.queue_.empty()) {
     connection.on_output_empty();
   } else {
@@ -202,14 +218,32 @@ void HttpExchange::give_up(Connection& connection) {
   connection.count_input();
 }
 
+std::uint64_t HttpExchange::timeout_ms(const ContextOptions& options) const {
+  if (is_deciding()) return options.upgrade_timeout_ms;
+  if (awaits_answer()) return options.answer_timeout_ms;
+  if (parser_.has_head()) return options.body_timeout_ms;
+  return was_kept_alive_ && !parser_.started() ? options.keepalive_timeout_ms : options.handshake_timeout_ms;
+}
+
+// Whether enough has come since the last time for the client to go on.
+bool HttpExchange::has_content_progress(const ContextOptions& options) {
+  const std::size_t bytes = parser_.request().body().size();
+  const std::size_t progress = bytes - std::exchange(seen_content_bytes_, bytes);
+  return progress > 0 && progress >= options.body_timeout_ms * kLeastContentBytesPerSecond / 1000;
+}
+
 void HttpExchange::on_timeout(Connection& connection) {
   if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
   if (is_deciding()) return decide(connection, {503, {}, false, {}});
+  if (awaits_answer() && deferred_ && !in_handler_)
+    return answer(connection, {503, "There is no answer in time."}, false);
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) {
     if (connection.stream_.is_in_handshake()) connection.context_.stats_.refuse(RefusalReason::kTls);
     return connection.terminate();
   }
+  const ContextOptions& options = connection.context_.options_;
+  if (parser_.has_head() && has_content_progress(options)) return connection.set_timeout(options.body_timeout_ms);
   connection.context_.stats_.refuse(RefusalReason::kTimeout);
   answer(connection, {408, "The request did not arrive in time."}, false);
 }

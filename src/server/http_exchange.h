@@ -83,6 +83,8 @@ class HttpExchange {
   // become a websocket.
   void consume(Connection& connection, std::span<std::uint8_t>& input);
   void on_timeout(Connection& connection);
+  // For what it waits for now, while no output waits.
+  std::uint64_t timeout_ms(const ContextOptions& options) const;
   // Answers for an owner that has forgotten to decide.
   void do_deferred_work(Connection& connection);
   // The server ends.
@@ -101,6 +103,9 @@ class HttpExchange {
 
   enum class Phase : std::uint8_t { kReading, kAwaiting, kDeciding, kAnswered };
 
+  // What has arrived of a request, each of which has a time of its own for the rest.
+  enum class Stage : std::uint8_t { kNothing, kBeginning, kHead };
+
   static constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 
   struct Answer {
@@ -110,6 +115,8 @@ class HttpExchange {
   };
 
   void handle_request(Connection& connection);
+  void on_incomplete(Connection& connection);
+  bool has_content_progress(const ContextOptions& options);
   // proxy.cpp
   bool identify_client(Connection& connection);
   void refuse_proxy_header(Connection& connection);
@@ -136,12 +143,15 @@ class HttpExchange {
   std::shared_ptr<PendingUpgrade> pending_;
   std::unique_ptr<ProxyHeaderParser> proxy_header_;  // while it is not there in full
   std::optional<PeerAddress> proxy_;                 // that is trusted
+  std::size_t seen_content_bytes_ = 0;               // when the timer fired last
+  Stage stage_ = Stage::kNothing;
   bool is_secure_ = false;
   Phase phase_ = Phase::kReading;
   bool in_handler_ = false;
   bool deferred_ = false;
   bool raw_ = false;
-  bool keep_alive_ = false;  // after this answer
+  bool keep_alive_ = false;      // after this answer
+  bool was_kept_alive_ = false;  // there was a request before this one
 };
 
 }  // namespace websockets

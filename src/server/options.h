@@ -13,6 +13,7 @@
 #include "net/address_list.h"
 #include "net/listener.h"
 #include "net/tls.h"
+#include "protocol/keepalive.h"
 #include "protocol/message_assembler.h"
 #include "protocol/message_compression.h"
 #include "server/message_rates.h"
@@ -34,14 +35,16 @@ struct ContextOptions {
   RequestLimits request_limits;                     // but for `contents`, which the context adds
   std::size_t max_body_memory_bytes = 64U << 20U;   // of the contents of all requests
   std::size_t max_backpressure_bytes = 16U << 20U;  // what may wait to be sent on one connection
-  std::uint64_t handshake_timeout_ms = 10'000;      // for a request to arrive in full, and for the next one to begin
+  std::uint64_t handshake_timeout_ms = 10'000;      // for the head of a request to arrive in full
+  std::uint64_t body_timeout_ms = 30'000;           // for more of its content: see HttpExchange
+  std::uint64_t keepalive_timeout_ms = 75'000;      // for the next request to begin
+  std::uint64_t answer_timeout_ms = 120'000;        // for an answer that was deferred
   std::vector<std::string> origins;           // with checks_origins: see matches_origin(); who sends none is let in
   AddressList trusted_proxies;                // may say who their clients are
   std::uint64_t upgrade_timeout_ms = 10'000;  // for the answer to on_upgrade
   std::uint64_t send_timeout_ms = 60'000;   // for an HTTP client to take more of its answer, from the last byte it took
   std::uint64_t close_timeout_ms = 10'000;  // for the peer to end a closing connection, from the last byte it took
-  std::uint64_t idle_timeout_ms = 120'000;  // how long a websocket's peer may be silent; 0: without end
-  std::uint64_t ping_interval_ms = 50'000;  // of silence, after each of which it is sent a Ping frame; 0: never
+  KeepaliveRules keepalive;                 // of websockets
   std::size_t max_memory_bytes = 0;         // that wait for all connections together; 0: any number
   std::size_t max_connections = 0;          // 0: any number
   std::size_t max_connections_per_address = 0;

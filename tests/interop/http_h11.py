@@ -314,7 +314,8 @@ def idle():
 
 
 def start(folder, timeout_s):
-    one = Server('tests/interop/conformance_server.lua', folder, f'handshake_timeout={timeout_s}', 'close_timeout=60')
+    one = Server('tests/interop/conformance_server.lua', folder, f'handshake_timeout={timeout_s}',
+                 f'body_timeout={timeout_s}', 'close_timeout=60')
     if not one.first_line:
         raise RuntimeError('the server does not start')
     one.port = int(one.first_line)

@@ -288,8 +288,8 @@ def systemd_units():
 
 
 def docker_file():
-    """Built and run where there is a Docker daemon. Elsewhere only read: its packages exist, and its command configures
-    this checkout as it says."""
+    """Built and run where there is a Docker daemon. Elsewhere only read: its packages are those of script/setup, or
+    installed here, and its command configures this checkout as it says."""
     text = block('Docker', 'dockerfile')
     commands = block('Docker', 'sh')
     if shutil.which('docker') and subprocess.run(['docker', 'info'], capture_output=True, check=False).returncode == 0:
@@ -300,8 +300,9 @@ def docker_file():
     assert {name for name, _ in instructions} == {'FROM', 'RUN', 'COPY', 'USER', 'EXPOSE', 'CMD'}, instructions
     packages = [word for name, value in instructions if name == 'RUN' and 'apt-get install' in value
                 for word in re.search(r'--no-install-recommends (.*?)(?:&&|$)', value)[1].split()]
-    missing = [name for name in packages if subprocess.run(
-        ['apt-cache', 'show', name], capture_output=True, check=False).returncode != 0]
+    known = (ROOT / 'script' / 'setup').read_text().replace("'", ' ').replace('|', ' ').split()
+    missing = [name for name in packages if name not in known and subprocess.run(
+        ['dpkg-query', '-W', name], capture_output=True, check=False).returncode != 0]
     assert len(packages) >= 10 and not missing, missing
     configure = next(value for name, value in instructions if 'cmake -S' in value).split('&&')[0]
     configure = replaced(configure, ('/src', ROOT), ('/build', folder / 'docker'))

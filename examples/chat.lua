@@ -93,6 +93,7 @@ context = websockets.context {
   ssl_cert_path = certificate,
   ssl_private_key_path = key,
   max_message_size = 2000,
+  max_message_rate = { 2, 20 }, -- a second, and at once
   on_http = websockets.static(here .. 'chat'),
   protocols = {
     chat = function(ws)

@@ -184,6 +184,12 @@ async def chat():
             assert await refused_by_chat(address, name) == 1008, name
         assert await refused_by_chat(address, b'\xff') == 1003
         assert await refused_by_chat(address, 'x' * 2001) == 1009
+        async with connect(address, 'chat') as flood:
+            with contextlib.suppress(websockets.ConnectionClosed):
+                for _ in range(1000):
+                    await flood.send('x')
+            await flood.wait_closed()
+            assert flood.close_code == 1008, flood.close_code
         assert '<title>Chat' in curl(f'http://127.0.0.1:{port}/')
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# cmake --install, and the Debian package: cpack --config build/CPackConfig.cmake
+# cmake --install, what undoes it (the target uninstall), and the Debian package: cpack --config build/CPackConfig.cmake
 
 include(GNUInstallDirs)
 set(WEBSOCKETS_INSTALL_CMOD "" CACHE PATH "Where to install the module; by default lib/lua/X.Y for each Lua")
@@ -30,9 +30,14 @@ install(FILES README.md CHANGELOG.md DESTINATION ${documents} COMPONENT document
 install(FILES LICENSE DESTINATION ${documents} RENAME copyright COMPONENT documents)
 install(DIRECTORY docs examples DESTINATION ${documents} COMPONENT documents)
 
+add_custom_target(uninstall
+  COMMAND ${CMAKE_COMMAND} -DMANIFEST=${CMAKE_BINARY_DIR}/install_manifest.txt
+    -P ${CMAKE_CURRENT_LIST_DIR}/uninstall.cmake
+  VERBATIM)
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME lua-websockets)
-set(CPACK_PACKAGE_CONTACT "lua-websockets maintainers <maintainers@lua-websockets.invalid>")
+set(CPACK_PACKAGE_CONTACT "The maintainers of lua-websockets")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "WebSocket server for Lua")
 set(CPACK_PACKAGE_DESCRIPTION "A WebSocket server (RFC 6455) for Lua 5.1 to 5.5 and LuaJIT: callbacks in Lua in front,
 an engine in C++ behind. It runs on its own or inside another event loop.")

@@ -4,8 +4,7 @@ rockspec_format = '3.0'
 package = 'lua-websockets'
 version = '1.0.0-1'
 source = {
-  url = 'git+https://lua-websockets.invalid/lua-websockets.git',
-  tag = 'v1.0.0',
+  url = '.', -- the folder of the sources: luarocks make
 }
 description = {
   summary = 'WebSocket server for Lua',

@@ -4,7 +4,7 @@ rockspec_format = '3.0'
 package = 'lua-websockets'
 version = 'scm-1'
 source = {
-  url = 'git+https://lua-websockets.invalid/lua-websockets.git',
+  url = '.', -- the folder of the sources: luarocks make
 }
 description = {
   summary = 'WebSocket server for Lua',

@@ -70,11 +70,28 @@ links_no_others() {
   [[ -z $others ]] || { echo "needs $others"; return 1; }
 }
 
+# Of a folder, which was of somebody else before: only his file is left.
+is_left_alone() {
+  local left
+  left=$(cd "$1" && find . -type f -o -name '*lua-websockets*')
+  [[ $left == ./share/lua/somebody.lua ]] || { echo "left: $left"; return 1; }
+}
+
+uninstalls_by_cmake() {
+  DESTDIR=$tree cmake --build build --target uninstall
+  is_left_alone "$tree/somewhere"
+  ! DESTDIR=$tree cmake --build build --target uninstall >"$tree/again.log" 2>&1 || return 1
+  grep 'Nothing was installed from here' "$tree/again.log"
+}
+
 install_by_cmake() {
+  mkdir -p "$tree/somewhere/share/lua"
+  echo 'return 1' >"$tree/somewhere/share/lua/somebody.lua"
   DESTDIR=$tree run cmake --install build --prefix /somewhere
   each_lua "$tree/somewhere/lib"
   count links_no_others "$tree/somewhere/lib/lua/5.4/websockets.so"
   count has_files "$tree"/somewhere/share/{lua-websockets/types/websockets.lua,doc/lua-websockets/README.md}
+  count uninstalls_by_cmake
   count refuses 'OpenSSL 3 with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
   count refuses 'zlib 1.2.9 or later with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_ZLIB=ON
   count refuses 'The headers of Boost 1.74 or later are needed' -DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON
@@ -89,6 +106,18 @@ package_depends() {
     { echo "$depends"; return 1; }
 }
 
+# By dpkg itself, in a tree with a database of its own, where nothing is that the package depends on.
+removes_package() {
+  local root=$tree/root
+  mkdir -p "$root"/var/lib/dpkg/{info,updates} "$root/usr/share/lua"
+  touch "$root/var/lib/dpkg/status"
+  echo 'return 1' >"$root/usr/share/lua/somebody.lua"
+  dpkg --root="$root" --log=/dev/null --force-depends --force-not-root -i "$1"
+  has_files "$root/usr/share/lua-websockets/types/websockets.lua"
+  dpkg --root="$root" --log=/dev/null --force-not-root --remove lua-websockets
+  is_left_alone "$root/usr"
+}
+
 install_package() {
   local package
   run cpack --config build/CPackConfig.cmake -B "$tree/packages"
@@ -97,6 +126,7 @@ install_package() {
   count package_depends "$package"
   each_lua "$tree/installed/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)"
   count has_files "$tree"/installed/usr/share/{lua-websockets/types/websockets.lua,doc/lua-websockets/copyright}
+  count removes_package "$package"
 }
 
 # luarocks in the copy of the sources: the name of a tree, then what to do there.
@@ -110,14 +140,32 @@ rocks() {
 
 # The tagged one says the same of another version.
 rockspecs_agree() {
-  diff <(sed -e 's/scm-1/1.0.0-1/' rockspecs/lua-websockets-scm-1.rockspec) \
-    <(grep -v '^  tag = ' rockspecs/lua-websockets-1.0.0-1.rockspec)
+  diff <(sed -e 's/scm-1/1.0.0-1/' rockspecs/lua-websockets-scm-1.rockspec) rockspecs/lua-websockets-1.0.0-1.rockspec
 }
 
 # luarocks itself says so, before it starts to build.
 rock_names_what_is_missing() {
   ! rocks none make "$rockspec" BOOST_INCDIR=/nonexistent >"$tree/missing.log" 2>&1 || return 1
   grep 'Could not find header file for BOOST' "$tree/missing.log"
+}
+
+# The pure-Lua library has the same name: as luarocks sees it, another version.
+rock_gives_way() {
+  mkdir -p "$tree/source/other"
+  echo 'return {}' >"$tree/source/other/websocket.lua"
+  cat >"$tree/source/other/lua-websockets-2.2-1.rockspec" <<'END'
+package = 'lua-websockets'
+version = '2.2-1'
+source = { url = '.' }
+build = { type = 'builtin', modules = { websocket = 'other/websocket.lua' } }
+END
+  rocks "$1" make other/lua-websockets-2.2-1.rockspec
+  [[ ! -e $tree/$1/lib/lua/$version/websockets.so && -s $tree/$1/share/lua/$version/websocket.lua ]]
+}
+
+removes_rock() {
+  rocks "$1" remove lua-websockets
+  ! find "$tree/$1" -name 'websockets*' | grep .
 }
 
 # From the copy of the sources into one tree, packed there, and from that into another tree.
@@ -131,6 +179,8 @@ install_rock() {
   [[ $version != 5.1 ]] || count echoes luajit "$tree/$installed/lib/lua/5.1"
   count links_no_others "$tree/$installed/lib/lua/$version/websockets.so"
   count rock_names_what_is_missing "$version"
+  count removes_rock "$installed"
+  count rock_gives_way "made/$1"
 }
 
 # One after the other from the same folder, where luarocks finds the engine compiled after the first.

@@ -6,6 +6,7 @@ extern "C" {
 #include <lua.h>
 }
 
+#include <cstddef>
 #include <cstdlib>
 
 // The differences between Lua 5.1 (and LuaJIT), 5.2, 5.3 and from 5.4 on, as far as the binding meets them.
@@ -49,14 +50,21 @@ inline void* new_userdata(lua_State* L, std::size_t size) {
 #endif
 }
 
-// Sets functions with the `upvalues` values on top of the stack, which are taken, in the table below them.
-inline void set_functions(lua_State* L, const luaL_Reg* functions, int upvalues) {
+// Of a userdata, in bytes.
+inline std::size_t raw_length(lua_State* L, int index) {
+#if LUA_VERSION_NUM >= 502
+  return lua_rawlen(L, index);
+#else
+  return lua_objlen(L, index);
+#endif
+}
+
+// Sets functions in the table on top of the stack: luaL_setfuncs, without upvalues.
+inline void set_functions(lua_State* L, const luaL_Reg* functions) {
   for (; functions->name != nullptr; ++functions) {
-    for (int i = 0; i < upvalues; ++i) lua_pushvalue(L, -upvalues);
-    lua_pushcclosure(L, functions->func, upvalues);
-    lua_setfield(L, -(upvalues + 2), functions->name);
+    lua_pushcfunction(L, functions->func);
+    lua_setfield(L, -2, functions->name);
   }
-  lua_pop(L, upvalues);
 }
 
 }  // namespace websockets::lua

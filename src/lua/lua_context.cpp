@@ -240,12 +240,7 @@ void LuaContext::report_error(Connection* connection, const char* what) {
   lua_settop(L, error - 1);
 }
 
-void LuaContext::push_blank_websocket(lua_State* L) {
-  auto* const ws = static_cast<LuaWebsocket*>(new_userdata(L, sizeof(LuaWebsocket)));
-  *ws = LuaWebsocket{};
-  luaL_getmetatable(L, kWebsocketType);
-  lua_setmetatable(L, -2);
-}
+void LuaContext::push_blank_websocket(lua_State* L) { push_object<LuaWebsocket>(L); }
 
 LuaWebsocket& LuaContext::push_websocket(lua_State* L, int callbacks, Connection& connection) {
   if (LuaWebsocket* const ws = websocket_of(connection)) {
@@ -263,7 +258,7 @@ LuaWebsocket& LuaContext::attach_websocket(lua_State* L, int callbacks, Connecti
     lua_rawgeti(L, callbacks, ws->self);
     return *ws;
   }
-  auto* const ws = static_cast<LuaWebsocket*>(lua_touserdata(L, -1));
+  auto* const ws = find_object<LuaWebsocket>(L, -1);
   lua_pushvalue(L, callbacks);
   set_user_table(L, -2);
   lua_pushvalue(L, -1);

@@ -17,7 +17,6 @@ class HttpExchange;
 
 namespace websockets::lua {
 
-constexpr const char* kRequestType = "websockets.request";
 constexpr const char* kHeadersType = "websockets.headers";
 
 // What lies behind a request's userdata. It owns everything, so that it stays readable for ever; the tables are made

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lua/lua_context.h"
+#include "lua/userdata.h"
 #include "lua/wrap_context.h"
 #include "net/clock.h"
 #include "server/context.h"
@@ -109,24 +110,21 @@ int make_timer(lua_State* L, bool repeats) {
   lua_settop(L, 3);
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  auto* const timer = static_cast<LuaTimer*>(new_userdata(L, sizeof(LuaTimer)));
-  *timer = LuaTimer{};
-  luaL_getmetatable(L, kTimerType);
-  lua_setmetatable(L, -2);
+  LuaTimer& timer = push_object<LuaTimer>(L);
   lua_pushvalue(L, callbacks);
   set_user_table(L, -2);
   lua_pushvalue(L, 3);
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, call_function, 2);
-  context.set_slot(L, callbacks, timer->slot);
+  context.set_slot(L, callbacks, timer.slot);
   bool is_short = false;
   try {
-    context.timers().start(*timer, seconds * 1000, repeats);
+    context.timers().start(timer, seconds * 1000, repeats);
   } catch (const std::bad_alloc&) {
     is_short = true;
   }
   if (!is_short) return 1;
-  context.free_slot(L, callbacks, timer->slot);
+  context.free_slot(L, callbacks, timer.slot);
   return luaL_error(L, "not enough memory");
 }
 
@@ -134,7 +132,7 @@ int after(lua_State* L) { return make_timer(L, false); }
 
 int every(lua_State* L) { return make_timer(L, true); }
 
-LuaTimer& check_timer(lua_State* L) { return *static_cast<LuaTimer*>(luaL_checkudata(L, 1, kTimerType)); }
+LuaTimer& check_timer(lua_State* L) { return check_object<LuaTimer>(L, 1); }
 
 bool is_pending(const LuaTimer& timer) { return timer.timers != nullptr && timer.timers->is_running(); }
 
@@ -164,10 +162,10 @@ constexpr luaL_Reg kMetamethods[] = {{"__tostring", to_string}, {nullptr, nullpt
 const luaL_Reg kContextTimerMethods[] = {{"after", after}, {"every", every}, {nullptr, nullptr}};
 
 void register_timer(lua_State* L) {
-  luaL_newmetatable(L, kTimerType);
-  set_functions(L, kMetamethods, 0);
+  push_metatable(L, LuaTimer::kType);
+  set_functions(L, kMetamethods);
   lua_newtable(L);
-  set_functions(L, kMethods, 0);
+  set_functions(L, kMethods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -15,6 +15,8 @@ class LuaTimers;
 
 // What lies behind a timer's userdata. The callbacks table keeps it, within a closure, while it is pending.
 struct LuaTimer {
+  static constexpr char kType[] = "websockets.timer";
+
   LuaTimers* timers;  // null: it will not be called any more
   int slot;           // of the closure
   std::uint64_t number;
@@ -50,8 +52,6 @@ class LuaTimers final : public Timer {
   Pending pending_;
   std::uint64_t last_number_ = 0;
 };
-
-constexpr const char* kTimerType = "websockets.timer";
 
 // Also lua_timers.cpp: what Lua sees of them.
 extern const luaL_Reg kContextTimerMethods[];

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "lua/compat.h"
-#include "lua/own_fields.h"
+#include "lua/userdata.h"
 
 namespace websockets {
 class Connection;
@@ -12,11 +12,11 @@ class Connection;
 
 namespace websockets::lua {
 
-constexpr const char* kWebsocketType = "websockets.websocket";
-
 // What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers
 // requests.
 struct LuaWebsocket {
+  static constexpr char kType[] = "websockets.websocket";
+
   Connection* connection;  // null: closed
   int self;                // slots, or kNoSlot
   int on_receive;
@@ -33,23 +33,10 @@ struct LuaWebsocket {
   };
   bool has_asked_for_request;  // so it is kept
 };
-static_assert(sizeof(LuaWebsocket) <= 40, "each open websocket has one: see LuaPings for what few need");
+static_assert(sizeof(Userdata<LuaWebsocket>) <= 48, "each open websocket has one: see LuaPings for what few need");
 
 // The websocket that is the first argument.
-inline LuaWebsocket& check_websocket(lua_State* L) {
-  // As luaL_checkudata does it, but without a look into the registry.
-  void* userdata = lua_touserdata(L, 1);
-  if (userdata == nullptr || lua_getmetatable(L, 1) == 0) {
-    userdata = luaL_checkudata(L, 1, kWebsocketType);
-  } else if (lua_rawequal(L, -1, lua_upvalueindex(1)) != 0) {
-    lua_pop(L, 1);
-  } else {
-    lua_rawgeti(L, -1, kMetatableOfAll);  // of one that has fields of its own
-    if (lua_rawequal(L, -1, lua_upvalueindex(1)) == 0) userdata = luaL_checkudata(L, 1, kWebsocketType);
-    lua_pop(L, 2);
-  }
-  return *static_cast<LuaWebsocket*>(userdata);
-}
+inline LuaWebsocket& check_websocket(lua_State* L) { return check_object<LuaWebsocket>(L, 1); }
 
 // wrap_websocket.cpp: makes the metatable.
 void register_websocket(lua_State* L);

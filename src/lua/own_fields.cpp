@@ -68,7 +68,7 @@ int set_field(lua_State* L) {
 
 // Pushes a copy of a table.
 void push_copy(lua_State* L, int table) {
-  lua_createtable(L, 1, 8);
+  lua_createtable(L, 0, 8);
   for (lua_pushnil(L); lua_next(L, table) != 0;) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
@@ -92,8 +92,6 @@ int set_first_field(lua_State* L) {
 
   lua_pushvalue(L, lua_upvalueindex(1));
   push_copy(L, lua_gettop(L));
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_rawseti(L, -2, kMetatableOfAll);
   for (const char* name : {"__index", "__newindex"}) {
     lua_pushvalue(L, fields);
     lua_setfield(L, -2, name);

@@ -20,6 +20,7 @@
 #include "lua/lua_context.h"
 #include "lua/outer_loop.h"
 #include "lua/push_link_status.h"
+#include "lua/userdata.h"
 #include "lua/wrap_run.h"
 #include "lua/wrap_stats.h"
 #include "lua/wrap_topics.h"
@@ -30,12 +31,12 @@ namespace websockets::lua {
 namespace {
 
 struct ContextUserdata {
+  static constexpr char kType[] = "websockets.context";
+
   LuaContext* context;  // null once collected
 };
 
-ContextUserdata& check_userdata(lua_State* L) {
-  return *static_cast<ContextUserdata*>(luaL_checkudata(L, 1, kContextType));
-}
+ContextUserdata& check_userdata(lua_State* L) { return check_object<ContextUserdata>(L, 1); }
 
 // NaN and what no wait can be are errors; fractions are rounded up, so that a short wait is not taken for none.
 int check_timeout_ms(lua_State* L, int index) {
@@ -254,7 +255,7 @@ LuaContext& check_context(lua_State* L, int& callbacks) {
 
 LuaContext* find_context(lua_State* L, int& callbacks) {
   lua_rawgeti(L, -1, 1);
-  const auto* userdata = static_cast<const ContextUserdata*>(lua_touserdata(L, -1));
+  const auto* userdata = find_object<ContextUserdata>(L, -1);
   if (userdata == nullptr || userdata->context == nullptr || !userdata->context->is_open()) return nullptr;
   get_user_table(L, -1);
   callbacks = lua_gettop(L);
@@ -278,12 +279,9 @@ int create_context(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   luaL_checkstack(L, 16, "websocket");
-  auto* userdata = static_cast<ContextUserdata*>(new_userdata(L, sizeof(ContextUserdata)));
-  userdata->context = nullptr;
-  luaL_getmetatable(L, kContextType);
-  lua_setmetatable(L, 2);
-  guarded(L, [&] { userdata->context = new LuaContext; });
-  LuaContext& context = *userdata->context;
+  ContextUserdata& userdata = push_object<ContextUserdata>(L);
+  guarded(L, [&] { userdata.context = new LuaContext; });
+  LuaContext& context = *userdata.context;
 
   lua_createtable(L, 8, 0);
   fill_fixed_slots(L, 2, 3);
@@ -304,16 +302,16 @@ int create_context(lua_State* L) {
 }
 
 void register_context(lua_State* L) {
-  luaL_newmetatable(L, kContextType);
-  set_functions(L, kMetamethods, 0);
+  push_metatable(L, ContextUserdata::kType);
+  set_functions(L, kMetamethods);
   lua_newtable(L);
-  set_functions(L, kMethods, 0);
-  set_functions(L, kOuterLoopMethods, 0);
-  set_functions(L, kContextTopicMethods, 0);
-  set_functions(L, kContextWebsocketsMethods, 0);
-  set_functions(L, kContextTimerMethods, 0);
-  set_functions(L, kContextRunMethods, 0);
-  set_functions(L, kContextStatsMethods, 0);
+  set_functions(L, kMethods);
+  set_functions(L, kOuterLoopMethods);
+  set_functions(L, kContextTopicMethods);
+  set_functions(L, kContextWebsocketsMethods);
+  set_functions(L, kContextTimerMethods);
+  set_functions(L, kContextRunMethods);
+  set_functions(L, kContextStatsMethods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -11,8 +11,6 @@ namespace websockets::lua {
 
 class LuaContext;
 
-constexpr const char* kContextType = "websockets.context";
-
 // Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry. Raises when the context
 // was destroyed.
 LuaContext& check_context(lua_State* L, int& callbacks);

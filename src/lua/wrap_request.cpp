@@ -9,6 +9,7 @@
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
 #include "lua/upgrade_answer.h"
+#include "lua/userdata.h"
 #include "protocol/http_text.h"
 #include "server/http_exchange.h"
 #include "server/protocol.h"
@@ -17,6 +18,8 @@ namespace websockets::lua {
 namespace {
 
 struct RequestUserdata {
+  static constexpr char kType[] = "websockets.request";
+
   LuaRequest* request;  // null once collected
 };
 
@@ -86,8 +89,8 @@ int defer(lua_State* L) {
 }
 
 int collect(lua_State* L) {
-  auto* const userdata = static_cast<RequestUserdata*>(luaL_checkudata(L, 1, kRequestType));
-  LuaRequest* const request = std::exchange(userdata->request, nullptr);
+  auto& userdata = check_object<RequestUserdata>(L, 1);
+  LuaRequest* const request = std::exchange(userdata.request, nullptr);
   if (request != nullptr && request->pending != nullptr) request->pending->abandon();
   delete request;
   return 0;
@@ -115,6 +118,7 @@ constexpr luaL_Reg kMetamethods[] = {
 
 // Headers are found in any case.
 int index_headers(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   std::size_t size;
   const char* name = lua_tolstring(L, 2, &size);
@@ -129,7 +133,7 @@ int index_headers(lua_State* L) {
 }  // namespace
 
 LuaRequest& check_request(lua_State* L, int index) {
-  LuaRequest* const request = static_cast<RequestUserdata*>(luaL_checkudata(L, index, kRequestType))->request;
+  LuaRequest* const request = check_object<RequestUserdata>(L, index).request;
   luaL_argcheck(L, request != nullptr, index, "a request that was collected");
   return *request;
 }
@@ -142,17 +146,14 @@ void let_go_of_callbacks(lua_State* L, int index) {
 }
 
 void push_blank_request(lua_State* L) {
-  auto* const userdata = static_cast<RequestUserdata*>(new_userdata(L, sizeof(RequestUserdata)));
-  userdata->request = nullptr;
-  luaL_getmetatable(L, kRequestType);
-  lua_setmetatable(L, -2);
+  push_object<RequestUserdata>(L);
   lua_newtable(L);
   set_user_table(L, -2);
 }
 
 void fill_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
                   const std::shared_ptr<PendingUpgrade>* pending) {
-  auto* const userdata = static_cast<RequestUserdata*>(lua_touserdata(L, -1));
+  auto* const userdata = find_object<RequestUserdata>(L, -1);
   if (pending != nullptr) {
     get_user_table(L, -1);
     lua_pushvalue(L, callbacks);
@@ -172,15 +173,15 @@ void fill_request(lua_State* L, int callbacks, const Connection& connection, con
 }
 
 void register_request(lua_State* L) {
-  luaL_newmetatable(L, kHeadersType);
+  push_metatable(L, kHeadersType);
   lua_pushcfunction(L, index_headers);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 
-  luaL_newmetatable(L, kRequestType);
-  set_functions(L, kMetamethods, 0);
+  push_metatable(L, RequestUserdata::kType);
+  set_functions(L, kMetamethods);
   lua_newtable(L);
-  set_functions(L, kMethods, 0);
+  set_functions(L, kMethods);
   push_request_fields(L);
   lua_pushcclosure(L, index_request, 2);
   lua_setfield(L, -2, "__index");

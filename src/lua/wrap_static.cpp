@@ -18,15 +18,16 @@
 namespace websockets::lua {
 namespace {
 
-constexpr const char* kSiteType = "websockets.static";
 constexpr double kMaxSeconds = 1e9;
 
 struct SiteUserdata {
+  static constexpr char kType[] = "websockets.static";
+
   StaticSite* site;  // null once collected
 };
 
 int collect(lua_State* L) {
-  auto& userdata = *static_cast<SiteUserdata*>(luaL_checkudata(L, 1, kSiteType));
+  auto& userdata = check_object<SiteUserdata>(L, 1);
   delete userdata.site;
   userdata.site = nullptr;
   return 0;
@@ -125,11 +126,11 @@ int push_refusal(lua_State* L, const char* why) {
   return 2;
 }
 
-// handler(ws, uri): its upvalues are the metatable of websockets, as a method has it, and the site.
+// handler(ws, uri): its upvalue is the site.
 int serve(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view target = as_text(check_bytes(L, 2));
-  const StaticSite* const site = static_cast<SiteUserdata*>(lua_touserdata(L, lua_upvalueindex(2)))->site;
+  const StaticSite* const site = check_object<SiteUserdata>(L, lua_upvalueindex(1)).site;
   if (site == nullptr) raise_static_error(L, "it was collected");  // a finalizer asks
   if (is_closed(ws)) return push_refusal(L, "closed");
   const HttpExchange* const exchange = ws.connection->http();
@@ -150,28 +151,24 @@ int create_static(lua_State* L) {
   lua_settop(L, 2);
   if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 16, "static");
-  luaL_getmetatable(L, kWebsocketType);
-  auto* const userdata = static_cast<SiteUserdata*>(new_userdata(L, sizeof(SiteUserdata)));
-  userdata->site = nullptr;
-  luaL_getmetatable(L, kSiteType);
-  lua_setmetatable(L, -2);
-  guarded(L, [&] { userdata->site = new StaticSite; });
-  if (lua_istable(L, 2)) read_options(L, 2, userdata->site->options);
+  SiteUserdata& userdata = push_object<SiteUserdata>(L);
+  guarded(L, [&] { userdata.site = new StaticSite; });
+  if (lua_istable(L, 2)) read_options(L, 2, userdata.site->options);
 
   std::array<char, 512> why{};
   guarded(L, [&] {
-    const Error error = userdata->site->open(root);
+    const Error error = userdata.site->open(root);
     error.text.copy(why.data(), why.size() - 1);
   });
   if (why.front() != '\0') raise_static_error(L, why.data());
-  lua_pushcclosure(L, serve, 2);
+  lua_pushcclosure(L, serve, 1);
   return 1;
 }
 
 void register_static(lua_State* L) {
   constexpr luaL_Reg kMetamethods[] = {{"__gc", collect}, {nullptr, nullptr}};
-  luaL_newmetatable(L, kSiteType);
-  set_functions(L, kMetamethods, 0);
+  push_metatable(L, SiteUserdata::kType);
+  set_functions(L, kMetamethods);
   lua_pop(L, 1);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The methods of a websocket. Every one has the metatable as its upvalue: that is how it knows its own kind.
+// The methods of a websocket.
 #include "lua/wrap_websocket.h"
 
 #include <array>
@@ -10,9 +10,10 @@
 #include "lua/check_bytes.h"
 #include "lua/constants.h"
 #include "lua/outer_loop.h"
+#include "lua/own_fields.h"
 #include "lua/wrap_context.h"
-#include "lua/wrap_respond.h"
 #include "lua/wrap_ping.h"
+#include "lua/wrap_respond.h"
 #include "lua/wrap_topics.h"
 #include "lua/wrap_websocket_state.h"
 #include "net/reverse_resolver.h"
@@ -343,18 +344,13 @@ CloseArguments check_close_arguments(lua_State* L, int index, CloseCode otherwis
 }
 
 void register_websocket(lua_State* L) {
-  luaL_newmetatable(L, kWebsocketType);
-  lua_pushvalue(L, -1);
-  set_functions(L, kMetamethods, 1);
+  push_metatable(L, LuaWebsocket::kType);
+  set_functions(L, kMetamethods);
   lua_newtable(L);
-  lua_pushvalue(L, -2);
-  set_functions(L, kMethods, 1);
-  lua_pushvalue(L, -2);
-  set_functions(L, kWebsocketTopicMethods, 1);
-  lua_pushvalue(L, -2);
-  set_functions(L, kWebsocketStateMethods, 1);
-  lua_pushvalue(L, -2);
-  set_functions(L, kWebsocketPingMethods, 1);
+  set_functions(L, kMethods);
+  set_functions(L, kWebsocketTopicMethods);
+  set_functions(L, kWebsocketStateMethods);
+  set_functions(L, kWebsocketPingMethods);
   lua_setfield(L, -2, "__index");
   register_own_fields(L);
   lua_pop(L, 1);

@@ -44,7 +44,7 @@ int next_websocket(lua_State* L) {
   for (int place = static_cast<int>(lua_tointeger(L, lua_upvalueindex(2))) + 1;; ++place) {
     lua_rawgeti(L, lua_upvalueindex(1), place);
     if (lua_isnil(L, -1)) return 1;
-    const auto* const ws = static_cast<const LuaWebsocket*>(lua_touserdata(L, -1));
+    const auto* const ws = find_object<LuaWebsocket>(L, -1);
     if (ws->connection != nullptr && ws->connection->is_open()) {
       lua_pushinteger(L, place);
       lua_replace(L, lua_upvalueindex(2));

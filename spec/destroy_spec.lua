@@ -84,6 +84,18 @@ describe('destroy', function()
     assert.matches('^context: 0x%x+.*destroyed', tostring(ctx))
   end)
 
+  it('has ended the context when on_closed is called, which a shutdown has not', function()
+    local function outcome_of(method)
+      local outcome
+      local _, ws, ctx = pair.open()
+      ws:on_closed(function() outcome = { pcall(ctx.publish, ctx, 'news', 'somebody has left') } end)
+      ctx[method](ctx)
+      return outcome
+    end
+    assert.same({ false, 'websocket context destroyed' }, outcome_of 'destroy')
+    assert.same({ true, 0, 0 }, outcome_of 'shutdown')
+  end)
+
   it('works inside a nested call of service', function()
     local ctx, port
     local closed = 0

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The recipes of docs/cookbook.md, and the settings for editors of the README, as they stand there: servers with
+"""The recipes of docs/cookbook.md, and what no other test runs of the README, as they stand there: servers with
 clients, nginx, systemd's own checks, Neovim.
 
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
@@ -371,6 +371,31 @@ async def within_neovim():
                 raise AssertionError('another page was let in')
 
 
+@check
+async def what_else_there_is():
+    """The README's block of that name."""
+    port, path = free_port(), folder / 'chat.socket'
+    public = folder / 'public'
+    public.mkdir()
+    (public / 'index.html').write_text('<title>Public</title>')
+    text = next(text for text in blocks((ROOT / 'README.md').read_text(), 'lua other') if 'on_upgrade' in text)
+    script = write('recipe.lua', "local websockets = require 'websockets'\n" + replaced(
+        text, ('localhost:8080', f'127.0.0.1:{port}'), ('/run/chat.socket', path), ("'public'", f"'{public}'"),
+        ('every(60', 'every(0.5')))
+    with running(LUA, script) as process:
+        wait_for(lambda: answers(port), process)
+        assert curl(f'http://127.0.0.1:{port}/') == '<title>Public</title>'
+        address = f'ws://127.0.0.1:{port}/?name=ada'
+        assert await refused(address) == 403
+        options = {'extra_headers': {'Cookie': 'session=1'}, 'origin': 'https://example.org'}
+        async with connect(address, **options) as ada, \
+                websockets.unix_connect(str(path), uri='ws://localhost/', **options) as other:
+            await ada.send('hello')
+            while (text := await other.recv()) == 'a minute has passed':
+                pass
+            assert text == 'ada: hello' and await ada.recv() == 'a minute has passed'
+
+
 def settings_for_editors():
     """Those of the README, and of this checkout, are JSON, and name a folder that there is once it is installed."""
     section = (ROOT / 'README.md').read_text().split('\n## In an editor\n')[1].split('\n## ')[0]
@@ -392,5 +417,6 @@ def each_block_was_tried():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        to_one_user, messages_in_json, address_of_the_client, path_and_query, rooms, presence, rate_limits, behind_nginx,
-        systemd_units, docker_file, within_neovim, settings_for_editors, each_block_was_tried]))
+        to_one_user, messages_in_json, address_of_the_client, path_and_query, rooms, presence, rate_limits,
+        behind_nginx, systemd_units, docker_file, within_neovim, what_else_there_is, settings_for_editors,
+        each_block_was_tried]))

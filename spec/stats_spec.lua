@@ -156,9 +156,14 @@ describe('stats', function()
   end)
 
   describe('count refusals:', function()
-    -- Sends `request`, and expects a status; then exactly this reason counts one more.
+    -- Sends `request`, and expects a status; then exactly this reason counts one more, and on_refused is told so.
     local function refuse(reason, status, request, config, options)
-      local ctx, port = pair.context(config)
+      local told = {}
+      local settings = { on_refused = function(...) told[#told + 1] = { ... } end }
+      for name, value in pairs(config or {}) do
+        settings[name] = value
+      end
+      local ctx, port = pair.context(settings)
       local c = client.connect(ctx, port, options)
       if request then c:send(request) end
       if status then
@@ -172,6 +177,13 @@ describe('stats', function()
       for other, count in pairs(refused) do
         assert.equal(0, count, other)
       end
+      loop.serve_until(ctx, function() return told[1] end, 'on_refused')
+      assert.equal(1, #told)
+      assert.equal(2, #told[1])
+      assert.equal(reason, told[1][1])
+      assert.equal('127.0.0.1', told[1][2].address)
+      assert.equal(status, told[1][2].status)
+      assert.equal(status and 'string' or 'nil', type(told[1][2].message))
     end
 
     it('malformed HTTP', function() refuse('bad_request', 400, 'GARBAGE\r\n\r\n') end)

@@ -91,6 +91,8 @@ local websockets = {}
 ---@field origins? string[]
 ---A callback raised an error. Default: a line on stderr.
 ---@field on_error? fun(message: string, ws?: websockets.Websocket)
+---A client did not get what it came for, for logs; the reasons are those of stats().refused.
+---@field on_refused? fun(reason: string, details: { address: string, status?: integer, message?: string, uri?: string, origin?: string })
 ---Whether text that is not UTF-8 closes the connection. Default: true.
 ---@field utf8_check? boolean
 ---permessage-deflate (RFC 7692) for clients that offer it. Default: false.

@@ -73,6 +73,10 @@ callbacks.kinds = {
     set = function(ws, act) ws:on_receive_chunk(function() act(ws) end) end,
     trigger = for_one_subject(function(c) c:send(client.frame(client.TEXT, 'x'):rep(3)) end),
   },
+  on_pong = {
+    set = function(ws, act) ws:on_pong(function() act(ws) end) end,
+    trigger = for_one_subject(function(c) c:send(client.frame(client.PONG, 'x'):rep(3)) end),
+  },
   on_broadcast = {
     set = function(ws, act) ws:on_broadcast(function() act(ws) end) end,
     trigger = function(server) server.ctx:broadcast('p', 'x') end,
@@ -103,6 +107,12 @@ callbacks.kinds = {
       end }
     end,
     trigger = open,
+  },
+  on_refused = {
+    has_no_websocket = true,
+    status = 400,
+    options = function(act) return { on_refused = function() act() end } end,
+    trigger = function(server) connect(server):send(client.request { protocol = 'not served' }) end,
   },
   on_add_fd = {
     has_no_websocket = true,

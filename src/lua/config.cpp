@@ -335,6 +335,7 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_function(reader, "on_http", callbacks, LuaContext::kOnHttp);
   options.asks_before_upgrade = read_function(reader, "on_upgrade", callbacks, LuaContext::kOnUpgrade);
   reader.read_boolean("keep_request", context.keeps_requests);
+  options.reports_refusals = read_function(reader, "on_refused", callbacks, LuaContext::kOnRefused);
   read_function(reader, "on_error", callbacks, LuaContext::kOnError);
   read_function(reader, "on_del_fd", callbacks, LuaContext::kOnDelFd);
   options.announces_descriptors = read_function(reader, "on_add_fd", callbacks, LuaContext::kOnAddFd);

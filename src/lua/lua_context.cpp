@@ -14,6 +14,7 @@
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/options.h"
+#include "server/refusals.h"
 
 namespace websockets::lua {
 namespace {
@@ -47,6 +48,11 @@ int message_handler(lua_State* L) {
 
 void push_bytes(lua_State* L, std::span<const std::uint8_t> bytes) {
   lua_pushlstring(L, reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void set_text(lua_State* L, const char* name, std::string_view text) {
+  lua_pushlstring(L, text.data(), text.size());
+  lua_setfield(L, -2, name);
 }
 
 // Pushes a function of a websocket, and the websocket as its first argument.
@@ -401,6 +407,24 @@ void LuaContext::call_with_fd(Slot slot, int fd) {
     if (!lua_isfunction(L, -1)) return;
     lua_pushinteger(L, fd);
     lua_call(L, 1, 0);
+  });
+}
+
+void LuaContext::on_refused(const Refusal& refusal) {
+  run(nullptr, [&](lua_State* L) {
+    lua_rawgeti(L, kCallbacks, kOnRefused);
+    const std::string_view reason = kRefusalNames[static_cast<std::size_t>(refusal.reason)];
+    lua_pushlstring(L, reason.data(), reason.size());
+    lua_createtable(L, 0, 5);
+    set_text(L, "address", refusal.address);
+    if (refusal.status != 0) {
+      lua_pushinteger(L, refusal.status);
+      lua_setfield(L, -2, "status");
+      set_text(L, "message", refusal.message);
+    }
+    if (!refusal.uri.empty()) set_text(L, "uri", refusal.uri);
+    if (!refusal.origin.empty()) set_text(L, "origin", refusal.origin);
+    lua_call(L, 2, 0);
   });
 }
 

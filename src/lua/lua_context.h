@@ -43,6 +43,7 @@ class LuaContext final : public ContextHandler {
     kOnAddFd,
     kOnDelFd,
     kOnUpgrade,
+    kOnRefused,
     kFirstProtocol,
   };
 
@@ -110,6 +111,7 @@ class LuaContext final : public ContextHandler {
   bool on_drained(Connection& connection) override;
   void on_closed(Connection& connection, CloseCode code, std::string_view reason) override;
   bool on_http(Connection& connection, const Request& request) override;
+  void on_refused(const Refusal& refusal) override;
   void on_served() override;
   void on_freed(Connection& connection) override;
   void on_add_fd(int fd) override;

@@ -71,7 +71,7 @@ void Acceptor::accept_batch() {
         return;
       case AcceptStatus::kNoDescriptor:
         if (!turn_one_away()) return pause();
-        context_.stats_.refuse(RefusalReason::kDescriptors);
+        context_.refuse(RefusalReason::kDescriptors, {});
         failed_ = true;
         break;
       case AcceptStatus::kNoMemory:

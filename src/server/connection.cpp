@@ -55,11 +55,11 @@ void Connection::start() {
 bool Connection::restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
 
 void Connection::refuse(Admission admission) {
-  context_.count_refusal(admission);
   is_refused_ = context_.counts_.begin_refusal();
   // Before the TLS handshake it cannot be told.
-  if (!is_refused_ || (stream_.is_tls() && awaits_proxy_header())) return terminate();
-  exchange_->refuse(*this, admission);
+  if (is_refused_ && !(stream_.is_tls() && awaits_proxy_header())) return exchange_->refuse(*this, admission);
+  context_.refuse(reason_of(admission), {&peer_});
+  terminate();
 }
 
 void Connection::leave_counts() {
@@ -143,7 +143,7 @@ void Connection::count_input() {
 }
 
 void Connection::end_receive(IoStatus status) {
-  if (status != IoStatus::kDone && stream_.is_in_handshake()) context_.stats_.refuse(RefusalReason::kTls);
+  if (status != IoStatus::kDone && stream_.is_in_handshake()) context_.refuse(RefusalReason::kTls, {&peer_});
   if (status == IoStatus::kEnd) on_end_of_input();
   if (status == IoStatus::kFailed) terminate();
 }
@@ -322,7 +322,7 @@ void Connection::terminate(CloseCode code, std::string_view reason) {
 void Connection::give_up() {
   if (state_ == State::kClosed) return;  // by a callback of one that was given up before
   constexpr std::string_view kWhy = "the server is short of memory";
-  context_.stats_.refuse(RefusalReason::kMemory);
+  context_.refuse(RefusalReason::kMemory, {&peer_});
   try {
     if (state_ == State::kHttp) return exchange_->give_up(*this);
     // Else the peer would have to read first what it does not read.

@@ -96,7 +96,7 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   ++stats_.connections;
   const Admission admission = counts_.ask(counted);
   // It cannot be told before the TLS handshake.
-  if (is_tls && admission != Admission::kAdmitted) return count_refusal(admission);
+  if (is_tls && admission != Admission::kAdmitted) return refuse(reason_of(admission), {&address});
   SslSession session = is_tls ? tls_->new_session(fd.get()) : nullptr;
   auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), address);
   Connection& connection = *owner;
@@ -110,8 +110,17 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   }
 }
 
-void Context::count_refusal(Admission admission) {
-  stats_.refuse(admission == Admission::kTooManyOfAddress ? RefusalReason::kAddress : RefusalReason::kConnections);
+void Context::refuse(RefusalReason reason, const RefusedClient& client) {
+  stats_.refuse(reason);
+  if (options_.reports_refusals) refusals_.add(reason, client);
+}
+
+bool Context::report_refusals() {
+  const std::vector<Refusal> refusals = refusals_.take();
+  for (const Refusal& refusal : refusals) {
+    if (!destroyed_) handler_.on_refused(refusal);
+  }
+  return !refusals.empty();
 }
 
 // --- Serving ---
@@ -228,7 +237,8 @@ bool Context::serve_timers_and_work() {
   const bool timed_out = timers_.advance(now_ms_) > 0;
   flush_connections();
   keep_within_memory();
-  return do_deferred_work() || timed_out;
+  const bool reported = report_refusals();
+  return do_deferred_work() || reported || timed_out;
 }
 
 // Another loop has to know when the context has something to do of its own accord.
@@ -417,6 +427,7 @@ bool Context::send_shared(Connection& connection, SharedMessage& message) {
 // --- The end ---
 
 void Context::destroy() {
+  if (owner_ == ::getpid() && !is_forked()) report_refusals();
   if (std::exchange(destroyed_, true)) return;
   const Round round(*this);
   // An inherited copy: the connections are the other process's.
@@ -431,6 +442,7 @@ void Context::destroy() {
 }
 
 void Context::abandon() {
+  refusals_.take();
   for (const auto& acceptor : acceptors_) acceptor->abandon();
   for_each_connection([](Connection& connection) { connection.abandon(); });
 }

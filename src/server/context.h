@@ -26,6 +26,7 @@
 #include "server/options.h"
 #include "server/output_queue.h"
 #include "server/protocol.h"
+#include "server/refusals.h"
 #include "server/stats.h"
 #include "server/topics.h"
 #include "server/watcher.h"
@@ -144,7 +145,9 @@ class Context final : private ReadyHandler {
   Error open();
   Error listen();
   void adopt(UniqueFd fd, const SocketAddress& peer);
-  void count_refusal(Admission admission);
+  // Counts it, and tells of it later.
+  void refuse(RefusalReason reason, const RefusedClient& client);
+  bool report_refusals();
   // `offered` is the client's list, which may be empty.
   Protocol* choose_protocol(std::string_view offered, std::string_view& why_not);
   bool serve_once(int timeout_ms);
@@ -193,7 +196,7 @@ class Context final : private ReadyHandler {
   void go_on_inflating();
 
   bool has_something_to_do() const {
-    return !with_work_.empty() || has_turns() || !to_flush_.empty() || has_undelivered();
+    return !with_work_.empty() || !refusals_.empty() || has_turns() || !to_flush_.empty() || has_undelivered();
   }
   void keep_within_memory();
   void drop_largest();
@@ -247,6 +250,7 @@ class Context final : private ReadyHandler {
   Stats stats_;
   ConnectionCounts counts_;
   MessageRates rates_;
+  Refusals refusals_;
   std::unique_ptr<CompressionPool> compression_;  // null: off
   struct Received {
     Pollable* pollable;

@@ -16,6 +16,7 @@ namespace websockets {
 class Connection;
 class HttpExchange;
 class PendingUpgrade;
+struct Refusal;
 class Request;
 
 // What a context tells its owner. Each call may do anything with any connection or the context itself, destroy()
@@ -45,6 +46,8 @@ class ContextHandler : public DescriptorObserver, public PayloadKeeper {
 
   // An HTTP request that is not for a websocket, with its body.
   virtual bool on_http(Connection& connection, const Request& request) = 0;
+  // A client did not get what it came for; comes later in the round, or in the next one.
+  virtual void on_refused(const Refusal& refusal) = 0;
   // At the end of each turn of the own loop, or of another one.
   virtual void on_served() = 0;
   // A connection whose `user` is set is about to be freed. Comes at the end of a round.

@@ -55,9 +55,9 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
     case RequestParser::Status::kComplete:
       return handle_request(connection);
     case RequestParser::Status::kError:
-      connection.context_.stats_.refuse(is_limit(parser_.error_status()) ? RefusalReason::kTooLarge
-                                                                         : RefusalReason::kBadRequest);
-      return answer(connection, {parser_.error_status(), parser_.error_text()}, false);
+      return refuse(connection,
+                    is_limit(parser_.error_status()) ? RefusalReason::kTooLarge : RefusalReason::kBadRequest,
+                    {parser_.error_status(), parser_.error_text()});
   }
 }
 
@@ -200,15 +200,19 @@ void HttpExchange::settle(Connection& connection) {
 }
 
 void HttpExchange::refuse_plain_text(Connection& connection) {
-  connection.context_.stats_.refuse(RefusalReason::kPlainText);
-  answer(connection, {400, "This port speaks TLS: use https or wss."}, false);
+  refuse(connection, RefusalReason::kPlainText, {400, "This port speaks TLS: use https or wss."});
 }
 
 void HttpExchange::refuse(Connection& connection, Admission why) {
-  if (why == Admission::kTooManyOfAddress) {
-    return answer(connection, {429, "There are too many connections from this address."}, false);
-  }
-  answer(connection, {503, "The server has too many connections."}, false);
+  const Answer refusal = why == Admission::kTooManyOfAddress
+                             ? Answer{429, "There are too many connections from this address."}
+                             : Answer{503, "The server has too many connections."};
+  refuse(connection, reason_of(why), refusal);
+}
+
+void HttpExchange::refuse(Connection& connection, RefusalReason reason, const Answer& refusal, const Request* request) {
+  connection.context_.refuse(reason, {&connection.peer(), request, refusal.status, refusal.text});
+  answer(connection, refusal, false);
 }
 
 void HttpExchange::give_up(Connection& connection) {
@@ -239,13 +243,12 @@ void HttpExchange::on_timeout(Connection& connection) {
     return answer(connection, {503, "There is no answer in time."}, false);
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) {
-    if (connection.stream_.is_in_handshake()) connection.context_.stats_.refuse(RefusalReason::kTls);
+    if (connection.stream_.is_in_handshake()) connection.context_.refuse(RefusalReason::kTls, {&connection.peer()});
     return connection.terminate();
   }
   const ContextOptions& options = connection.context_.options_;
   if (parser_.has_head() && has_content_progress(options)) return connection.set_timeout(options.body_timeout_ms);
-  connection.context_.stats_.refuse(RefusalReason::kTimeout);
-  answer(connection, {408, "The request did not arrive in time."}, false);
+  refuse(connection, RefusalReason::kTimeout, {408, "The request did not arrive in time."});
 }
 
 }  // namespace websockets

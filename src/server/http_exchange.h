@@ -19,6 +19,7 @@
 #include "server/kept_payload.h"
 #include "server/output_queue.h"
 #include "server/pending_upgrade.h"
+#include "server/stats.h"
 
 namespace websockets {
 
@@ -133,6 +134,9 @@ class HttpExchange {
   void grant(Connection& connection, std::string_view header_lines);
   void refuse(Connection& connection, const UpgradeAnswer& answer);
 
+  // The last answer of a connection, which says why its client does not get what it came for. `request`: null when it
+  // has not arrived.
+  void refuse(Connection& connection, RefusalReason reason, const Answer& refusal, const Request* request = nullptr);
   void answer(Connection& connection, const Answer& answer, bool keep_alive);
   template <typename QueueBody>
   void send_answer(Connection& connection, ResponseHead& head, QueueBody queue_body);

@@ -82,11 +82,13 @@ bool Connection::end_proxy_header() {
 }
 
 void HttpExchange::refuse_proxy_header(Connection& connection) {
-  connection.context_.stats_.refuse(RefusalReason::kBadRequest);
   // Without TLS it can be told.
-  if (connection.is_tls()) return connection.terminate();
+  if (connection.is_tls()) {
+    connection.context_.refuse(RefusalReason::kBadRequest, {&connection.peer()});
+    return connection.terminate();
+  }
   proxy_header_.reset();
-  answer(connection, {400, "A header of the PROXY protocol is expected here."}, false);
+  refuse(connection, RefusalReason::kBadRequest, {400, "A header of the PROXY protocol is expected here."});
 }
 
 // --- Headers ---
@@ -98,8 +100,8 @@ bool HttpExchange::identify_client(Connection& connection) {
   const std::optional<ClientOrigin> client =
       find_client(parser_.request(), {*proxy_, is_secure_}, connection.context_.options_.trusted_proxies);
   if (!client) {
-    connection.context_.stats_.refuse(RefusalReason::kBadRequest);
-    answer(connection, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other."}, false);
+    refuse(connection, RefusalReason::kBadRequest,
+           {400, "Forwarded and X-Forwarded-For or -Proto contradict each other."}, &parser_.request());
     return false;
   }
   is_secure_ = client->is_secure;

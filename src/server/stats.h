@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "protocol/close_code.h"
+#include "server/connection_counts.h"
 
 namespace websockets {
 
 // Why a client did not get what it came for. To count a further reason, add a line here, with its name in stats() and
-// metrics(), and call Stats::refuse() where it is found; name it in the manual, too.
+// metrics(), and call Context::refuse() where it is found; name it in the manual, too.
 #define WEBSOCKETS_REFUSALS(X)                                            \
   X(kBadRequest, "bad_request")         /* HTTP that is malformed */      \
   X(kTooLarge, "too_large")             /* its head or body */            \
@@ -43,6 +44,10 @@ constexpr std::array kRefusalNames = {
     WEBSOCKETS_REFUSALS(WEBSOCKETS_NAME)
 #undef WEBSOCKETS_NAME
 };
+
+constexpr RefusalReason reason_of(Admission admission) {
+  return admission == Admission::kTooManyOfAddress ? RefusalReason::kAddress : RefusalReason::kConnections;
+}
 
 // What a context has counted since it was made. Only plain additions, where it touches its own memory anyway.
 struct Stats {

@@ -50,15 +50,14 @@ void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
 
   Context& context = connection.context_;
   if (!allows_origin(context.options_)) {
-    context.stats_.refuse(RefusalReason::kOrigin);
-    return answer(connection, {403, "Pages of this origin may not open websockets here."}, false);
+    return refuse(connection, RefusalReason::kOrigin, {403, "Pages of this origin may not open websockets here."},
+                  &parser_.request());
   }
   const Request& request = parser_.request();
   std::string_view why_not;
   protocol_ = context.choose_protocol(request.joined("Sec-WebSocket-Protocol"), why_not);
   if (protocol_ == nullptr) {
-    context.stats_.refuse(RefusalReason::kSubprotocol);
-    return answer(connection, {400, why_not}, false);
+    return refuse(connection, RefusalReason::kSubprotocol, {400, why_not}, &request);
   }
   if (context.options_.asks_before_upgrade) return ask_for_decision(connection);
   grant(connection, {});
@@ -75,14 +74,14 @@ bool HttpExchange::allows_origin(const ContextOptions& options) const {
 }
 
 void HttpExchange::refuse_handshake(Connection& connection, const HandshakeVerdict& verdict) {
-  connection.context_.stats_.refuse(verdict.status == 426 ? RefusalReason::kVersion : RefusalReason::kHandshake);
   Answer refusal{verdict.status, verdict.text};
   if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
   // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
   if (verdict.status == 426) {
     refusal.headers = {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
   }
-  answer(connection, refusal, false);
+  refuse(connection, verdict.status == 426 ? RefusalReason::kVersion : RefusalReason::kHandshake, refusal,
+         &parser_.request());
 }
 
 // --- The owner's decision ---
@@ -117,8 +116,7 @@ std::string HttpExchange::negotiate_compression(Connection& connection) const {
 
 void HttpExchange::grant(Connection& connection, std::string_view header_lines) {
   if (connection.context_.is_shutting_down()) {
-    connection.context_.stats_.refuse(RefusalReason::kShutdown);
-    return answer(connection, {503, "The server is shutting down."}, false);
+    return refuse(connection, RefusalReason::kShutdown, {503, "The server is shutting down."}, &parser_.request());
   }
   const Request& request = parser_.request();
   const bool has_offers = !is_empty_list(request.joined("Sec-WebSocket-Protocol"));
@@ -136,10 +134,10 @@ void HttpExchange::grant(Connection& connection, std::string_view header_lines) 
 
 // What follows is no request, but may be frames: the connection ends.
 void HttpExchange::refuse(Connection& connection, const UpgradeAnswer& answer) {
-  connection.context_.stats_.refuse(RefusalReason::kUpgrade);
   const std::string_view reason = reason_phrase(answer.status);
   const std::string meaning = std::string(reason.empty() ? "Refused" : reason).append("\n");
   const std::string_view body = answer.body ? std::string_view(*answer.body) : std::string_view(meaning);
+  connection.context_.refuse(RefusalReason::kUpgrade, {&connection.peer(), &parser_.request(), answer.status, body});
   ResponseHead head;
   head.status = answer.status;
   if (!answer.has_content_type) head.content_type = kTextType;

@@ -52,6 +52,7 @@ class Server final : public ContextHandler {
     options.rules.max_message_bytes = (flags & 128U) != 0 ? kMaxLargeMessageBytes : kMaxMessageBytes;
     options.max_backpressure_bytes = 8192;
     options.drops_when_full = (flags & 2U) != 0;
+    options.reports_refusals = true;
     options.asks_before_upgrade = (flags & 4U) != 0;
     if ((flags & 32U) != 0) options.max_memory_bytes = 12'000;
     if ((flags & 64U) != 0) options.max_connections = kClients - 1;
@@ -166,6 +167,7 @@ class Server final : public ContextHandler {
     EXPECT_EQ(to_text(data), kBroadcast);
     return react();
   }
+  void on_refused(const Refusal& /*refusal*/) override { react(); }
   bool on_pong(Connection& connection, std::span<const std::uint8_t> /*data*/) override {
     EXPECT_TRUE(connection.takes_messages());
     return react();

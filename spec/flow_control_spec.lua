@@ -216,7 +216,7 @@ describe('rx_flow_control', function()
   end)
 
   it('off does not keep close from coming to its end', function()
-    local c, ws, got = open()
+    local c, ws, got = open { close_timeout = 1000 }
     ws:rx_flow_control(false)
     c:text 'not delivered'
     ws:close(1000)

@@ -359,6 +359,30 @@ describe('on_http', function()
     waiting = nil
   end)
 
+  it('is over for a client that reads no answers, though it has asked for one that comes later', function()
+    local asked_for_later = false
+    local answer = ('x'):rep(16384)
+    local ctx, port = http.context(function(ws, uri)
+      if uri ~= '/later' then return ws:respond(200, nil, answer) end
+      asked_for_later = true
+      ws:defer()
+    end, { send_timeout = 0.3 })
+    local c = client.connect(ctx, port, { receive_buffer = 65536 })
+    local function is_over() return ctx:stats().open_connections == 0 end
+    -- Until a little waits: with much no further request is read.
+    c:send_some(http.request '/')
+    loop.serve_until(ctx, function() return ctx:stats().open_connections == 1 end)
+    repeat
+      c:send_some(http.request '/')
+      for _ = 1, 10 do
+        loop.step(ctx)
+      end
+    until ctx:stats().queued_bytes > 0 or is_over()
+    c:send_some(http.request '/later')
+    loop.serve_until(ctx, function() return asked_for_later or is_over() end)
+    loop.serve_until(ctx, is_over, 'the end')
+  end)
+
   it('takes up the requests that came while an answer was awaited, in their order', function()
     local paths = { http.file 'one', http.file 'two', http.file 'three' }
     local c, waiting = http.open_deferred()

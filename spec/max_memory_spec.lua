@@ -125,6 +125,23 @@ describe('max_memory', function()
     assert.is_table(ctx and sockets)
   end)
 
+  it('does not count what leaves at once', function()
+    local ctx, port, sockets, closed = open_context { max_memory = megabyte }
+    local clients, data = {}, ('x'):rep(32 * kilobyte)
+    for i = 1, 64 do
+      clients[i] = client.open(ctx, port, 'p')
+    end
+    ctx:batch(function()
+      for _, ws in ipairs(sockets) do
+        assert(ws:write(data) == 0)
+      end
+    end)
+    for _, c in ipairs(clients) do
+      c:expect_text(data)
+    end
+    assert.same({}, closed)
+  end)
+
   it('lets on_closed write to a websocket and drop it', function()
     local ctx, port, sockets, closed = open_context { max_memory = megabyte, max_backpressure = 64 * megabyte }
     client.open(ctx, port, { protocol = 'p', receive_buffer = 65536 })

@@ -75,7 +75,7 @@ local config = {
   compression = compression,
   ssl_cert_path = folder and folder .. '/server.pem',
   ssl_private_key_path = folder and folder .. '/server.key',
-  ssl_ca_path = folder and folder .. '/ca.pem',
+  ssl_ca_path = asks_for_client and folder .. '/ca.pem' or nil,
   options = asks_for_client and websockets.SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT or 0,
   on_error = function() end, -- the clients see what becomes of it
 

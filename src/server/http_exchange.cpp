@@ -239,8 +239,9 @@ bool HttpExchange::has_content_progress(const ContextOptions& options) {
 void HttpExchange::on_timeout(Connection& connection) {
   if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
   if (is_deciding()) return decide(connection, {503, {}, false, {}});
-  if (awaits_answer() && deferred_ && !in_handler_)
-    return answer(connection, {503, "There is no answer in time."}, false);
+  if (awaits_answer() && deferred_ && !in_handler_) {
+    return refuse(connection, RefusalReason::kTimeout, {503, "The answer took too long."}, &request());
+  }
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) {
     if (connection.stream_.is_in_handshake()) connection.context_.refuse(RefusalReason::kTls, {&connection.peer()});

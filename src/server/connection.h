@@ -261,7 +261,11 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   Connection* next_inflating_ = nullptr;
   Subscription* subscriptions_ = nullptr;  // the newest one
   OutputQueue queue_;
-  MessageAssembler assembler_;
+  [[no_unique_address]] MessageAssembler assembler_;  // what follows takes the place that it leaves at its end
+  CloseCode failure_ = CloseCode::kNone;              // what do_deferred_work() has to close it with
+  State state_ = State::kHttp;
+  BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
+  std::uint8_t interest_ = 0;  // what the driver watches for
   std::unique_ptr<HttpExchange> exchange_;
   std::unique_ptr<MessageCompression> compression_;  // null: not negotiated
   std::unique_ptr<ByteBuffer> held_input_;           // read, but not to be delivered yet
@@ -269,10 +273,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   std::size_t counted_input_bytes_ = 0;              // what waits of the input, as the context has counted it
   PeerAddress peer_;
   Keepalive keepalive_;
-  CloseCode failure_ = CloseCode::kNone;  // what do_deferred_work() has to close it with
-  State state_ = State::kHttp;
-  BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
-  std::uint8_t interest_ = 0;      // what the driver watches for
   bool reading_ : 1 = true;        // flow control
   bool busy_ : 1 = false;          // input is being delivered
   bool paused_ : 1 = false;        // became readable while busy

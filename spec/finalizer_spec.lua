@@ -121,9 +121,76 @@ describe('a finalizer', function()
     assert.equal('false\twebsocket could not serve a folder: it was collected\n', output)
   end)
 
+  local large = ('x'):rep(10000)
+
+  -- By the method that tells of them: what the client sends, and the call that leads to the event.
+  local function serve(ctx) ctx:service(0) end
+  local text = client.frame(client.TEXT, ('x'):rep(1000)):rep(3)
+  local events = {
+    on_receive = { text, serve },
+    on_receive_chunk = { text, serve },
+    on_broadcast = { nil, function(ctx) ctx:broadcast('p', large) end },
+    on_pong = { client.frame(client.PONG, ('x'):rep(100)):rep(3), serve },
+  }
+
+  for name, event in pairs(events) do
+    it('may close a websocket that is about to get an event: no ' .. name .. ' comes after on_closed', function()
+      local times_closed = 0
+      for n = 1, 6 do
+        local log = {}
+        local c, ws, ctx = pair.open()
+        ws[name](ws, function() log[#log + 1] = 'event' end)
+        ws:on_closed(function() log[#log + 1] = 'closed' end)
+        if event[1] then c:send_some(event[1]) end
+        local call_off = collect_nth(n, function() ws:close() end)
+        event[2](ctx)
+        call_off()
+        collector.be_usual()
+        for i, what in ipairs(log) do
+          if what == 'closed' then
+            times_closed = times_closed + 1
+            assert.equal(i, #log)
+          end
+        end
+        ctx:destroy()
+        client.close_all()
+      end
+      assert.is_true(times_closed > 0)
+    end)
+  end
+
+  it('may end a connection that is about to become a websocket: its function is not called', function()
+    local times_ended = 0
+    for n = 1, 6 do
+      local has_ended, is_called, is_late = false, false, false
+      -- Not by loop.context(), which puts functions of its own in front of it that may have it collected.
+      local port = loop.free_port()
+      local ctx = websockets.context {
+        listen = { '127.0.0.1:' .. port },
+        keep_request = true,
+        protocols = { p = function() is_called, is_late = true, has_ended end },
+      }
+      client.connect(ctx, port):send_some(client.request { protocol = 'p' })
+      ctx:service(1000) -- accepts it
+      local call_off = collect_nth(n, function()
+        if not is_called then times_ended = times_ended + 1 end
+        has_ended = true
+        ctx:destroy()
+      end)
+      for _ = 1, 3 do
+        if not has_ended and not is_called then ctx:service(100) end
+      end
+      call_off()
+      collector.be_usual()
+      ctx:destroy()
+      client.close_all()
+      assert.is_false(is_late)
+    end
+    assert.is_true(times_ended > 0)
+  end)
+
   -- --- At each thing that a function makes ---
 
-  local large = ('x'):rep(10000)
   local handler = websockets.static 'spec/support'
 
   -- Each is called with a context, a websocket, and one that waits for an answer.

@@ -61,6 +61,15 @@ void push_function(lua_State* L, const LuaWebsocket& ws, int slot) {
   lua_rawgeti(L, LuaContext::kCallbacks, ws.self);
 }
 
+// Calls it with so many arguments, unless finalizers have closed the websocket: nothing comes after on_closed.
+void call_function(lua_State* L, const Connection& connection, int arguments) {
+#if LUA_VERSION_NUM == 502
+  lua_pushliteral(L, "");  // it collects before it makes something, and what is due then, when the function begins
+  lua_pop(L, 1);
+#endif
+  if (connection.user != nullptr) lua_call(L, arguments, 0);
+}
+
 LuaWebsocket* websocket_of(Connection& connection) { return static_cast<LuaWebsocket*>(connection.user); }
 
 // The values of WRITE_TEXT and WRITE_BINARY.
@@ -313,7 +322,7 @@ bool LuaContext::on_messages(Connection& connection, MessageRun& messages) {
       push_function(L, *ws, ws->on_receive);
       push_bytes(L, message.payload);
       lua_pushinteger(L, type_number(message.type));
-      lua_call(L, 3, 0);
+      call_function(L, connection, 3);
     }
   });
 }
@@ -326,7 +335,7 @@ bool LuaContext::on_chunk(Connection& connection, MessageType type, std::span<co
     push_bytes(L, piece);
     lua_pushboolean(L, is_last ? 1 : 0);
     lua_pushinteger(L, type_number(type));
-    lua_call(L, 4, 0);
+    call_function(L, connection, 4);
   });
 }
 
@@ -336,7 +345,7 @@ bool LuaContext::on_broadcast(Connection& connection, std::span<const std::uint8
   return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, ws->on_broadcast);
     push_bytes(L, data);
-    lua_call(L, 2, 0);
+    call_function(L, connection, 2);
   });
 }
 
@@ -354,8 +363,7 @@ bool LuaContext::on_pong(Connection& connection, std::span<const std::uint8_t> d
     } else {
       lua_pushnil(L);
     }
-    if (connection.user == nullptr) return;  // a finalizer has closed it
-    lua_call(L, 3, 0);
+    call_function(L, connection, 3);
   });
 }
 
@@ -364,7 +372,7 @@ bool LuaContext::on_drained(Connection& connection) {
   if (ws == nullptr || ws->on_server_writeable == kNoSlot) return true;
   return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, ws->on_server_writeable);
-    lua_call(L, 1, 0);
+    call_function(L, connection, 1);
   });
 }
 

@@ -29,7 +29,7 @@ end
 -- for all of the context, unless options.each_fd: then each is watched. on_add_fd, on_del_fd and one_fd of the config are
 -- replaced.
 function adapter.context(config, watch, options)
-  check_type(config, 'table', 1)
+  if type(config) ~= 'table' then websockets.context(config) end -- which raises, at the line of its caller
   check_type(watch, 'function', 2)
   if options ~= nil then check_type(options, 'table', 3) end
   local own = { one_fd = not read_options(options or {}) }

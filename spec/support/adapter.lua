@@ -169,6 +169,22 @@ local function describe_end()
     end
   end)
 
+  it('raises errors at the line of its caller', function()
+    for given, text in pairs {
+      [{ protocols = {} }] = "option 'protocols' is empty",
+      [{ protocols = { p = print }, origin = {} }] = "option 'origin' is unknown, did you mean 'origins'?",
+      [1] = "bad argument #1 to 'context' (table expected, got number)",
+    } do
+      local ok, message = pcall(function()
+        local ctx = loop.other.context(given)
+        return ctx
+      end)
+      assert.is_false(ok)
+      assert.matches('spec/support/adapter.lua:%d+: ', message)
+      assert.is_truthy(message:find(text, 1, true), message)
+    end
+  end)
+
   it('keeps a context that nobody else refers to', function()
     local port
     do

@@ -319,10 +319,7 @@ void read_mask(OptionReader& reader, LuaContext& context) {
 }  // namespace
 
 void raise_create_error(lua_State* L, const char* why) {
-  push_caller_line(L);
-  lua_pushfstring(L, "%swebsocket could not create context: %s", lua_tostring(L, -1), why);
-  lua_error(L);
-  std::abort();
+  raise_at_caller(L, "websocket could not create context: %s", why);
 }
 
 void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {

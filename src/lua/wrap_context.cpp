@@ -276,7 +276,9 @@ Protocol& check_protocol(lua_State* L, LuaContext& context, int index) {
 }
 
 int create_context(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (!lua_istable(L, 1)) {
+    raise_at_caller(L, "bad argument #1 to 'context' (table expected, got %s)", luaL_typename(L, 1));
+  }
   lua_settop(L, 1);
   luaL_checkstack(L, 16, "websocket");
   ContextUserdata& userdata = push_object<ContextUserdata>(L);

@@ -125,6 +125,26 @@ describe('max_memory', function()
     assert.is_table(ctx and sockets)
   end)
 
+  it('closes who has most of it', function()
+    local ctx, port, sockets = open_context { max_memory = 16 * megabyte }
+    local ended = {}
+    -- Sends as many bytes of a message that never ends.
+    local function send(bytes)
+      local c = client.open(ctx, port, 'p')
+      local number = #sockets
+      sockets[number]:on_closed(function(_, code) ended[#ended + 1] = number .. ': ' .. code end)
+      c:send(client.frame(client.BINARY, ('x'):rep(bytes), { length = bytes + 1 }))
+    end
+    send(megabyte)
+    send(8 * megabyte)
+    while #ended == 0 do
+      send(megabyte)
+      loop.step(ctx)
+      assert.is_true(#sockets < 20)
+    end
+    assert.same({ '2: 1013' }, ended)
+  end)
+
   it('does not count what leaves at once', function()
     local ctx, port, sockets, closed = open_context { max_memory = megabyte }
     local clients, data = {}, ('x'):rep(32 * kilobyte)

@@ -98,7 +98,7 @@ describe('timers', function()
 
   it('keep to their grid when ticks come late, or were missed', function()
     local ctx = pair.context()
-    local interval = 0.1
+    local interval = 0.2
     for missed = 0, 2 do
       local on_tick, start, timer
       -- The machine may stand still while it is started: then once more.
@@ -262,9 +262,17 @@ describe('timers', function()
 
   it('end with their context', function()
     local ctx = pair.context()
-    local timer = ctx:every(1000, function() end)
+    local held = setmetatable({}, { __mode = 'k' })
+    local function make()
+      local object = {}
+      held[object] = true
+      return ctx:every(1000, function() return object end)
+    end
+    local timer = make()
     ctx:destroy()
     assert.is_false(timer:cancel())
+    leaks.collect()
+    assert.is_nil(next(held))
     for _, method in ipairs { 'after', 'every' } do
       assert.error_matches(function() ctx[method](ctx, 1, print) end, 'websocket context destroyed')
     end

@@ -397,13 +397,32 @@ describe('fork_service_loop', function()
 
   it('answers the caller that there is nothing to serve', function()
     local server = start_forked()
-    for _, call in ipairs { 'service()', 'service(0)', 'service(-1)', 'service(10)', 'service_fd(0, 1)',
-      'service_fd(5, "r")' } do
+    for _, call in ipairs { 'service()', 'service(0)', 'service(10)', 'service_fd(0, 1)', 'service_fd(5, "r")' } do
       assert.equal(0, server:call('return ctx:' .. call))
     end
     local ok, why = server:call 'return ctx:reload_certificates()'
     assert.is_nil(ok)
     assert.is_string(why)
+  end)
+
+  it('leaves the caller nothing to serve, for which it waits as long as it is told to', function()
+    local server = start_forked()
+    local passed = server:call [[
+      local socket = require 'socket'
+      local before = socket.gettime()
+      ctx:service(200)
+      return socket.gettime() - before
+    ]]
+    assert.is_true(passed >= 0.19)
+    local path = os.tmpname()
+    server:begin('os.remove %q return ctx:service(-1)', path)
+    loop.serve_until({}, function()
+      local file = io.open(path)
+      if file then file:close() end
+      return not file and remote.state_of(server.pid) == 'S'
+    end, 'the process to wait')
+    assert.is_false(server:has_ended())
+    server:kill()
   end)
 
   it('is an error inside a callback, and the second time', function()

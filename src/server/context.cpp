@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/context.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -126,10 +127,13 @@ bool Context::report_refusals() {
 // --- Serving ---
 
 void Context::service(int timeout_ms) {
+  if (is_forked()) {  // nothing happens here, and a signal ends the wait
+    static_cast<void>(::poll(nullptr, 0, timeout_ms));
+    return;
+  }
   now_ms_ = monotonic_ms();
   const std::uint64_t deadline_ms =
       timeout_ms < 0 ? std::numeric_limits<std::uint64_t>::max() : now_ms_ + static_cast<std::uint64_t>(timeout_ms);
-  if (is_forked()) return;
   if (!watcher_.has_own_loop() && open_own_loop(false)) return;
   while (!destroyed_ && !serve_once(wait_ms(deadline_ms)) && now_ms_ < deadline_ms) {
   }

@@ -130,7 +130,8 @@ describe('context', function()
   it('takes numbers as strings', function()
     for _, name in ipairs { 'max_message_size', 'max_backpressure', 'max_header_size', 'max_body_size',
       'max_body_memory', 'max_headers', 'max_memory', 'max_connections', 'max_connections_per_ip', 'unix_mode',
-      'options', 'handshake_timeout', 'body_timeout', 'keepalive_timeout', 'answer_timeout', 'upgrade_timeout', 'idle_timeout', 'ping_interval', 'send_timeout',
+      'options', 'handshake_timeout', 'body_timeout', 'keepalive_timeout', 'answer_timeout', 'upgrade_timeout',
+      'idle_timeout', 'ping_interval', 'send_timeout',
       'close_timeout', 'fork_busy_timeout' } do
       loop.context { [name] = '60', protocols = { p = nothing } }:destroy()
     end

@@ -29,19 +29,25 @@ local function folder(name)
   prepared[path] = true
   run(([[
 cd '%s'
-new() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; openssl req -new -key "$1.key" -subj "/CN=$1 of %s" -out "$1.csr"; }
+new() {
+  openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
+  openssl req -new -key "$1.key" -subj "/CN=$1 of %s" -out "$1.csr"
+}
 sign() { # name, authority, lines
   printf "$3" >"$1.ext"
-  openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -set_serial "0x$(openssl rand -hex 8)" -days 9 -extfile "$1.ext" -out "$1.pem"
+  openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" -set_serial "0x$(openssl rand -hex 8)" \
+    -days 9 -extfile "$1.ext" -out "$1.pem"
 }
 list() { # file, authority, who is revoked
   : >"$1.index"; echo 01 >"$1.number"
-  printf "[ca]\ndefault_ca=d\n[d]\ndatabase=$1.index\ncrlnumber=$1.number\ndefault_md=sha256\ndefault_crl_days=9\n" >"$1.cnf"
+  printf "[ca]\ndefault_ca=d\n[d]\ndatabase=$1.index\ncrlnumber=$1.number\n" >"$1.cnf"
+  printf "default_md=sha256\ndefault_crl_days=9\n" >>"$1.cnf"
   [ -z "$3" ] || openssl ca -config "$1.cnf" -cert "$2.pem" -keyfile "$2.key" -revoke "$3.pem"
   openssl ca -config "$1.cnf" -cert "$2.pem" -keyfile "$2.key" -gencrl -out "$1.crl"
 }
 new middle; sign middle ca 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n'
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=other -keyout other.key -out other.pem
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=other \
+  -keyout other.key -out other.pem
 new friend; sign friend other 'extendedKeyUsage=clientAuth\n'
 new leaf; sign leaf middle 'extendedKeyUsage=clientAuth\n'
 cat leaf.pem middle.pem >chain.pem

@@ -54,7 +54,7 @@ struct ContextOptions {
   bool drops_when_full = false;  // a broadcast that has no room: it is left out; else the connection is closed, 1013
   bool checks_origins = false;   // else any may ask for a websocket
   bool expects_proxy_header = false;   // in front of everything that trusted_proxies send
-  bool reports_refusals = false;  // on_refused is called
+  bool reports_refusals = false;       // on_refused is called
   bool asks_before_upgrade = false;    // on_upgrade is called
   bool announces_descriptors = false;  // to the handler, for an outer loop
   bool announces_one = false;          // then: one that stands for all

@@ -14,8 +14,9 @@ TEST(OriginTest, KnowsPatterns) {
         "https://[::1]", "chrome-extension://abcdef", "https://a_b.org", "https://*.example.org:81"}) {
     EXPECT_TRUE(is_origin_pattern(pattern)) << pattern;
   }
-  for (const char* pattern : {"file://", "file:///", "app://", "app://.", "app://./a", "content://a/b", "about://x:y@z?",
-                              "tauri://localhost", "custom+app://*.example.org", "=", "=example.org", "=*", "=a b"}) {
+  for (const char* pattern :
+       {"file://", "file:///", "app://", "app://.", "app://./a", "content://a/b", "about://x:y@z?", "tauri://localhost",
+        "custom+app://*.example.org", "=", "=example.org", "=*", "=a b"}) {
     EXPECT_TRUE(is_origin_pattern(pattern)) << pattern;
   }
   for (const char* pattern : {"",

@@ -54,8 +54,9 @@ TEST(UrlTest, KnowsTargets) {
     EXPECT_TRUE(is_target("GET", target)) << target;
   }
   for (const char* target :
-       {"", "a", "a:1", "?a", "*", "/#", "/a#b", "http://a/#", "http://", "http:///", "http://:1/", "http://a@b/",
-        "http://a:b/", "http://a,b/", "http://[::1/", "http:/a", "http:a",  "ftp://a/", "://a/",      "ws:///",     "wss:a"}) {
+       {"",        "a",        "a:1",        "?a",          "*",           "/#",          "/a#b",         "http://a/#",
+        "http://", "http:///", "http://:1/", "http://a@b/", "http://a:b/", "http://a,b/", "http://[::1/", "http:/a",
+        "http:a",  "ftp://a/", "://a/",      "ws:///",      "wss:a"}) {
     EXPECT_FALSE(is_target("GET", target)) << target;
   }
   EXPECT_TRUE(is_target("OPTIONS", "*"));

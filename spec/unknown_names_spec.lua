@@ -63,6 +63,16 @@ describe('an unknown name', function()
     end)
   end
 
+  it('is found before what is missing instead', function()
+    local function expect(given, text) contains(failure(websockets.context, given), text) end
+    expect({ protocol = { p = nothing } }, "option 'protocol' is unknown, did you mean 'protocols'?")
+    expect(config { ssl_cert = 'c', ssl_private_key_path = 'k' },
+      "option 'ssl_cert' is unknown, did you mean 'ssl_cert_path'?")
+    expect(config { proxy_protocol = true, trusted_proxie = { '::1' } },
+      "option 'trusted_proxie' is unknown, did you mean 'trusted_proxies'?")
+    expect({}, "option 'protocols' is nil, expected a table of functions")
+  end)
+
   it('is told of once each, and all else goes on', function()
     local messages = warnings(config { host = 'x', extensions = {}, listen = { '127.0.0.1:0' } })
     assert.equal(2, #messages)

@@ -64,7 +64,8 @@ bool read_function(OptionReader& reader, const char* name, int callbacks, int sl
 
 void read_protocols(OptionReader& reader, int callbacks, ContextOptions& options) {
   lua_State* const L = reader.state();
-  if (!reader.get("protocols")) lua_pushnil(L);
+  reader.read_text("default_protocol", options.default_protocol);
+  if (!reader.get("protocols")) return;
   if (!lua_istable(L, -1)) reader.raise_value("protocols", "a table of functions");
   const int protocols = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, protocols) != 0;) {
@@ -85,8 +86,13 @@ void read_protocols(OptionReader& reader, int callbacks, ContextOptions& options
   }
   if (options.protocols.empty()) raise_create_error(L, "option 'protocols' is empty");
   lua_pop(L, 1);
+}
 
-  reader.read_text("default_protocol", options.default_protocol);
+void check_protocols(OptionReader& reader, const ContextOptions& options) {
+  if (options.protocols.empty()) {
+    lua_pushnil(reader.state());
+    reader.raise_value("protocols", "a table of functions");
+  }
   if (options.default_protocol.empty()) return;
   for (const std::string& name : options.protocols) {
     if (name == options.default_protocol) return;
@@ -111,8 +117,11 @@ void read_certificate(OptionReader& reader, CertificateFiles& files) {
   reader.read_text("ssl_cert_path", files.certificate);
   reader.read_text("ssl_private_key_filepath", files.private_key);
   reader.read_text("ssl_private_key_path", files.private_key);
+}
+
+void check_certificate(lua_State* L, const CertificateFiles& files) {
   if (files.certificate.empty() != files.private_key.empty()) {
-    raise_create_error(reader.state(), "ssl_cert_path and ssl_private_key_path need each other");
+    raise_create_error(L, "ssl_cert_path and ssl_private_key_path need each other");
   }
 }
 
@@ -135,6 +144,7 @@ void read_named_certificate(OptionReader& names, TlsOptions& tls) {
   OptionReader reader(L, table, raise_create_error, lua_pushfstring(L, "ssl_names.%s.", name));
   read_certificate(reader, tls.names.back().second);
   reader.refuse_unknown();
+  check_certificate(L, tls.names.back().second);
   if (tls.names.back().second.certificate.empty()) raise_create_error(L, "a name in ssl_names has no ssl_cert_path");
 }
 
@@ -143,20 +153,22 @@ void read_tls(OptionReader& reader, TlsOptions& tls) {
   read_certificate(reader, tls.files);
   reader.read_text("ssl_ca_filepath", tls.ca);
   reader.read_text("ssl_ca_path", tls.ca);
-  if (!tls.ca.empty() && !tls.enabled()) {
-    raise_create_error(L, "ssl_ca_path needs ssl_cert_path and ssl_private_key_path");
-  }
   if (!reader.get("ssl_names")) return;
   if (!lua_istable(L, -1)) reader.raise_value("ssl_names", "a table of tables");
-  if (!tls.enabled()) raise_create_error(L, "ssl_names needs ssl_cert_path and ssl_private_key_path");
   const int names = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, names) != 0; lua_settop(L, names + 1)) read_named_certificate(reader, tls);
   lua_pop(L, 1);
 }
 
-void require_client_certificate(lua_State* L, TlsOptions& tls, bool required) {
-  tls.requires_client_certificate = required;
-  if (required && (!tls.enabled() || tls.ca.empty())) {
+void check_tls(lua_State* L, const TlsOptions& tls) {
+  check_certificate(L, tls.files);
+  if (!tls.ca.empty() && !tls.enabled()) {
+    raise_create_error(L, "ssl_ca_path needs ssl_cert_path and ssl_private_key_path");
+  }
+  if (!tls.names.empty() && !tls.enabled()) {
+    raise_create_error(L, "ssl_names needs ssl_cert_path and ssl_private_key_path");
+  }
+  if (tls.requires_client_certificate && (!tls.enabled() || tls.ca.empty())) {
     raise_create_error(L, "to require client certificates takes ssl_cert_path, ssl_private_key_path and ssl_ca_path");
   }
 }
@@ -252,8 +264,11 @@ void read_trust(OptionReader& reader, ContextOptions& options) {
   reader.read_texts("trusted_proxies", "a list of addresses and networks: '10.0.0.0/8', '::1' or 'unix'",
                     [&](const char* text) { return options.trusted_proxies.add(text); });
   reader.read_boolean("proxy_protocol", options.expects_proxy_header);
+}
+
+void check_trust(lua_State* L, const ContextOptions& options) {
   if (options.expects_proxy_header && options.trusted_proxies.empty()) {
-    raise_create_error(reader.state(), "proxy_protocol needs trusted_proxies");
+    raise_create_error(L, "proxy_protocol needs trusted_proxies");
   }
 }
 
@@ -311,8 +326,7 @@ void read_limits(OptionReader& reader, ContextOptions& options) {
 void read_mask(OptionReader& reader, LuaContext& context) {
   int mask = 0;
   reader.read_whole("options", 0, 255, "a sum of SERVER_OPTION constants", mask);
-  require_client_certificate(reader.state(), context.options->tls,
-                             (mask & kServerOptionRequireValidOpensslClientCert) != 0);
+  context.options->tls.requires_client_certificate = (mask & kServerOptionRequireValidOpensslClientCert) != 0;
   context.skips_canonical_name = (mask & kServerOptionSkipServerCanonicalName) != 0;
 }
 
@@ -345,6 +359,10 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_mask(reader, context);
   reader.refuse_near_misses(
       [&](const char* key) { context.warnings.push_back(std::string("option '").append(key).append("' is unknown")); });
+  // What depends on several options: one that is missing may be one that was misspelt.
+  check_tls(L, options.tls);
+  check_protocols(reader, options);
+  check_trust(L, options);
 
   const char* driver = std::getenv("WEBSOCKETS_DRIVER");
   if (driver != nullptr) guarded(L, [&] { options.driver = driver; });

@@ -8,7 +8,9 @@ namespace {
 
 // Each open websocket takes one.
 TEST(Connection, IsSmall) {
-  if (sizeof(void*) == 8) EXPECT_LE(sizeof(Connection), 336U);
+  if (sizeof(void*) == 8) {
+    EXPECT_LE(sizeof(Connection), 336U);
+  }
 }
 
 }  // namespace

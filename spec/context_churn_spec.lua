@@ -10,14 +10,6 @@ local by_hand = tonumber(os.getenv 'CONTEXTS')
 local total = by_hand or math.floor(1500 / loop.time_factor)
 -- Before the memory is looked at for the first time, and until all is collected.
 local warm_up, group = math.floor(total / 3), 20
-local page_kb = 4
-
-local function resident_kb()
-  local file = assert(io.open '/proc/self/statm')
-  local pages = file:read '*l':match '^%d+ (%d+)'
-  file:close()
-  return tonumber(pages) * page_kb
-end
 
 -- A context in which everything has been used, and its client.
 local function use(ctx, port, get)
@@ -82,9 +74,9 @@ describe('contexts that come and go', function()
   for name, finish in pairs { ['by destroy'] = destroy, ['by the collector'] = leave_to_collector } do
     it('leave nothing behind, ' .. name, function()
       churn(1, warm_up, finish)
-      local memory_kb, lua_kb, descriptors = resident_kb(), collectgarbage 'count', leaks.count_descriptors()
+      local memory_kb, lua_kb, descriptors = leaks.resident_kb(), collectgarbage 'count', leaks.count_descriptors()
       churn(warm_up + 1, total, finish)
-      local grown_kb, lua_grown_kb = resident_kb() - memory_kb, collectgarbage 'count' - lua_kb
+      local grown_kb, lua_grown_kb = leaks.resident_kb() - memory_kb, collectgarbage 'count' - lua_kb
       assert.equal(descriptors, leaks.count_descriptors())
       assert.is_true(lua_grown_kb < 100, lua_grown_kb .. ' KB more in Lua')
       if by_hand then

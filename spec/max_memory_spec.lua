@@ -194,6 +194,25 @@ describe('max_memory', function()
     assert.same({}, closed)
   end)
 
+  it('closes whose end gives most of it back, not those who share a broadcast', function()
+    local ctx, port, sockets = open_context { max_memory = 32 * megabyte, max_backpressure = 64 * megabyte }
+    for _ = 1, 5 do
+      client.open(ctx, port, { protocol = 'p', receive_buffer = 65536 })
+    end
+    local greedy, ended = table.remove(sockets), {}
+    greedy:on_closed(function(_, code) ended[#ended + 1] = 'greedy ' .. code end)
+    for i, ws in ipairs(sockets) do
+      ws:on_closed(function() ended[#ended + 1] = i end)
+      ws:subscribe 'topic'
+    end
+    for _ = 1, 2 do
+      ctx:publish('topic', ('x'):rep(12 * megabyte))
+    end
+    greedy:write(('x'):rep(12 * megabyte))
+    loop.step(ctx, 0)
+    assert.same({ 'greedy 1013' }, ended)
+  end)
+
   it('is not exceeded by many who send half a body', function()
     local ctx, port = http.word_server { max_memory = 2 * megabyte }
     local request = http.request('/alive', { method = 'POST', body = ('x'):rep(megabyte) })

@@ -55,6 +55,15 @@ function leaks.count_descriptors()
   return count
 end
 
+-- The memory of this process.
+function leaks.resident_kb()
+  local page_kb = 4
+  local file = assert(io.open '/proc/self/statm')
+  local pages = file:read '*l':match '^%d+ (%d+)'
+  file:close()
+  return tonumber(pages) * page_kb
+end
+
 local function names_of(descriptors)
   local names = {}
   for fd in pairs(descriptors) do

@@ -37,6 +37,7 @@ Connection::Connection(Context& context, Stream stream, const PeerAddress& peer)
 
 Connection::~Connection() {
   queue_.clear(context_.output_pool_);
+  drop_held_frames();
   context_.memory_.remove(counted_input_bytes_);
 }
 
@@ -309,6 +310,7 @@ void Connection::close_descriptor() {
   }
   fd_ = -1;
   queue_.clear(context_.output_pool_);
+  drop_held_frames();
   held_input_.reset();
   count_input();
   context_.free_later(*this);

@@ -8,7 +8,6 @@
 #include <span>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "net/driver.h"
 #include "net/socket_address.h"
@@ -32,12 +31,6 @@ class Topics;
 class Watcher;
 enum class Admission : std::uint8_t;
 struct Subscription;
-
-// Frames that may not come between the fragments of a message.
-struct HeldFrames {
-  std::vector<SharedFrame> frames;
-  std::size_t bytes = 0;
-};
 struct ConnectionList;
 
 enum class WriteStatus : std::uint8_t { kAccepted, kClosed, kQueueFull };
@@ -102,7 +95,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void set_wants_drained(bool wants) { wants_drained_ = wants; }
   void set_wants_pongs(bool wants) { wants_pongs_ = wants; }
   std::uint64_t remaining_frame_bytes() const { return assembler_.remaining_frame_bytes(); }
-  std::size_t buffered_bytes() const { return queue_.bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes); }
+  std::size_t buffered_bytes() const { return queue_.bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes()); }
 
   // --- For the context ---
 
@@ -137,8 +130,10 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Another process has it now: gives up the descriptor without a word to the peer or to the handler but on_freed.
   void abandon();
   std::uint64_t serial() const { return serial_; }
-  // What waits in memory for it: received, and to be sent.
-  std::size_t waiting_bytes() const { return counted_input_bytes_ + buffered_bytes(); }
+  // What the context's MemoryBudget counts for it: received, and to be sent.
+  std::size_t held_bytes() const {
+    return counted_input_bytes_ + queue_.held_bytes() + (held_frames_ == nullptr ? 0 : held_frames_->held_bytes());
+  }
   // Ends it because memory is short, and it has most of it.
   void give_up();
 
@@ -239,6 +234,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool queue_compressed(Opcode opcode, std::span<const std::uint8_t> payload);
   void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept = {});
   void queue_held_frames();
+  void drop_held_frames();
   void queue_close_frame(CloseCode code, std::string_view reason);
   void report_closed(CloseCode code, std::string_view reason);
   bool goes_on() const { return is_websocket() && reading_; }
@@ -269,7 +265,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   std::unique_ptr<HttpExchange> exchange_;
   std::unique_ptr<MessageCompression> compression_;  // null: not negotiated
   std::unique_ptr<ByteBuffer> held_input_;           // read, but not to be delivered yet
-  std::unique_ptr<HeldFrames> held_frames_;          // wait for the last fragment
+  std::unique_ptr<OutputQueue> held_frames_;         // may not come between the fragments of a message
   std::size_t counted_input_bytes_ = 0;              // what waits of the input, as the context has counted it
   PeerAddress peer_;
   Keepalive keepalive_;

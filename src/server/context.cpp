@@ -310,7 +310,7 @@ void Context::keep_within_memory() {
 void Context::drop_largest() {
   std::vector<std::pair<std::size_t, Connection*>> sizes;
   for_each_connection([&](Connection& connection) {
-    if (const std::size_t bytes = connection.waiting_bytes(); bytes > 0) sizes.emplace_back(bytes, &connection);
+    if (const std::size_t bytes = connection.held_bytes(); bytes > 0) sizes.emplace_back(bytes, &connection);
   });
   std::sort(sizes.begin(), sizes.end(), std::greater<>());
   for (const auto& [bytes, connection] : sizes) {

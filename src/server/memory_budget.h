@@ -7,7 +7,8 @@
 namespace websockets {
 
 // How many bytes wait in memory for all connections of a context, and how many may. What is counted: output that waits
-// to be sent; of what was received, what waits for more of it or for its turn.
+// to be sent; of what was received, what waits for more of it or for its turn. Connection::held_bytes() is the part of
+// one connection, by which those to be closed are chosen when it is exceeded.
 class MemoryBudget {
  public:
   // 0: any number.

@@ -2,41 +2,72 @@
 #include "server/output_queue.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <new>
 #include <utility>
+#include <variant>
 
 namespace websockets {
 
-// What lies behind this struct in memory is its storage, for bytes that the queue owns.
-struct OutputPiece {
-  OutputPiece* next = nullptr;
-  const std::uint8_t* data = nullptr;  // the first byte to send; nullptr: a file
-  std::uint64_t size = 0;              // still to send
-  std::size_t capacity = 0;            // of the storage
-  std::size_t counted_bytes = 0;
-  std::shared_ptr<const void> owner;  // of what is elsewhere: a frame, a file
-  KeptPayload kept;
-  int file = -1;
-  off_t offset = 0;
+// Memory that pieces lie in, one behind the other, each before the bytes that it owns. The pieces of a block follow
+// each other in the queue, so it is free when the last of them was sent.
+struct OutputBlock {
+  std::size_t size;    // with this header
+  std::uint8_t* free;  // behind the last piece
+  OutputBlock* next_free = nullptr;
 
-  std::uint8_t* storage() { return reinterpret_cast<std::uint8_t*>(this + 1); }
-  std::size_t room() { return capacity == 0 ? 0 : capacity - static_cast<std::size_t>(data + size - storage()); }
+  std::size_t room() const {
+    return static_cast<std::size_t>(reinterpret_cast<const std::uint8_t*>(this) + size - free);
+  }
 };
 
 namespace {
 
-// Without storage (frames and payloads that are elsewhere, files); for the first bytes of a queue; for more of them. A
-// queue that starts small keeps what many slow readers pin small.
-constexpr std::array<std::size_t, 3> kCapacities = {0, 4096 - sizeof(OutputPiece), 16384 - sizeof(OutputPiece)};
-constexpr std::size_t kMaxKeptBytes = 2U << 20U;  // per size
+struct HeldPayload {
+  KeptPayload kept;
+  std::size_t bytes;
+};
+
+struct FileRange {
+  SharedFile file;
+  off_t offset;
+};
+
+}  // namespace
+
+struct OutputPiece {
+  OutputPiece* next = nullptr;
+  OutputBlock* block = nullptr;
+  const std::uint8_t* data = nullptr;                                        // the first byte to send; nullptr: a file
+  std::uint64_t size = 0;                                                    // still to send
+  std::variant<std::monostate, SharedFrame, HeldPayload, FileRange> source;  // monostate: the bytes lie behind it
+
+  bool owns_bytes() const { return source.index() == 0; }
+};
+
+namespace {
+
+constexpr std::size_t kSmallestBlock = 256;
+constexpr std::size_t kLargestBlock = 16384;  // but for long bytes, which are in one of their own
+constexpr std::size_t kMaxFreeBytes = 4U << 20U;
+// What is no longer than this is copied: it leaves together with its neighbours, which takes less time than a
+// reference, and the reference would take more memory than a very short frame. Beyond 1 KiB copying takes more time.
+constexpr std::size_t kCopiedBytes = 512;
 constexpr std::size_t kPiecesPerCall = 64;
 
-OutputPiece* allocate(std::size_t capacity) {
-  auto* piece = new (::operator new(sizeof(OutputPiece) + capacity)) OutputPiece;
-  piece->capacity = capacity;
-  return piece;
+constexpr std::size_t size_index(std::size_t block_bytes) {
+  return static_cast<std::size_t>(std::bit_width((block_bytes - 1) / kSmallestBlock));
+}
+
+// For a piece behind what is in a block, with its alignment.
+constexpr std::size_t kPieceBytes = sizeof(OutputPiece) + alignof(OutputPiece) - 1;
+
+OutputBlock* allocate(std::size_t size) {
+  auto* const block = static_cast<OutputBlock*>(::operator new(size));
+  return new (block) OutputBlock{size, nullptr};
 }
 
 struct Gathered {
@@ -56,122 +87,146 @@ Gathered gather(OutputPiece* piece, std::size_t most, std::span<iovec> parts) {
   return {count, piece == nullptr};
 }
 
-void destroy(OutputPiece* piece) {
-  piece->~OutputPiece();
-  ::operator delete(piece);
-}
-
 }  // namespace
 
 OutputPool::~OutputPool() {
-  for (FreeList& list : free_) {
-    while (list.first != nullptr) destroy(std::exchange(list.first, list.first->next));
+  for (OutputBlock*& first : free_) {
+    while (first != nullptr) ::operator delete(std::exchange(first, first->next_free));
   }
 }
 
-void OutputPool::count(OutputPiece* piece, std::size_t bytes) {
-  piece->counted_bytes += bytes;
-  memory_.add(bytes);
-}
-
-OutputPiece* OutputPool::take(std::size_t wanted_bytes, bool is_first) {
-  OutputPiece* const piece = find(wanted_bytes, is_first);
-  count(piece, sizeof(OutputPiece) + piece->capacity);
-  return piece;
-}
-
-OutputPiece* OutputPool::find(std::size_t wanted_bytes, bool is_first) {
-  std::size_t index = wanted_bytes == 0 ? 0 : 2;
-  if (is_first && wanted_bytes != 0 && wanted_bytes <= kCapacities[1]) index = 1;
-  if (wanted_bytes > kCapacities[index]) return allocate(wanted_bytes);
-  FreeList& list = free_[index];
-  if (list.first == nullptr) return allocate(kCapacities[index]);
-  --list.count;
-  OutputPiece* piece = std::exchange(list.first, list.first->next);
-  piece->next = nullptr;
-  return piece;
-}
-
-void OutputPool::give_back(OutputPiece* piece) {
-  memory_.remove(std::exchange(piece->counted_bytes, 0));
-  piece->owner.reset();
-  piece->kept.reset();
-  for (std::size_t index = 0; index < free_.size(); ++index) {
-    FreeList& list = free_[index];
-    if (piece->capacity != kCapacities[index] || list.count * (piece->capacity + sizeof *piece) >= kMaxKeptBytes) {
-      continue;
-    }
-    piece->next = std::exchange(list.first, piece);
-    ++list.count;
-    return;
+// A queue that starts small keeps what many slow readers pin small: each of its blocks is twice the one before.
+OutputBlock* OutputPool::take(std::size_t wanted_bytes, const OutputBlock* previous) {
+  static_assert(size_index(kLargestBlock) + 1 == std::tuple_size_v<decltype(free_)>);
+  const std::size_t grown = previous == nullptr ? kSmallestBlock : std::min(2 * previous->size, kLargestBlock);
+  const std::size_t size = std::max(sizeof(OutputBlock) + wanted_bytes, grown);
+  OutputBlock* block = nullptr;
+  if (size > kLargestBlock) {
+    block = allocate(size);
+  } else if (OutputBlock*& first = free_[size_index(size)]; first != nullptr) {
+    block = std::exchange(first, first->next_free);
+    free_bytes_ -= block->size;
+  } else {
+    block = allocate(kSmallestBlock << size_index(size));
   }
-  destroy(piece);
+  block->free = reinterpret_cast<std::uint8_t*>(block + 1);
+  memory_.add(block->size);
+  return block;
 }
 
-void OutputQueue::link(OutputPiece* piece) {
+void OutputPool::give_back(OutputBlock* block) {
+  memory_.remove(block->size);
+  if (block->size > kLargestBlock || free_bytes_ + block->size > kMaxFreeBytes) return ::operator delete(block);
+  free_bytes_ += block->size;
+  block->next_free = std::exchange(free_[size_index(block->size)], block);
+}
+
+// --- What lies where ---
+
+OutputBlock& OutputQueue::take_block(OutputPool& pool, std::size_t wanted_bytes) {
+  return *pool.take(sizeof(OutputPiece) + wanted_bytes, last_ == nullptr ? nullptr : last_->block);
+}
+
+OutputPiece& OutputQueue::link_piece(OutputBlock& block) {
+  constexpr std::uintptr_t kMisaligned = alignof(OutputPiece) - 1;
+  auto* const piece = new (block.free + (-reinterpret_cast<std::uintptr_t>(block.free) & kMisaligned)) OutputPiece;
+  block.free = reinterpret_cast<std::uint8_t*>(piece + 1);
+  piece->block = &block;
+  piece->data = block.free;
   (last_ == nullptr ? first_ : last_->next) = piece;
   last_ = piece;
+  return *piece;
 }
 
-void OutputQueue::append(OutputPool& pool, std::span<const std::uint8_t> bytes) {
-  if (bytes.empty()) return;
-  const std::size_t fitting = std::min(bytes.size(), last_ == nullptr ? 0 : last_->room());
-  const std::span<const std::uint8_t> rest = bytes.subspan(fitting);
-  OutputPiece* const piece = rest.empty() ? nullptr : pool.take(rest.size(), first_ == nullptr);
-
-  if (fitting > 0) {
-    std::memcpy(const_cast<std::uint8_t*>(last_->data) + last_->size, bytes.data(), fitting);
-    last_->size += fitting;
-  }
-  if (piece != nullptr) {
-    std::memcpy(piece->storage(), rest.data(), rest.size());
-    piece->data = piece->storage();
-    piece->size = rest.size();
-    link(piece);
-  }
-  bytes_ += bytes.size();
+// For bytes of its own, in the last block.
+std::size_t OutputQueue::room() const {
+  if (last_ == nullptr) return 0;
+  const std::size_t room = last_->block->room();
+  return last_->owns_bytes() ? room : room - std::min(room, kPieceBytes);
 }
 
-std::uint8_t* OutputQueue::extend(OutputPool& pool, std::size_t count) {
-  if (last_ == nullptr || last_->room() < count) {
-    OutputPiece* const piece = pool.take(count, first_ == nullptr);
-    piece->data = piece->storage();
-    piece->size = 0;
-    link(piece);
-  }
-  std::uint8_t* const at = const_cast<std::uint8_t*>(last_->data) + last_->size;
-  last_->size += count;
+std::uint8_t* OutputQueue::take_room(std::size_t count) {
+  OutputPiece& piece = last_->owns_bytes() ? *last_ : link_piece(*last_->block);
+  std::uint8_t* const at = piece.block->free;
+  piece.block->free += count;
+  piece.size += count;
   bytes_ += count;
   return at;
 }
 
-void OutputQueue::append_frame(OutputPool& pool, SharedFrame frame) {
-  OutputPiece* piece = pool.take(0, false);
-  piece->data = frame->data();
-  piece->size = frame->size();
-  bytes_ += frame->size();
-  piece->owner = std::move(frame);
-  link(piece);
+std::uint8_t* OutputQueue::extend(OutputPool& pool, std::size_t count) {
+  if (room() < count) link_piece(take_block(pool, count));
+  return take_room(count);
+}
+
+void OutputQueue::append(OutputPool& pool, std::span<const std::uint8_t> bytes) {
+  if (bytes.size() > kCopiedBytes) return append_long(pool, bytes);
+  if (!bytes.empty()) std::memcpy(extend(pool, bytes.size()), bytes.data(), bytes.size());
+}
+
+// Also in what the last block has room for.
+void OutputQueue::append_long(OutputPool& pool, std::span<const std::uint8_t> bytes) {
+  const std::span<const std::uint8_t> fitting = bytes.first(std::min(bytes.size(), room()));
+  const std::span<const std::uint8_t> rest = bytes.subspan(fitting.size());
+  OutputBlock* const block = rest.empty() ? nullptr : &take_block(pool, rest.size());
+  if (!fitting.empty()) std::memcpy(take_room(fitting.size()), fitting.data(), fitting.size());
+  if (block == nullptr) return;
+  link_piece(*block);
+  std::memcpy(take_room(rest.size()), rest.data(), rest.size());
+}
+
+// `data`: nullptr for a file.
+OutputPiece& OutputQueue::refer(OutputPool& pool, const std::uint8_t* data, std::uint64_t size) {
+  const bool has_room = last_ != nullptr && last_->block->room() >= kPieceBytes;
+  OutputPiece& piece = link_piece(has_room ? *last_->block : take_block(pool, 0));
+  piece.data = data;
+  piece.size = size;
+  if (data != nullptr) bytes_ += static_cast<std::size_t>(size);
+  return piece;
+}
+
+void OutputQueue::append_frame(OutputPool& pool, const SharedFrame& frame) {
+  if (frame->size() <= kCopiedBytes) return append(pool, *frame);
+  refer(pool, frame->data(), frame->size()).source = frame;
 }
 
 void OutputQueue::append_kept(OutputPool& pool, std::span<const std::uint8_t> bytes, KeptPayload kept) {
-  OutputPiece* piece = pool.take(0, false);
-  piece->data = bytes.data();
-  piece->size = bytes.size();
-  bytes_ += bytes.size();
-  piece->kept = std::move(kept);
-  pool.count(piece, bytes.size());
-  link(piece);
+  if (bytes.size() <= kCopiedBytes) return append(pool, bytes);
+  refer(pool, bytes.data(), bytes.size()).source = HeldPayload{std::move(kept), bytes.size()};
+  pool.memory_.add(bytes.size());
 }
 
 void OutputQueue::append_file(OutputPool& pool, SharedFile file, std::uint64_t offset, std::uint64_t bytes) {
-  OutputPiece* piece = pool.take(0, false);
-  piece->data = nullptr;
-  piece->size = bytes;
-  piece->file = file->get();
-  piece->offset = static_cast<off_t>(offset);
-  piece->owner = std::move(file);
-  link(piece);
+  refer(pool, nullptr, bytes).source = FileRange{std::move(file), static_cast<off_t>(offset)};
+}
+
+void OutputQueue::append_all(OutputPool& pool, OutputQueue& other) {
+  for (; !other.empty(); other.pop(pool)) {
+    OutputPiece& piece = *other.first_;
+    if (piece.owns_bytes()) {
+      append(pool, {piece.data, static_cast<std::size_t>(piece.size)});
+    } else {
+      refer(pool, piece.data, piece.size).source = std::exchange(piece.source, {});
+    }
+  }
+  other.bytes_ = 0;
+}
+
+// --- What leaves ---
+
+std::size_t OutputQueue::held_bytes() const {
+  std::size_t held = 0;
+  const OutputBlock* counted = nullptr;
+  for (const OutputPiece* piece = first_; piece != nullptr; piece = piece->next) {
+    if (piece->block != counted) held += piece->block->size;
+    counted = piece->block;
+    if (const auto* const frame = std::get_if<SharedFrame>(&piece->source)) {
+      held += (*frame)->capacity() / static_cast<std::size_t>(frame->use_count());
+    } else if (const auto* const payload = std::get_if<HeldPayload>(&piece->source)) {
+      held += payload->bytes;
+    }
+  }
+  return held;
 }
 
 std::size_t OutputQueue::parts(std::span<iovec> parts, std::size_t most) const {
@@ -190,11 +245,12 @@ bool OutputQueue::has_file() const {
 IoResult OutputQueue::send(OutputPool& pool, Stream& stream, std::size_t most) {
   if (begins_with_file()) {
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(first_->size, most));
-    const IoResult result = stream.send_file(first_->file, first_->offset, count);
+    auto& range = std::get<FileRange>(first_->source);
+    const IoResult result = stream.send_file(range.file->get(), range.offset, count);
     // A file that became shorter than what its header promised: the connection is of no use any more.
     if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};
     if (result.status == IoStatus::kDone) {
-      first_->offset += static_cast<off_t>(result.bytes);
+      range.offset += static_cast<off_t>(result.bytes);
       first_->size -= result.bytes;
       if (first_->size == 0) pop(pool);
     }
@@ -220,9 +276,12 @@ void OutputQueue::consume(OutputPool& pool, std::size_t bytes) {
 }
 
 void OutputQueue::pop(OutputPool& pool) {
-  OutputPiece* piece = std::exchange(first_, first_->next);
+  OutputPiece* const piece = std::exchange(first_, first_->next);
+  OutputBlock* const block = piece->block;
   if (first_ == nullptr) last_ = nullptr;
-  pool.give_back(piece);
+  if (const auto* const payload = std::get_if<HeldPayload>(&piece->source)) pool.memory_.remove(payload->bytes);
+  piece->~OutputPiece();
+  if (first_ == nullptr || first_->block != block) pool.give_back(block);
 }
 
 void OutputQueue::clear(OutputPool& pool) {

@@ -23,9 +23,10 @@ using SharedFrame = std::shared_ptr<const std::vector<std::uint8_t>>;
 // A file that several pieces of output are taken from.
 using SharedFile = std::shared_ptr<const UniqueFd>;
 
+struct OutputBlock;
 struct OutputPiece;
 
-// Memory for the pieces of all queues of a context: what was sent is used again, without asking the allocator.
+// Memory for the blocks of all queues of a context: what was sent is used again, without asking the allocator.
 class OutputPool {
  public:
   // Counts there what the queues take of it.
@@ -36,20 +37,17 @@ class OutputPool {
 
  private:
   friend class OutputQueue;
-  OutputPiece* take(std::size_t wanted_bytes, bool is_first);
-  OutputPiece* find(std::size_t wanted_bytes, bool is_first);
-  void count(OutputPiece* piece, std::size_t bytes);
-  void give_back(OutputPiece* piece);
+  OutputBlock* take(std::size_t wanted_bytes, const OutputBlock* previous);
+  void give_back(OutputBlock* block);
 
-  struct FreeList {
-    OutputPiece* first = nullptr;
-    std::size_t count = 0;
-  };
   MemoryBudget& memory_;
-  std::array<FreeList, 3> free_;  // by the size of a piece's storage
+  std::size_t free_bytes_ = 0;
+  std::array<OutputBlock*, 7> free_{};  // the first one of each size
 };
 
-// The bytes that wait to be sent on one connection, in order. Takes no memory while empty. Throws std::bad_alloc.
+// The bytes that wait to be sent on one connection, in order. Takes no memory while empty. Else, whatever the order of
+// what is appended, at most twice bytes() and 8 KiB; what is partly sent counts in full there, and no block of the
+// queue's own is above 16 KiB unless it was appended at once. Throws std::bad_alloc.
 class OutputQueue {
  public:
   OutputQueue() = default;
@@ -59,12 +57,16 @@ class OutputQueue {
 
   bool empty() const { return first_ == nullptr; }
   std::size_t bytes() const { return bytes_; }  // in memory; files are not counted
+  // What the budget counts for this queue, which is what clear() would give back: of a frame that several queues share,
+  // the part of one of them. Looks at every piece.
+  std::size_t held_bytes() const;
 
   // Nothing of `bytes` is queued when memory is short.
   void append(OutputPool& pool, std::span<const std::uint8_t> bytes);
   // Appends `count` bytes, at least one, that the caller fills in at once. For few: they are in one piece.
   std::uint8_t* extend(OutputPool& pool, std::size_t count);
-  void append_frame(OutputPool& pool, SharedFrame frame);
+  // A short frame or payload is copied: to refer to it would take more.
+  void append_frame(OutputPool& pool, const SharedFrame& frame);
   void append_kept(OutputPool& pool, std::span<const std::uint8_t> bytes, KeptPayload kept);
   // So many bytes, at least one, of a regular file.
   void append_file(OutputPool& pool, SharedFile file, std::uint64_t offset, std::uint64_t bytes);
@@ -76,12 +78,20 @@ class OutputQueue {
   // Sends from the front, at most so many bytes, by one system call, and removes what was taken. Not while empty().
   IoResult send(OutputPool& pool, Stream& stream, std::size_t most);
 
+  // Moves all of `other` behind what is here. When memory is short, some of it stays there.
+  void append_all(OutputPool& pool, OutputQueue& other);
+
   bool has_file() const;
   void clear(OutputPool& pool);
 
  private:
+  std::size_t room() const;
+  std::uint8_t* take_room(std::size_t count);
+  OutputBlock& take_block(OutputPool& pool, std::size_t wanted_bytes);
+  OutputPiece& link_piece(OutputBlock& block);
+  void append_long(OutputPool& pool, std::span<const std::uint8_t> bytes);
+  OutputPiece& refer(OutputPool& pool, const std::uint8_t* data, std::uint64_t size);
   bool begins_with_file() const;
-  void link(OutputPiece* piece);
   void pop(OutputPool& pool);
 
   OutputPiece* first_ = nullptr;

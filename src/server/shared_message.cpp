@@ -43,12 +43,6 @@ SharedFrame make_frame(MemoryBudget& memory, FrameHeader header, std::span<const
 
 }  // namespace
 
-const SharedMessage::Form& SharedMessage::form_for(MessageCompression* compression) {
-  const Form& form = compression == nullptr ? plain() : compressed_for(*compression);
-  was_made_ = true;
-  return form;
-}
-
 const SharedMessage::Form& SharedMessage::compressed_for(MessageCompression& compression) {
   if (compressed_.empty()) compressed_.resize(kMaxWindowBits + 1);
   Form& form = compressed_[compression.window_bits()];

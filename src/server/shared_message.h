@@ -25,7 +25,13 @@ class SharedMessage {
   };
   // For a receiver that agreed on this compression, or null: on none. Stays valid until the next call. Throws
   // std::bad_alloc.
-  const Form& form_for(MessageCompression* compression);
+  const Form& form_for(MessageCompression* compression) {
+    const Form& form = compression != nullptr    ? compressed_for(*compression)
+                       : plain_.frame != nullptr ? plain_
+                                                 : plain();
+    was_made_ = true;
+    return form;
+  }
   std::span<const std::uint8_t> payload() const { return payload_; }
   // Some receiver may have it.
   bool was_made() const { return was_made_; }

@@ -206,13 +206,18 @@ void Connection::queue_frame(const FrameHeader& header, std::span<const std::uin
 }
 
 void Connection::queue_held_frames() {
-  const std::unique_ptr<HeldFrames> held = std::move(held_frames_);
   try {
-    for (const SharedFrame& frame : held->frames) queue_.append_frame(context_.output_pool_, frame);
+    queue_.append_all(context_.output_pool_, *held_frames_);
   } catch (const std::bad_alloc&) {
     fail_later(CloseCode::kAbnormal);
     throw;
   }
+  held_frames_.reset();
+}
+
+void Connection::drop_held_frames() {
+  if (held_frames_ != nullptr) held_frames_->clear(context_.output_pool_);
+  held_frames_.reset();
 }
 
 WriteStatus Connection::write_shared(SharedMessage& message) {
@@ -222,14 +227,13 @@ WriteStatus Connection::write_shared(SharedMessage& message) {
   if (!has_room(frame->size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
   if (fragmenting_) {
-    if (held_frames_ == nullptr) held_frames_ = std::make_unique<HeldFrames>();
+    if (held_frames_ == nullptr) held_frames_ = std::make_unique<OutputQueue>();
     const bool is_full = buffered_bytes() + frame->size() > context_.options_.max_backpressure_bytes;
-    if (is_full && held_frames_->bytes > 0) {
+    if (is_full && !held_frames_->empty()) {
       ++context_.stats_.queue_full;
       return WriteStatus::kQueueFull;
     }
-    held_frames_->frames.push_back(frame);
-    held_frames_->bytes += frame->size();
+    held_frames_->append_frame(context_.output_pool_, frame);
   } else {
     queue_.append_frame(context_.output_pool_, frame);
     after_output();
@@ -249,7 +253,7 @@ void Connection::queue_close_frame(CloseCode code, std::string_view reason) {
     std::copy(text.begin(), text.end(), body.begin() + static_cast<std::ptrdiff_t>(size));
     size += text.size();
   }
-  held_frames_.reset();
+  drop_held_frames();
   queue_frame(make_header(Opcode::kClose, true, size), std::span(body).first(size));
 }
 

@@ -406,6 +406,44 @@ describe('topics', function()
     assert.equal(200, #sockets[1]:topics())
   end)
 
+  -- Names whose hashes by libstdc++ (MurmurHash2 of 64 bits, as std::hash has it) are all the same, as a client may
+  -- choose them: each step can be undone. It takes integers of 64 bits.
+  local colliding_names = (loadstring or load) [[
+    local multiplier, inverse = 0xc6a4a7935bd1e995, 0x5f7a0ea7e59b19bd
+    local function shift(value) return value ~ (value >> 47) end
+    local names = {}
+    for first = 1, ... do
+      local hash = ((0xc70f6907 ~ (16 * multiplier)) ~ (shift(first * multiplier) * multiplier)) * multiplier
+      names[first] = ('<i8i8'):pack(first, shift((hash ~ 42) * inverse) * inverse)
+    end
+    return names]]
+
+  if colliding_names then
+    it('cost hardly more when clients choose names that collide', function()
+      local count = 6000
+      local usual, colliding = {}, colliding_names(count)
+      for i = 1, count do
+        usual[i] = ('a name, %08d'):format(i)
+      end
+      local ctx, _, sockets = open(4)
+      -- On a websocket of its own; of the processor.
+      local function seconds(names)
+        local ws = table.remove(sockets)
+        local before = os.clock()
+        for _, name in ipairs(names) do
+          ws:subscribe(name)
+        end
+        assert.equal(count, ctx:stats().topics)
+        ws:terminate()
+        assert.equal(0, ctx:stats().topics)
+        return os.clock() - before
+      end
+      local usual_s = math.min(seconds(usual), seconds(usual))
+      local colliding_s = math.min(seconds(colliding), seconds(colliding))
+      assert.is_true(colliding_s < 10 * usual_s + 0.01, ('%.4f s, else %.4f s'):format(colliding_s, usual_s))
+    end)
+  end
+
   it('reach the clients of a forked process, message by message', function()
     local server = remote.start()
     local port = server:call [[

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
+#include <map>
 
 #include "net/socket_address.h"
 
@@ -37,7 +37,7 @@ class ConnectionCounts {
   std::size_t most_of_address_;
   std::size_t total_ = 0;
   std::size_t refused_ = 0;
-  std::unordered_map<std::uint64_t, std::size_t> of_address_;
+  std::map<std::uint64_t, std::size_t> of_address_;  // ordered: a client may choose its networks by their hashes
 };
 
 }  // namespace websockets

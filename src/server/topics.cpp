@@ -14,26 +14,17 @@ std::size_t Topics::KeyHash::operator()(const Key& key) const noexcept {
   return (mixed * kOdd) ^ (mixed >> (sizeof mixed * 4));
 }
 
-Topic* Topics::find_topic(std::string_view name) {
-  const auto found = topics_.find(name);
-  return found == topics_.end() ? nullptr : &found->second;
-}
-
 void Topics::subscribe(Connection& connection, std::string_view name) {
-  Topic* topic = find_topic(name);
+  Topic* topic = topics_.find(name);
   const bool is_new = topic == nullptr;
-  if (is_new) {
-    const auto made = topics_.try_emplace(std::string(name)).first;
-    topic = &made->second;
-    topic->name = made->first;
-  }
+  if (is_new) topic = &topics_.insert(name);
   Subscription* added = nullptr;
   try {
     const auto made = subscriptions_.try_emplace(Key{&connection, topic}, Subscription{&connection, topic});
     if (!made.second) return;
     added = &made.first->second;
   } catch (...) {
-    if (is_new) topics_.erase(topics_.find(name));
+    if (is_new) topics_.erase(name);
     throw;
   }
   added->previous_of_topic = topic->last;
@@ -46,7 +37,7 @@ void Topics::subscribe(Connection& connection, std::string_view name) {
 }
 
 bool Topics::unsubscribe(Connection& connection, std::string_view name) {
-  const Topic* const topic = find_topic(name);
+  const Topic* const topic = topics_.find(name);
   if (topic == nullptr) return false;
   const auto found = subscriptions_.find(Key{&connection, topic});
   if (found == subscriptions_.end()) return false;
@@ -67,13 +58,13 @@ void Topics::remove(Subscription& one) {
   before = one.next_of_connection;
   if (one.next_of_connection != nullptr) one.next_of_connection->previous_of_connection = one.previous_of_connection;
   subscriptions_.erase(Key{one.connection, &topic});
-  if (--topic.count == 0) topics_.erase(topics_.find(topic.name));
+  if (--topic.count == 0) topics_.erase(topic.name);
 }
 
 std::vector<std::pair<std::string, std::size_t>> Topics::list() const {
   std::vector<std::pair<std::string, std::size_t>> all;
   all.reserve(topics_.size());
-  for (const auto& [name, topic] : topics_) all.emplace_back(name, topic.count);
+  topics_.for_each([&](const Topic& topic) { all.emplace_back(topic.name, topic.count); });
   return all;
 }
 

@@ -2,17 +2,17 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "server/topic_map.h"
+
 namespace websockets {
 
 class Connection;
-struct Topic;
 
 // One connection at one topic: in a list of each.
 struct Subscription {
@@ -24,16 +24,9 @@ struct Subscription {
   Subscription* next_of_connection = nullptr;
 };
 
-struct Topic {
-  std::string_view name;
-  Subscription* first = nullptr;  // the oldest one
-  Subscription* last = nullptr;
-  std::size_t count = 0;
-};
-
 // Who is subscribed to what. Subscribing, leaving and each delivery take the same time whatever the number of topics
-// and connections; a connection without subscriptions costs one pointer. A topic is any string, and there as long as it
-// has a subscriber.
+// and connections, or its logarithm where clients chose the names of the topics to that end; a connection without
+// subscriptions costs one pointer. A topic is any string, and there as long as it has a subscriber.
 class Topics {
  public:
   Topics() = default;
@@ -49,9 +42,9 @@ class Topics {
   // Calls `deliver` with each subscriber, in the order in which they came. It must not subscribe or unsubscribe.
   template <typename Function>
   void for_each_subscriber(std::string_view name, Function deliver) const {
-    const auto found = topics_.find(name);
-    if (found == topics_.end()) return;
-    for (const Subscription* one = found->second.first; one != nullptr; one = one->next_of_topic) {
+    const Topic* const topic = topics_.find(name);
+    if (topic == nullptr) return;
+    for (const Subscription* one = topic->first; one != nullptr; one = one->next_of_topic) {
       deliver(*one->connection);
     }
   }
@@ -67,15 +60,10 @@ class Topics {
   struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept;
   };
-  struct NameHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
-  };
 
-  Topic* find_topic(std::string_view name);
   void remove(Subscription& subscription);
 
-  std::unordered_map<std::string, Topic, NameHash, std::equal_to<>> topics_;
+  TopicMap topics_;
   std::unordered_map<Key, Subscription, KeyHash> subscriptions_;
 };
 

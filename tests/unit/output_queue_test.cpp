@@ -13,14 +13,11 @@
 #include <string>
 
 #include "protocol/bytes.h"
-#include "server/connection.h"
 #include "server/shared_message.h"
 #include "socket_pairs.h"
 
 namespace websockets {
 namespace {
-
-static_assert(sizeof(void*) != 8 || sizeof(Connection) <= 336, "an open websocket takes more memory");
 
 class Keeper : public PayloadKeeper {
  public:

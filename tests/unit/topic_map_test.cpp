@@ -71,9 +71,10 @@ TEST(TopicMapTest, FindsWhatIsThere) {
     topics.erase(entry.first);
     ASSERT_EQ(topics.find(entry.first), nullptr);
     ASSERT_EQ(topics.size(), --left);
+    if (left % 100 != 0) continue;
     std::size_t counted = 0;
-    if (left % 100 == 0) topics.for_each([&](const Topic&) { ++counted; });
-    if (left % 100 == 0) ASSERT_EQ(counted, left);
+    topics.for_each([&](const Topic&) { ++counted; });
+    ASSERT_EQ(counted, left);
   }
 }
 

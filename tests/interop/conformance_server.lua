@@ -122,9 +122,12 @@ local config = {
 
 for i = 2, #arg do
   local name, value = arg[i]:match '^([%w_]+)=(.+)$'
-  config[name] = evaluate(value)
+  if name == 'asks' then
+    config.on_upgrade = on_upgrade
+  else
+    config[name] = evaluate(value)
+  end
 end
-if config.asks then config.on_upgrade = on_upgrade end
 
 context = websockets.context(config)
 print(context:addresses()[1]:match '%d+$')

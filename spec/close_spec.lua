@@ -453,6 +453,23 @@ describe('close', function()
     assert.matches('^websocket: 0x%x+.*closed', tostring(ws))
   end
 
+  it('leaves a websocket that keeps none of its callbacks', function()
+    local _, ws = open()
+    local held = setmetatable({}, { __mode = 'k' })
+    local function set(method)
+      local object = {}
+      held[object] = method
+      ws[method](ws, function() return object end)
+    end
+    for _, method in ipairs { 'on_receive', 'on_receive_chunk', 'on_closed', 'on_server_writeable', 'on_broadcast',
+      'on_pong' } do
+      set(method)
+    end
+    ws:close()
+    leaks.collect()
+    assert.is_nil((select(2, next(held))))
+  end)
+
   it('leaves a websocket whose methods do no harm', function()
     local c, ws = open()
     ws:close(1000)

@@ -46,6 +46,11 @@ describe('idle_timeout', function()
     c:expect_end()
   end)
 
+  it('of less than a millisecond is not off', function()
+    local ctx, port = open_context { idle_timeout = 1e-9 }
+    client.open(ctx, port, 'p'):expect_close(1001, 'nothing was received for too long')
+  end)
+
   it('drops it when it does not answer', function()
     local ctx, port = open_context { idle_timeout = short_s, close_timeout = short_s }
     local c = client.open(ctx, port, 'p')

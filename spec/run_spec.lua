@@ -228,21 +228,20 @@ describe('run', function()
       loop.serve_until({}, function() return remote.is_running(server.pid) end)
       -- Until run has begun the signal would end it at once.
       c:send 'x'
-      local function is_caught()
+      -- Whether SIGTERM, number 15, is in that set of signals; the 4 lowest digits are 16 of them.
+      local function is_in(set)
         for line in io.lines(('/proc/%d/status'):format(server.pid)) do
-          local mask = line:match '^SigCgt:%s*(%x+)'
-          -- SIGTERM is number 15: the 4 lowest digits are 16 signals.
+          local mask = line:match('^' .. set .. ':%s*(%x+)')
           if mask then return tonumber(mask:sub(-4, -4), 16) >= 4 end
         end
       end
-      loop.serve_until({}, is_caught, 'the handler')
-      for _ = 1, 2 do
-        remote.signal(server.pid, 'TERM')
-      end
-      loop.serve_until({}, function()
-        if remote.is_running(server.pid) then remote.signal(server.pid, 'TERM') end
-        return not remote.is_running(server.pid)
-      end, 'the end')
+      loop.serve_until({}, function() return is_in 'SigCgt' end, 'the handler')
+      remote.signal(server.pid, 'TERM')
+      loop.serve_until({}, function() return not is_in 'ShdPnd' end, 'the first one to arrive')
+      remote.signal(server.pid, 'TERM')
+      loop.serve_until({}, function() return not is_in 'SigCgt' end, 'the end of the handler')
+      remote.signal(server.pid, 'TERM')
+      remote.wait_for_end(server.pid)
     end)
 
     it('ends all that are nested', function()

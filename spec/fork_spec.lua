@@ -594,4 +594,19 @@ describe('fork_service_loop', function()
     assert.equal(-1, status)
     assert.equal('closed', why)
   end)
+
+  it('can be ended by SIGTERM though it was forked while another context ran', function()
+    local server, port = start()
+    server:begin [[
+      local other = open_context {}
+      other:after(0, function() ctx:fork_service_loop() end)
+      return other:run(1000)]]
+    local runner = client.open({}, port, 'run')
+    local child = tonumber(evaluate(runner, 'return process_id()'))
+    assert.not_equal(server.pid, child)
+    remote.signal(child, 'TERM')
+    remote.wait_for_end(child)
+    remote.signal(server.pid, 'TERM')
+    assert.equal(0, server:result())
+  end)
 end)

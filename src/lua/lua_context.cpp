@@ -22,17 +22,29 @@ namespace {
 struct ProtectedCall {
   void (*function)(lua_State*, void*);
   void* argument;
+  bool has_begun = false;
 };
 
 int trampoline(lua_State* L) {
-  const auto* call = static_cast<const ProtectedCall*>(lua_touserdata(L, 1));
+  auto* call = static_cast<ProtectedCall*>(lua_touserdata(L, 1));
+  call->has_begun = true;
   call->function(L, call->argument);
   return 0;
+}
+
+// What the handler of SIGINT of lua.c and luajit.c raises, by a hook, in whatever runs.
+bool is_interruption(lua_State* L, int index) {
+  constexpr std::string_view kEnd = "interrupted!";
+  if (lua_type(L, index) != LUA_TSTRING) return false;
+  std::size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  return std::string_view(text, size).ends_with(kEnd);
 }
 
 // Makes the error a string with a traceback.
 int message_handler(lua_State* L) {
   lua_settop(L, 1);
+  if (is_interruption(L, 1)) return 1;
   describe_error(L, 1);
 #if LUA_VERSION_NUM >= 502 || defined(LUAJIT_VERSION_NUM) || defined(LUA_JITLIBNAME)
   luaL_traceback(L, L, lua_tostring(L, 1), 1);
@@ -197,18 +209,43 @@ void LuaContext::drop_released_payloads(lua_State* L, int callbacks) {
 bool LuaContext::call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument) {
   lua_State* const L = entry_->L_;
   ProtectedCall call{function, argument};
-  lua_rawgeti(L, entry_->callbacks_, kTrampoline);
-  lua_pushlightuserdata(L, &call);
-  lua_pushvalue(L, entry_->callbacks_);
-  if (lua_pcall(L, 2, 0, entry_->message_handler_) == 0) return true;
+  for (;;) {
+    lua_rawgeti(L, entry_->callbacks_, kTrampoline);
+    lua_pushlightuserdata(L, &call);
+    lua_pushvalue(L, entry_->callbacks_);
+    if (lua_pcall(L, 2, 0, entry_->message_handler_) == 0) return true;
+    if (!take_interruption()) break;
+    if (call.has_begun) return true;  // the hook is called before the function, too
+  }
   report_error(connection);
   return false;
+}
+
+// Takes the error on top of the stack, if it is one. The first one is kept.
+bool LuaContext::take_interruption() {
+  lua_State* const L = entry_->L_;
+  if (!is_interruption(L, -1)) return false;
+  if (std::exchange(is_interrupted_, true)) {
+    lua_pop(L, 1);
+  } else {
+    lua_rawseti(L, entry_->callbacks_, kInterruption);
+  }
+  return true;
+}
+
+void LuaContext::raise_now(lua_State* L, int callbacks) {
+  is_interrupted_ = false;
+  lua_rawgeti(L, callbacks, kInterruption);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, callbacks, kInterruption);
+  lua_error(L);
+  std::abort();
 }
 
 void LuaContext::call(int function) {
   lua_State* const L = entry_->L_;
   lua_pushvalue(L, function);
-  if (lua_pcall(L, 0, 0, entry_->message_handler_) != 0) report_error(nullptr);
+  if (lua_pcall(L, 0, 0, entry_->message_handler_) != 0 && !take_interruption()) report_error(nullptr);
 }
 
 void LuaContext::report_warning(int text) {
@@ -244,7 +281,7 @@ void LuaContext::report_error(Connection* connection, const char* what) {
   lua_pushlightuserdata(L, &call);
   lua_pushvalue(L, entry_->callbacks_);
   lua_pushvalue(L, error);
-  const bool failed = lua_pcall(L, 3, 0, entry_->message_handler_) != 0;
+  const bool failed = lua_pcall(L, 3, 0, entry_->message_handler_) != 0 && !take_interruption();
   // The message handler made strings of both; if memory was short, what is there may be something else.
   const auto show = [L](int index, const char* kind) {
     static_cast<void>(std::fprintf(stderr, "websockets: %s%s\n", kind,

@@ -43,6 +43,7 @@ class LuaContext final : public ContextHandler {
     kOnAddFd,
     kOnDelFd,
     kOnUpgrade,
+    kInterruption,  // the error that raise_interruption() raises
     kOnRefused,
     kFirstProtocol,
   };
@@ -92,6 +93,14 @@ class LuaContext final : public ContextHandler {
   lua_State* state() const { return entry_->L_; }
   int callbacks() const { return entry_->callbacks_; }
   void call(int function);
+
+  // A callback was interrupted by lua.c's handler of SIGINT, which is not the callback's fault: its error goes on,
+  // through the function that has led to the callback, once everybody was served.
+  bool is_interrupted() const { return is_interrupted_; }
+  // Raises that error, if there is one. Not within an Entry of the same call.
+  void raise_interruption(lua_State* L, int callbacks) {
+    if (is_interrupted_) raise_now(L, callbacks);
+  }
   // Takes the string at an index to on_error, or to stderr.
   void report_warning(int text);
 
@@ -144,6 +153,8 @@ class LuaContext final : public ContextHandler {
         connection, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
   }
   bool call_protected(Connection* connection, void (*function)(lua_State*, void*), void* argument);
+  bool take_interruption();
+  [[noreturn]] void raise_now(lua_State* L, int callbacks);
   void report_error(Connection* connection, const char* what = "error in a callback: ");
   void call_with_fd(Slot slot, int fd);
   void warn_of_unasked_clients(const ContextOptions& given);
@@ -159,6 +170,7 @@ class LuaContext final : public ContextHandler {
   LuaPings pings_;
   Entry* entry_ = nullptr;
   const Opening* opening_ = nullptr;
+  bool is_interrupted_ = false;
   std::size_t kept_payloads_ = 0;
   std::vector<int> released_payloads_;  // slots that are to be freed; there is room for all that are kept
   int slot_count_ = 0;                  // slots ever used

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lua/check_bytes.h"
+#include "lua/enter.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/wrap_context.h"
@@ -95,10 +96,7 @@ void check_revents(lua_State* L, int first) {
 
 int serve_descriptor(lua_State* L, LuaContext& context, int callbacks, int fd) {
   auto status = Context::DescriptorStatus::kServed;
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    status = context.context().service_descriptor(fd);
-  });
+  enter(L, context, callbacks, [&] { status = context.context().service_descriptor(fd); });
   const bool failed = status == Context::DescriptorStatus::kAcceptFailed;
   lua_pushinteger(L, failed ? -1 : status == Context::DescriptorStatus::kClosed ? 1 : 0);
   return 1;

@@ -28,6 +28,7 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
                             const std::shared_ptr<PendingUpgrade>& pending) {
   UpgradeAnswer answer;
   bool has_answer = false;
+  bool is_decided = false;  // else it was interrupted
   int slot = kNoSlot;
   const bool succeeded = run(nullptr, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, kOnUpgrade);
@@ -40,7 +41,8 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
     lua_pushvalue(L, place);
     lua_call(L, 1, 3);
     const bool is_answered = pending->has_answer() || pending->status() != PendingUpgrade::Status::kWaiting;
-    if (!is_answered && check_request(L, place).is_deferred) return;
+    is_decided = is_answered || check_request(L, place).is_deferred;
+    if (!is_answered && is_decided) return;
     let_go_of_callbacks(L, place);
     if (is_answered) return;
     const AnswerPlaces places = check_verdict(L, place + 1);
@@ -49,15 +51,15 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
       keep_request(L, kCallbacks, connection, place);
     }
     guarded(L, [&] { answer = read_answer(L, places); });
-    has_answer = true;
+    has_answer = is_decided = true;
   });
   lua_rawgeti(state(), callbacks(), slot);
   // One that was kept by a function that failed must not keep the context.
-  if (!succeeded && slot != kNoSlot) let_go_of_callbacks(state(), lua_gettop(state()));
+  if (!is_decided && slot != kNoSlot) let_go_of_callbacks(state(), lua_gettop(state()));
   lua_pop(state(), 1);
   free_slot(state(), callbacks(), slot);
   if (has_answer) pending->answer(std::move(answer));
-  return succeeded;
+  return succeeded && is_decided;
 }
 
 bool LuaContext::on_open(Connection& connection, const HttpExchange& exchange) {

@@ -16,6 +16,7 @@
 #include "lua/caller_line.h"
 #include "lua/check_bytes.h"
 #include "lua/config.h"
+#include "lua/enter.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/outer_loop.h"
@@ -51,10 +52,7 @@ int service(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   const int timeout_ms = check_timeout_ms(L, 2);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    context.context().service(timeout_ms);
-  });
+  enter(L, context, callbacks, [&] { context.context().service(timeout_ms); });
   lua_pushinteger(L, 0);
   return 1;
 }
@@ -71,8 +69,7 @@ int fork_service_loop(lua_State* L) {
   if (context.in_round()) return luaL_error(L, "websocket fork_service_loop inside a callback");
   if (context.context().is_forked()) return luaL_error(L, "websocket fork_service_loop was called already");
   int error = 0;
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
+  enter(L, context, callbacks, [&] {
     if (!context.context().fork_service_loop()) error = errno;
     if (error == 0) context.timers().stop_all(L, callbacks);
   });
@@ -90,10 +87,7 @@ int broadcast(lua_State* L) {
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   Protocol& protocol = check_protocol(L, context, 2);
   if (context.context().is_forked()) return broadcast_to_child(L, context.context(), protocol, data);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    context.context().broadcast(protocol, data);
-  });
+  enter(L, context, callbacks, [&] { context.context().broadcast(protocol, data); });
   lua_pushinteger(L, 0);
   return 1;
 }
@@ -114,8 +108,7 @@ int batch(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   int failed = 0;
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
+  enter(L, context, callbacks, [&] {
     lua_pushvalue(L, 2);
     failed = lua_pcall(L, 0, 0, 0);
     if (failed != 0) lua_replace(L, 2);
@@ -159,22 +152,27 @@ int addresses(lua_State* L) {
   return 1;
 }
 
-// Also the finalizer; a context that never came to be has nothing to destroy.
+// A context that never came to be has nothing to destroy.
+bool is_open(const ContextUserdata& userdata) { return userdata.context != nullptr && userdata.context->is_open(); }
+
 int destroy(lua_State* L) {
-  const ContextUserdata& userdata = check_userdata(L);
-  if (userdata.context == nullptr || !userdata.context->is_open()) return 0;
+  if (!is_open(check_userdata(L))) return 0;
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    context.context().destroy();
-  });
+  enter(L, context, callbacks, [&] { context.context().destroy(); });
   return 0;
 }
 
 int collect(lua_State* L) {
-  destroy(L);
   ContextUserdata& userdata = check_userdata(L);
+  if (is_open(userdata)) {
+    int callbacks;
+    LuaContext& context = check_context(L, callbacks);
+    guarded(L, [&] {
+      const LuaContext::Entry entry(context, L, callbacks);
+      context.context().destroy();
+    });
+  }
   // A script that calls the finalizer itself, from within a callback, is still running on this context.
   if (userdata.context == nullptr || userdata.context->in_round()) return 0;
   delete userdata.context;
@@ -184,8 +182,7 @@ int collect(lua_State* L) {
 
 int to_string(lua_State* L) {
   const ContextUserdata& userdata = check_userdata(L);
-  const bool is_open = userdata.context != nullptr && userdata.context->is_open();
-  lua_pushfstring(L, "context: %p (%s)", lua_topointer(L, 1), is_open ? "open" : "destroyed");
+  lua_pushfstring(L, "context: %p (%s)", lua_topointer(L, 1), is_open(userdata) ? "open" : "destroyed");
   return 1;
 }
 
@@ -223,7 +220,8 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   lua_rawseti(L, callbacks, LuaContext::kTrampoline);
   push_message_handler(L);
   lua_rawseti(L, callbacks, LuaContext::kMessageHandler);
-  for (const int slot : {LuaContext::kOnHttp, LuaContext::kOnError, LuaContext::kOnAddFd, LuaContext::kOnDelFd}) {
+  for (const int slot : {LuaContext::kOnHttp, LuaContext::kOnError, LuaContext::kOnAddFd, LuaContext::kOnDelFd,
+                         LuaContext::kInterruption}) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, callbacks, slot);
   }
@@ -234,10 +232,7 @@ void report_warnings(lua_State* L, LuaContext& context) {
     push_caller_line(L);
     lua_pushfstring(L, "%swarning: %s", lua_tostring(L, 4), warning.c_str());
     lua_replace(L, 4);
-    guarded(L, [&] {
-      const LuaContext::Entry entry(context, L, 3);
-      context.report_warning(4);
-    });
+    enter(L, context, 3, [&] { context.report_warning(4); });
     lua_settop(L, 3);
   }
 }
@@ -292,8 +287,7 @@ int create_context(lua_State* L) {
   read_config(L, 1, 3, context);
 
   std::array<char, 512> why{};
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, 3);
+  enter(L, context, 3, [&] {
     const std::string error = context.open();
     error.copy(why.data(), why.size() - 1);
   });

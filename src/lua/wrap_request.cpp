@@ -66,6 +66,7 @@ int answer(lua_State* L, const AnswerPlaces& places) {
     status = pending->answer(std::move(given));
   });
   let_go_of_callbacks(L, 1);
+  context.raise_interruption(L, callbacks);
   return push_answer_status(L, status);
 }
 

@@ -51,11 +51,12 @@ int run(lua_State* L) {
       has_nothing = has_nothing_to_wait_for(context);
       if (has_nothing) return;
       const LuaContext::Entry entry(context, L, callbacks);
-      goes_on = runner.serve();
+      goes_on = runner.serve() && !context.is_interrupted();
     }
     signal = runner.signal();
     was_cut_short = runner.was_cut_short();
   });
+  context.raise_interruption(L, callbacks);
   if (has_nothing) return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");
   if (why.front() != '\0') {
     lua_pushnil(L);
@@ -71,8 +72,7 @@ int run(lua_State* L) {
 int stop(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
+  enter(L, context, callbacks, [&] {
     Runner* const runner = context.context().runner();
     if (runner != nullptr) runner->stop();
   });
@@ -85,10 +85,7 @@ int shutdown(lua_State* L) {
   const CloseArguments arguments = check_close_arguments(L, 3, CloseCode::kGoingAway);
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    context.context().shut_down(timeout_ms, arguments.code, arguments.reason);
-  });
+  enter(L, context, callbacks, [&] { context.context().shut_down(timeout_ms, arguments.code, arguments.reason); });
   return 0;
 }
 

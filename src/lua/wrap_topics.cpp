@@ -81,10 +81,7 @@ int publish(lua_State* L) {
   const Opcode opcode = check_message_type(L, 4);
   if (context.context().is_forked()) return publish_to_child(L, context.context(), topic, opcode, data);
   std::size_t receivers = 0;
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    receivers = context.context().publish(topic, opcode, data);
-  });
+  enter(L, context, callbacks, [&] { receivers = context.context().publish(topic, opcode, data); });
   return push_receivers(L, receivers);
 }
 

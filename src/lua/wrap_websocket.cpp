@@ -210,10 +210,7 @@ int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
   int callbacks = push_callbacks(L);
   LuaContext* const context = ws.closed_serial == 0 ? nullptr : find_context(L, callbacks);
   if (context == nullptr) return 0;
-  guarded(L, [&] {
-    const LuaContext::Entry entry(*context, L, callbacks);
-    context->context().terminate(ws.closed_fd, ws.closed_serial);
-  });
+  enter(L, *context, callbacks, [&] { context->context().terminate(ws.closed_fd, ws.closed_serial); });
   return 0;
 }
 

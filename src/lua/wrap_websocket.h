@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "lua/compat.h"
+#include "lua/enter.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_websocket.h"
@@ -51,10 +52,7 @@ template <typename Body>
 void with_entry(lua_State* L, const LuaWebsocket& ws, Body body) {
   LuaContext& context = context_of(ws);
   const int callbacks = push_callbacks(L);
-  guarded(L, [&] {
-    const LuaContext::Entry entry(context, L, callbacks);
-    body();
-  });
+  enter(L, context, callbacks, body);
 }
 
 // A close code and a reason, from the argument `index` on; both may be left out. `otherwise`: without a code.

@@ -75,6 +75,7 @@ CASES = [
          options={'handshake_timeout': 3}),
     Case('tls', 'Handshakes', 50, 'handshake', TLS_CONNECTION, refused('tls'), tls=True, few=20),
     Case('pings', 'Pings', 10, 'ping', SENDS, ''),
+    Case('pongs', 'Pongs', 10, 'ping', SENDS + MAX_BACKPRESSURE, closed(1013)),
     Case('fragments', 'Fragments', 10, 'fragment', SENDS, ''),
     Case('too-many-fragments', 'TooManyFragments', 10, 'message', SENDS, closed(1008)),
     Case('small-bombs', 'SmallBombs', 10, 'message', SENDS, ''),

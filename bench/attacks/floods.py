@@ -77,6 +77,35 @@ class Pings(Flood):
         return repeated(frame(FIN | PING))
 
 
+class Pongs(Flood):
+    """Messages of a byte for everyone, each with a ping behind it, by receivers that do not read: what the server has to
+    hold for them is of two kinds, in turns, and as short as can be. A long message now and then fills the kernel."""
+    headers = ('Sec-WebSocket-Protocol: feed',)
+    pairs = 1000
+    small_buffer = 4096
+
+    def make(self):
+        pair = frame(FIN | BINARY, b'x') + frame(FIN | PING)
+        data, repeats = repeated(frame(FIN | BINARY, bytes(16_000)) + pair * self.pairs)
+        return data, repeats * self.pairs
+
+    def open(self):
+        peer = self.connect(request(*self.headers), self.small_buffer)
+        if peer:
+            self.poll.register(peer, select.POLLIN)
+
+    def serve(self, peer, events):
+        if not peer.is_open():
+            super().serve(peer, events & ~select.POLLOUT)
+            if peer.is_open():
+                self.poll.modify(peer, select.POLLOUT)
+        elif events & (select.POLLHUP | select.POLLERR):
+            self.poll.unregister(peer)
+            self.drop(peer)
+        else:
+            super().serve(peer, select.POLLOUT)
+
+
 def in_fragments(count):
     """A message of as many fragments of a byte each."""
     return frame(TEXT, b'x') + frame(0, b'x') * (count - 2) + frame(FIN, b'x')

@@ -8,6 +8,7 @@ local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local remote = require 'spec.support.remote'
 local script = require 'spec.support.script'
+local socket = require 'socket'
 local tls = require 'spec.support.tls'
 
 local megabyte = 2 ^ 20
@@ -486,17 +487,38 @@ describe('fork_service_loop', function()
     local other_port = server:call 'other, other_port = open_context {} return other_port'
     local c = open(other_port)
     c:expect_nothing()
-    local runner
     assert.equal(0, server:call 'return ctx:fork_service_loop()')
-    runner = open(port, 'run')
-    local before = tonumber(evaluate(runner, 'return count_fds()'))
+    local runner = open(port, 'run')
+    assert.equal('opened', evaluate(runner, "return table.concat(events, ' ')"))
+    assert.is_truthy(evaluate(runner, 'return select(2, pcall(other.service, other, 0))'):find 'destroyed')
     evaluate(runner, 'contexts, other, last = {}, nil, nil collectgarbage() collectgarbage()')
-    local after = tonumber(evaluate(runner, 'return count_fds()'))
-    assert.equal(before - 3 - epoll, after) -- epoll, the listener and its spare, the client
     c:expect_nothing()
     open(other_port):expect_nothing()
     server:call "other:broadcast('p', 'x')"
     c:expect_binary 'x'
+  end)
+
+  it('keeps no descriptor of the other contexts of the caller in the child', function()
+    local server, port = start()
+    local other_port, third_port = server:call [[
+      other, other_port = open_context {}
+      third, third_port = open_context {}
+      third:fork_service_loop()
+      return other_port, third_port
+    ]]
+    local c = open(other_port)
+    c:expect_nothing()
+    local before = server:call 'return count_fds()'
+    assert.equal(0, server:call 'return ctx:fork_service_loop()')
+    local runner = open(port, 'run')
+    -- Gone are the links of the others, what other has (epoll, the listener and its spare, the client); the link is
+    -- there instead, and the client that asks.
+    assert.equal(before - 1 - 3 - epoll + 2, tonumber(evaluate(runner, 'return count_fds()')))
+    server:call 'last:terminate()'
+    c:expect_end()
+    server:call 'other:destroy()'
+    assert.is_nil(socket.connect('127.0.0.1', other_port))
+    assert.is_truthy(third_port)
   end)
 
   it('can be done for several contexts', function()

@@ -122,6 +122,7 @@ class LuaContext final : public ContextHandler {
   bool on_http(Connection& connection, const Request& request) override;
   void on_refused(const Refusal& refusal) override;
   void on_served() override;
+  void on_forked() override;
   void on_freed(Connection& connection) override;
   void on_add_fd(int fd) override;
   void on_del_fd(int fd) override;

@@ -37,6 +37,28 @@ struct ContextUserdata {
   LuaContext* context;  // null once collected
 };
 
+// Of the registry: the userdata of all contexts of the state are its keys, which it does not keep.
+constexpr char kContextsKey = 0;
+
+void push_contexts(lua_State* L) {
+  lua_pushlightuserdata(L, const_cast<char*>(&kContextsKey));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+void make_contexts(lua_State* L) {
+  push_contexts(L);
+  const bool is_there = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  if (is_there) return;
+  lua_pushlightuserdata(L, const_cast<char*>(&kContextsKey));
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
 ContextUserdata& check_userdata(lua_State* L) { return check_object<ContextUserdata>(L, 1); }
 
 // NaN and what no wait can be are errors; fractions are rounded up, so that a short wait is not taken for none.
@@ -277,6 +299,11 @@ int create_context(lua_State* L) {
   lua_settop(L, 1);
   luaL_checkstack(L, 16, "websocket");
   ContextUserdata& userdata = push_object<ContextUserdata>(L);
+  push_contexts(L);
+  lua_pushvalue(L, 2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, 3);
+  lua_settop(L, 2);
   guarded(L, [&] { userdata.context = new LuaContext; });
   LuaContext& context = *userdata.context;
 
@@ -297,7 +324,27 @@ int create_context(lua_State* L) {
   return 1;
 }
 
+void LuaContext::on_forked() {
+  lua_State* const L = state();
+  const int top = lua_gettop(L);
+  if (lua_checkstack(L, 16) == 0) return;
+  push_contexts(L);
+  lua_pushnil(L);
+  while (lua_next(L, top + 1) != 0) {
+    const auto* const userdata = find_object<ContextUserdata>(L, top + 2);
+    LuaContext* const other = userdata == nullptr ? nullptr : userdata->context;
+    if (other != nullptr && other != this && other->is_open()) {
+      get_user_table(L, top + 2);
+      const Entry entry(*other, L, top + 4);
+      other->context().destroy();
+    }
+    lua_settop(L, top + 2);
+  }
+  lua_settop(L, top);
+}
+
 void register_context(lua_State* L) {
+  make_contexts(L);
   push_metatable(L, ContextUserdata::kType);
   set_functions(L, kMetamethods);
   lua_newtable(L);

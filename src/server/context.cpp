@@ -434,9 +434,10 @@ void Context::destroy() {
   if (owner_ == ::getpid() && !is_forked()) report_refusals();
   if (std::exchange(destroyed_, true)) return;
   const Round round(*this);
-  // An inherited copy: the connections are the other process's.
+  // An inherited copy: the connections, and a child of its own, are the other process's.
   if (owner_ != ::getpid()) {
     watcher_.abandon();
+    link_.reset();
     return abandon();
   }
   if (is_forked()) return end_child();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/interrupted.h"
 #include "protocol/bytes.h"
 #include "server/context.h"
 
@@ -38,7 +39,7 @@ class Receiver final : public Pollable {
       : Pollable(link.fd()), link_(link), context_(context), protocols_(protocols) {}
 
   void on_ready(unsigned) override {
-    link_.drain();
+    static_cast<void>(link_.drain());
     has_more_ = true;
   }
   bool has_more() const { return has_more_; }
@@ -104,6 +105,7 @@ bool Context::fork_service_loop() {
 void Context::serve_as_child() {
   int status = 1;
   try {
+    handler_.on_forked();
     if (serve_broadcasts_and_clients()) status = 0;
   } catch (const std::exception& error) {
     static_cast<void>(std::fprintf(stderr, "websockets: the forked process ends: %s\n", error.what()));
@@ -145,8 +147,7 @@ ForkLink::Status Context::publish_to_child(std::string_view topic, Opcode opcode
 void Context::end_child() {
   if (!link_->finish(kChildEndMs) && ::waitpid(child_, nullptr, WNOHANG) == 0) ::kill(child_, SIGKILL);
   // It has closed the link, or was killed: it is as good as gone.
-  while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  retry_interrupted([&] { return ::waitpid(child_, nullptr, 0); });
   link_.reset();
 }
 

@@ -85,6 +85,27 @@ describe('serve_http_file', function()
     assert.same({ { 0 }, { 0 } }, results)
   end)
 
+  it('sends files whole that do not tell their size, and such that are as long as those pretend to be', function()
+    local c = http.open(function(ws, uri) ws:serve_http_file(uri, 'text/plain') end)
+    local page = http.file(('x'):rep(4096))
+    for _, path in ipairs { '/proc/sys/kernel/ostype', '/proc/self/limits', '/sys/class/net/lo/mtu', page } do
+      local contents = http.contents(path)
+      assert.is_true(#contents > 0)
+      c:send(http.request(path) .. http.request(path, { method = 'HEAD' }))
+      local status, headers, body = c:read_response()
+      assert.same({ 200, tostring(#contents), contents }, { status, headers['content-length'], body })
+      status, headers = c:read_response(true)
+      assert.same({ 200, tostring(#contents) }, { status, headers['content-length'] })
+    end
+  end)
+
+  it('answers 404 when a file cannot be read', function()
+    local c, results = open '/proc/self/mem' -- at its begin there is nothing
+    c:send(http.request '/')
+    assert.equal(404, (c:read_response()))
+    assert.same({ { -1, 'not found' } }, results)
+  end)
+
   it('sends no body to HEAD', function()
     local c, results = open(http.file 'contents', 'image/png')
     c:send(http.request('/', { method = 'HEAD' }) .. http.request '/')

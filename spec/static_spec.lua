@@ -39,6 +39,22 @@ describe('static', function()
     assert.equal(404, (site.get(c, '/a.txt/x')))
   end)
 
+  it('serves files whole that do not tell their size', function()
+    for root, name in pairs { ['/proc/sys/kernel'] = 'ostype', ['/sys/class/net/lo'] = 'mtu' } do
+      local c = http.open(websockets.static(root, { max_age = 1 }))
+      local contents = http.contents(root .. '/' .. name)
+      for _, method in ipairs { 'GET', 'HEAD' } do
+        local status, headers, body = site.get(c, '/' .. name, { method = method, headers = { 'Range: bytes=1-2' } })
+        assert.same({ 200, tostring(#contents) }, { status, headers['content-length'] })
+        assert.equal(method == 'GET' and contents or '', body)
+        assert.is_nil(headers.etag)
+        assert.is_nil(headers['last-modified'])
+        assert.is_nil(headers['accept-ranges'])
+        assert.equal('max-age=1', headers['cache-control'])
+      end
+    end
+  end)
+
   it('decodes the names in the path', function()
     local c = site.open { ['a b+c%.txt'] = 'one', ['\195\164.txt'] = 'two', ["it's(~)&=$@!*,;:.txt"] = 'three' }
     for path, word in pairs {

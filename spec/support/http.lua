@@ -111,6 +111,13 @@ function http.overwrite(path, contents)
   file:close()
 end
 
+function http.contents(path)
+  local file = assert(io.open(path, 'rb'))
+  local contents = file:read '*a'
+  file:close()
+  return contents
+end
+
 function http.remove_files()
   for _, path in ipairs(paths) do
     os.remove(path)

@@ -15,19 +15,11 @@
 #define WEBSOCKETS_HAVE_SENDFILE
 #endif
 
+#include "net/interrupted.h"
 #include "net/socket_flags.h"
 
 namespace websockets {
 namespace {
-
-template <typename Call>
-ssize_t retry_interrupted(Call call) {
-  ssize_t result;
-  do {
-    result = call();
-  } while (result < 0 && errno == EINTR);
-  return result;
-}
 
 #ifdef WEBSOCKETS_HAVE_SENDFILE
 // Holds SIGPIPE back from the calling thread, and takes off what has come meanwhile.
@@ -109,7 +101,7 @@ IoResult Stream::send(std::span<const iovec> parts) {
   return io_failure(errno);
 }
 
-// For TLS, and where the system cannot send from a file itself.
+// For TLS, and where the system cannot send from the file itself.
 IoResult Stream::send_block_of_file(int file, off_t offset, std::size_t count) {
   std::array<std::uint8_t, 16384> block;
   const ssize_t got =
@@ -126,7 +118,8 @@ IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
     const ssize_t sent = sendfile_without_signal(fd_.get(), file, offset, count);
     if (sent > 0) return {IoStatus::kDone, static_cast<std::size_t>(sent)};
     if (sent == 0) return {IoStatus::kEnd, 0};
-    return io_failure(errno);
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWouldBlock, 0};
+    // Some file systems cannot do it, some sandboxes do not allow it. Of a connection that is lost, send() says so.
   }
 #endif
   return send_block_of_file(file, offset, count);

@@ -16,6 +16,7 @@
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/folder.h"
+#include "server/sizeless_file.h"
 
 namespace websockets {
 namespace {
@@ -158,14 +159,20 @@ bool HttpExchange::serve_file(Connection& connection, const char* path, std::str
   }
   struct stat info {};
   UniqueFd file = open_file(path, info);
-  if (!file) {
-    const bool shortage = is_shortage(errno);
+  const Result<std::optional<std::string>> content =
+      file ? read_sizeless(file.get(), info.st_size) : system_error("no file");
+  if (!content) {
+    const bool shortage = is_shortage(content.error().code);
     answer(connection, {shortage ? 503 : 404, shortage ? "The server is busy." : "There is nothing here."},
            request.keep_alive());
     return false;
   }
   ResponseHead head;
   head.content_type = content_type;
+  if (*content) {
+    respond(connection, head, as_bytes(**content));
+    return true;
+  }
   const FilePart whole{{}, 0, static_cast<std::uint64_t>(info.st_size)};
   respond_with_file(connection, head, std::make_shared<const UniqueFd>(std::move(file)), {&whole, 1});
   return true;

@@ -19,6 +19,7 @@
 #include "protocol/http_text.h"
 #include "server/connection.h"
 #include "server/http_exchange.h"
+#include "server/sizeless_file.h"
 
 namespace websockets {
 
@@ -29,6 +30,7 @@ struct StaticAnswer {
   std::string_view encoding;  // "": none
   Validators validators;
   std::time_t now;
+  std::optional<std::string> content;  // of a file that does not tell its size
 
   std::uint64_t size() const { return static_cast<std::uint64_t>(found.info.st_size); }
 };
@@ -112,9 +114,12 @@ bool StaticSite::answer(Connection& connection, std::string_view target) const {
   }
   answer.content_type = type_of(where.path);
   if (options.has_compressed) choose_encoding(request.joined("Accept-Encoding"), where.path, answer);
+  Result<std::optional<std::string>> content = read_sizeless(answer.found.file.get(), answer.found.info.st_size);
+  if (!content) return refuse(connection, 404, kNothing);
+  answer.content = std::move(*content);
   answer.validators = validators_of(answer.found.info);
   answer.now = std::time(nullptr);
-  send(connection, answer);
+  answer.content ? send_content(connection, answer) : send(connection, answer);
   return true;
 }
 
@@ -179,6 +184,22 @@ void StaticSite::redirect(Connection& connection, std::string_view target) const
   connection.http()->respond(connection, head, {});
 }
 
+ResponseHead StaticSite::make_head() const {
+  ResponseHead head;
+  head.header_lines = options.header_lines;
+  if (!options.cache_control.empty()) head.headers.emplace_back("Cache-Control", options.cache_control);
+  if (options.has_compressed) head.headers.emplace_back("Vary", "Accept-Encoding");
+  return head;
+}
+
+// What was made up when it was read has neither a time of change nor parts.
+void StaticSite::send_content(Connection& connection, const StaticAnswer& answer) const {
+  ResponseHead head = make_head();
+  head.content_type = answer.content_type;
+  if (!answer.encoding.empty()) head.headers.emplace_back("Content-Encoding", answer.encoding);
+  connection.http()->respond(connection, head, as_bytes(*answer.content));
+}
+
 void StaticSite::send(Connection& connection, StaticAnswer& answer) const {
   const Request& request = connection.http()->request();
   const Precondition precondition = check_preconditions(request, answer.validators, answer.now);
@@ -186,11 +207,8 @@ void StaticSite::send(Connection& connection, StaticAnswer& answer) const {
     refuse(connection, 412, "The file is in another state.");
     return;
   }
-  ResponseHead head;
-  head.header_lines = options.header_lines;
+  ResponseHead head = make_head();
   head.headers.emplace_back("ETag", answer.validators.etag);
-  if (!options.cache_control.empty()) head.headers.emplace_back("Cache-Control", options.cache_control);
-  if (options.has_compressed) head.headers.emplace_back("Vary", "Accept-Encoding");
   if (precondition == Precondition::kHolds) return send_file(connection, answer, head);
   head.status = 304;
   connection.http()->respond(connection, head, {});

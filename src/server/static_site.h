@@ -43,6 +43,8 @@ class StaticSite {
   std::string_view type_of(std::string_view path) const;
   bool refuse(Connection& connection, int status, std::string_view text, std::string_view header_value = {}) const;
   void redirect(Connection& connection, std::string_view target) const;
+  ResponseHead make_head() const;
+  void send_content(Connection& connection, const StaticAnswer& answer) const;
   void send(Connection& connection, StaticAnswer& answer) const;
   void send_file(Connection& connection, StaticAnswer& answer, ResponseHead& head) const;
   Folder::Links links() const { return options.follows_links ? Folder::Links::kFollowed : Folder::Links::kRefused; }

@@ -9,6 +9,7 @@ file(GLOB fault_sources CONFIGURE_DEPENDS tests/faults/*.cpp)
 set(wrapped_calls
   recv send sendmsg pread sendfile accept4 epoll_wait poll # move bytes, or wait for them
   epoll_ctl
+  timerfd_settime waitpid # only to be refused
   epoll_create1 timerfd_create socket setsockopt bind listen chmod pipe socketpair fstat open openat mmap fork syscall
   getnameinfo
   _ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE

@@ -174,6 +174,30 @@ describe('on_add_fd and on_del_fd #pollfd', function()
     end
   end)
 
+  it('may destroy the context while a connection ends before its output has left', function()
+    local told = {}
+    local ctx, ending
+    local c, ws
+    c, ws, ctx = pair.open({
+      on_add_fd = nothing,
+      on_del_fd = function()
+        if not ending then return end
+        ending = false
+        ctx:destroy()
+        told[#told + 1] = 'destroyed'
+      end,
+    }, function(ws)
+      ws:on_closed(function(_, code) told[#told + 1] = code end)
+    end)
+    ctx:batch(function()
+      ws:write 'is never sent'
+      ending = true
+      ws:terminate()
+    end)
+    assert.same({ 'destroyed', 1006 }, told)
+    c:expect_end()
+  end)
+
   -- A file that was sent makes its connection readable again.
   for _, what in ipairs { 'nothing', 'write', 'destroy', 'service_fd', 'terminate' } do
     it('may come while several connections are sent something, and then: ' .. what, function()

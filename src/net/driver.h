@@ -51,7 +51,7 @@ class Driver {
   virtual void remove(Pollable& pollable) = 0;
 
   // Waits until something is ready, at most `timeout_ms` (0: does not wait; -1: no limit), and fills `ready` from the
-  // front. Returns how many; -1: interrupted by a signal.
+  // front. Returns how many; -1, with errno set: interrupted by a signal (EINTR), or the wait was refused.
   virtual int wait(std::span<Ready> ready, int timeout_ms) = 0;
 
   // A descriptor that is readable while something is ready; -1: this kind of driver has none.

@@ -27,6 +27,9 @@
 namespace websockets {
 namespace {
 
+// Then the kernel is not asked any more: it may answer EINTR each time.
+constexpr int kMostRefusals = 16;
+
 // Memory that is shared with the kernel.
 class Mapping {
  public:
@@ -120,12 +123,13 @@ class Ring final : public IoBatch {
     std::atomic_ref(*submission_tail_).store(tail_, std::memory_order_release);
     std::uint32_t to_submit = size_;
     std::uint32_t to_complete = size_;
-    while (to_complete > 0) {
+    int refusals = 0;
+    while (to_complete > 0 && refusals < kMostRefusals) {
       const long submitted = ::syscall(SYS_io_uring_enter, fd_.get(), to_submit, to_complete, IORING_ENTER_GETEVENTS,
                                        nullptr, std::size_t{0});
       if (submitted >= 0) {
         to_submit -= static_cast<std::uint32_t>(submitted);
-      } else if (errno != EINTR) {
+      } else if (++refusals == kMostRefusals || errno != EINTR) {
         works_ = errno == EAGAIN || errno == EBUSY || errno == ENOMEM;
         tail_ -= to_submit;
         std::atomic_ref(*submission_tail_).store(tail_, std::memory_order_release);
@@ -133,6 +137,7 @@ class Ring final : public IoBatch {
       }
       to_complete -= take_completions();
     }
+    works_ = works_ && to_complete == 0;
     return std::span(results_).first(std::exchange(size_, 0U));
   }
 

@@ -139,7 +139,7 @@ Result<std::vector<Listener>> listen_on_each(Result<std::vector<SocketAddress>> 
   return listeners;
 }
 
-// accept(2): errors of a connection that was lost before it was accepted must be treated like EAGAIN by retrying.
+// accept(2): errors of a connection that was lost before it was accepted are to be followed by another try.
 bool is_of_lost_client(int error) {
   switch (error) {
     case EINTR:
@@ -152,7 +152,6 @@ bool is_of_lost_client(int error) {
     case EOPNOTSUPP:
     case ENETUNREACH:
     case ETIMEDOUT:
-    case EPERM:
 #ifdef ENONET
     case ENONET:
 #endif
@@ -165,8 +164,7 @@ bool is_of_lost_client(int error) {
 AcceptStatus status_of(int error) {
   if (error == EAGAIN || error == EWOULDBLOCK) return AcceptStatus::kNone;
   if (error == EMFILE || error == ENFILE) return AcceptStatus::kNoDescriptor;
-  if (error == ENOBUFS || error == ENOMEM) return AcceptStatus::kNoMemory;
-  return AcceptStatus::kFailed;
+  return is_of_lost_client(error) ? AcceptStatus::kLost : AcceptStatus::kFailed;
 }
 
 }  // namespace
@@ -238,10 +236,8 @@ SocketAddress local_address(int fd) {
 
 Accepted accept_from(int listener) {
   Accepted accepted{AcceptStatus::kAccepted, {}, {}};
-  do {
-    accepted.peer.size = sizeof accepted.peer.storage;
-    accepted.fd = accept_one(listener, accepted.peer);
-  } while (!accepted.fd && is_of_lost_client(errno));
+  accepted.peer.size = sizeof accepted.peer.storage;
+  accepted.fd = accept_one(listener, accepted.peer);
   if (!accepted.fd) accepted.status = status_of(errno);
   return accepted;
 }

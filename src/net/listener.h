@@ -47,9 +47,9 @@ SocketAddress local_address(int fd);
 enum class AcceptStatus : std::uint8_t {
   kAccepted,      // a non-blocking, close-on-exec socket
   kNone,          // nobody is waiting
+  kLost,          // somebody was waiting, and is gone
   kNoDescriptor,  // EMFILE or ENFILE: somebody is waiting, and the process may open no more
-  kNoMemory,      // somebody may be waiting, and the system is short of memory
-  kFailed,        // the listener itself is broken
+  kFailed,        // for any other reason: memory is short, a policy forbids it, the listener itself is broken
 };
 
 struct Accepted {
@@ -58,7 +58,7 @@ struct Accepted {
   SocketAddress peer;
 };
 
-// Never blocks. A client that is gone already is passed over.
+// By one system call, which never blocks.
 Accepted accept_from(int listener);
 
 }  // namespace websockets

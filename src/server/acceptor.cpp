@@ -15,6 +15,7 @@ namespace {
 // Then the connections that are there already have their turn.
 constexpr int kAcceptsPerRound = 16;
 constexpr std::uint64_t kPauseMs = 100;
+constexpr std::uint64_t kShortPauseMs = 1;
 
 UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -56,11 +57,12 @@ void Acceptor::on_ready(unsigned) {
   try {
     accept_batch();
   } catch (const std::bad_alloc&) {
-    pause();
+    pause(kPauseMs);
   }
 }
 
 void Acceptor::accept_batch() {
+  int lost = 0;
   for (int i = 0; i < kAcceptsPerRound && watched_; ++i) {
     Accepted accepted = accept_from(listener_.get());
     switch (accepted.status) {
@@ -69,20 +71,24 @@ void Acceptor::accept_batch() {
         break;
       case AcceptStatus::kNone:
         return;
+      case AcceptStatus::kLost:
+        ++lost;
+        break;
       case AcceptStatus::kNoDescriptor:
-        if (!turn_one_away()) return pause();
+        if (!turn_one_away()) return pause(kPauseMs);
         context_.refuse(RefusalReason::kDescriptors, {});
         failed_ = true;
         break;
-      case AcceptStatus::kNoMemory:
       case AcceptStatus::kFailed:
-        return pause();
+        return pause(kPauseMs);
     }
   }
+  // A system that says so of everybody may say so for ever.
+  if (lost == kAcceptsPerRound) pause(kShortPauseMs);
 }
 
 void Acceptor::on_timeout() {
-  if (!start()) pause();
+  if (!start()) pause(kPauseMs);
 }
 
 bool Acceptor::turn_one_away() {
@@ -94,11 +100,11 @@ bool Acceptor::turn_one_away() {
 }
 
 // Until something was freed, perhaps.
-void Acceptor::pause() {
+void Acceptor::pause(std::uint64_t pause_ms) {
   if (!std::exchange(watched_, false)) return;
   failed_ = true;
   if (!spare_) spare_ = open_spare();
-  context_.schedule(*this, kPauseMs);
+  context_.schedule(*this, pause_ms);
   context_.watcher_.change(*this, kReadable, 0);
 }
 

@@ -36,7 +36,7 @@ class Acceptor final : public Pollable, public Timer {
  private:
   void accept_batch();
   bool turn_one_away();
-  void pause();
+  void pause(std::uint64_t pause_ms);
 
   Context& context_;
   UniqueFd listener_;

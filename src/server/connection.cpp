@@ -337,11 +337,15 @@ void Connection::give_up() {
 }
 
 void Connection::destroy(CloseCode code) {
+  if (state_ == State::kClosed) return;  // whoever has closed it, and been interrupted by this, reports it
   try {
     if (state_ == State::kOpen) queue_close_frame(code, {});
   } catch (const std::bad_alloc&) {  // then it ends without
   }
-  while (!queue_.empty() && !blocked_) flush_now();  // whatever the turns of others
+  if (!blocked_) {
+    while (flush_now()) {  // whatever the turns of others
+    }
+  }
   terminate(code);
 }
 

@@ -197,7 +197,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void after_output();
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
-  void flush_now();
+  bool flush_now();
   bool has_much_output() const;
   void update_interest();
   // Only what is watched for writing: tells no outer loop, so that write() calls nobody.

@@ -32,15 +32,19 @@ void Connection::after_output() {
 }
 
 void Connection::flush() {
-  if (!context_.has_sent_much() || !has_much_output()) return flush_now();
+  if (!context_.has_sent_much() || !has_much_output()) {
+    flush_now();
+    return;
+  }
   blocked_ = false;  // perhaps: its turn will tell
   turn_is_over_ = true;
   context_.turn_later(*this);
   update_output_interest();
 }
 
-void Connection::flush_now() {
-  if (state_ == State::kClosed) return;
+// True: the kernel may take more at once.
+bool Connection::flush_now() {
+  if (state_ == State::kClosed) return false;
   blocked_ = turn_is_over_ = false;
   const bool is_much = has_much_output();
   const std::uint64_t start_us = is_much ? monotonic_us() : 0;
@@ -55,7 +59,7 @@ void Connection::flush_now() {
     }
     const IoResult result = queue_.send(context_.output_pool_, stream_, most - sent);
     sent += result.bytes;
-    if (!note_send(result)) return;
+    if (!note_send(result)) return false;
     if (most == kSentBytesPerRound || sent < most) continue;
     if (monotonic_us() - start_us <= kSlowPartUs) {
       most = kSentBytesPerRound;
@@ -64,6 +68,7 @@ void Connection::flush_now() {
     }
   }
   end_flush(sent > 0);
+  return turn_is_over_;
 }
 
 // Only HTTP sends files.

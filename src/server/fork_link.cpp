@@ -16,6 +16,9 @@
 #include <utility>
 
 #include "net/clock.h"
+#include "net/failed_wait.h"
+#include "net/interrupted.h"
+#include "net/io_result.h"
 #include "net/socket_flags.h"
 
 namespace websockets {
@@ -106,14 +109,20 @@ bool ForkLink::wake() {
   return ::send(socket_.get(), &byte, 1, kNoSignal) == 1 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-void ForkLink::drain() {
-  std::array<char, 256> bytes;
-  ssize_t count;
-  do {
-    count = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
-  } while (count > 0 || (count < 0 && errno == EINTR));
-  const bool is_open = count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+bool ForkLink::drain() {
+  std::array<char, 4096> bytes;  // more than there is as a rule; the rest keeps the descriptor readable
+  const ssize_t count = retry_interrupted([&] { return ::recv(socket_.get(), bytes.data(), bytes.size(), 0); });
+  const bool is_open = count > 0 || (count < 0 && io_failure(errno).status == IoStatus::kWouldBlock);
   ended_ = ended_ || !is_open;
+  return count > 0;
+}
+
+// Until the other side has said something, or for a while.
+void ForkLink::wait(std::uint64_t timeout_ms) {
+  const int wait_ms = static_cast<int>(std::min(timeout_ms, kLongestPollMs));
+  pollfd entry{socket_.get(), POLLIN, 0};
+  const bool is_heard = ::poll(&entry, 1, wait_ms) != 0;
+  if (!drain() && is_heard && !ended_) pause_after_failed_wait(wait_ms);
 }
 
 // --- The sender ---
@@ -130,9 +139,7 @@ ForkLink::Status ForkLink::wait_for_room(std::size_t wanted, std::uint64_t timeo
       deadline_ms = now_ms + timeout_ms;
     }
     if (now_ms >= deadline_ms) return Status::kBusy;
-    pollfd entry{socket_.get(), POLLIN, 0};
-    ::poll(&entry, 1, static_cast<int>(std::min<std::uint64_t>(deadline_ms - now_ms, kLongestPollMs)));
-    drain();
+    wait(deadline_ms - now_ms);
     if (ended_) return Status::kClosed;
   }
   return Status::kSent;
@@ -176,11 +183,11 @@ ForkLink::Status ForkLink::send_in_pieces(const RecordHeader& header, std::span<
 bool ForkLink::finish(std::uint64_t timeout_ms) {
   ::shutdown(socket_.get(), SHUT_WR);
   const std::uint64_t deadline_ms = monotonic_ms() + timeout_ms;
-  for (drain(); !ended_; drain()) {
+  drain();
+  while (!ended_) {
     const std::uint64_t now_ms = monotonic_ms();
     if (now_ms >= deadline_ms) return false;
-    pollfd entry{socket_.get(), POLLIN, 0};
-    ::poll(&entry, 1, static_cast<int>(std::min<std::uint64_t>(deadline_ms - now_ms, kLongestPollMs)));
+    wait(deadline_ms - now_ms);
   }
   return true;
 }

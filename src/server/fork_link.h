@@ -42,7 +42,7 @@ class ForkLink {
   // Readable when there may be something new. Then drain() has to be called, and receive() until it returns false: now
   // or later.
   int fd() const { return socket_.get(); }
-  void drain();
+  bool drain();  // false: there was nothing
   // The next whole message, valid until the next call; false: there is none yet. Throws std::bad_alloc.
   bool receive(std::uint32_t& tag, std::span<const std::uint8_t>& data);
   // The sender is gone, or has said that there will be no more than what receive() has.
@@ -57,6 +57,7 @@ class ForkLink {
   void put(std::uint64_t position, std::span<const std::uint8_t> bytes);
   void get(std::uint64_t position, std::span<std::uint8_t> bytes) const;
   bool wake();
+  void wait(std::uint64_t timeout_ms);
   Status wait_for_room(std::size_t wanted, std::uint64_t timeout_ms);
   Status send_in_pieces(const RecordHeader& header, std::span<const std::uint8_t> data, std::uint64_t timeout_ms);
   void advance(std::size_t bytes);

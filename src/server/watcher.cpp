@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "net/failed_wait.h"
+
 namespace websockets {
 namespace {
 
@@ -123,12 +125,21 @@ bool Watcher::serve(int timeout_ms) { return dispatch(loop_, timeout_ms); }
 
 void Watcher::serve_internal() { dispatch(internal_, 0); }
 
+// A signal is no reason to pause, unless the system says each time that there was one.
+void Watcher::note_wait(bool succeeded, int timeout_ms) {
+  constexpr unsigned kMostInterruptions = 64;
+  const bool is_interrupted = !succeeded && errno == EINTR && interruptions_ < kMostInterruptions;
+  if (!succeeded && !is_interrupted) pause_after_failed_wait(timeout_ms);
+  interruptions_ = is_interrupted ? interruptions_ + 1 : 0;
+}
+
 bool Watcher::dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms) {
   std::array<Ready, kEventsPerWait> ready;
   bool served = false;
   // Who has always more must not keep the timers, and what was written, from their turn: everything has one, no more.
   for (std::size_t turns = watched_ + kOwnDescriptors; driver != nullptr;) {
     const int count = driver->wait(ready, timeout_ms);
+    note_wait(count >= 0, timeout_ms);
     served = served || count != 0;
     std::span<const Ready> left = std::span(ready).first(static_cast<std::size_t>(std::max(count, 0)));
     while (!left.empty() && !closed_) {

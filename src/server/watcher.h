@@ -87,6 +87,7 @@ class Watcher {
   Error open_wake_timer(Driver& driver);
   // A callback may exchange the driver, or close it.
   bool dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms);
+  void note_wait(bool succeeded, int timeout_ms);
   Error open_internal();
 
   ReadyHandler& handler_;
@@ -98,7 +99,8 @@ class Watcher {
   WakeTimer wake_timer_;
   std::unique_ptr<Internal> wake_pollable_;
   std::unique_ptr<Internal> internal_pollable_;
-  std::size_t watched_ = 0;  // how many are watched, without the library's own
+  std::size_t watched_ = 0;     // how many are watched, without the library's own
+  unsigned interruptions_ = 0;  // of waits, one after the other
   int announced_fd_ = -1;
   bool closed_ = false;
 };

@@ -139,14 +139,11 @@ bool Connection::has_room(std::size_t bytes) {
     return !queue_.empty() &&
            (buffered_bytes() + bytes > context_.options_.max_backpressure_bytes || context_.memory_.is_exceeded());
   };
-  while (is_full()) {
-    if (blocked_) {
-      ++context_.stats_.queue_full;
-      return false;
-    }
-    flush_now();  // whatever the turns of others
+  while (is_full() && !blocked_ && flush_now()) {  // whatever the turns of others
   }
-  return true;
+  if (!is_full()) return true;
+  ++context_.stats_.queue_full;
+  return false;
 }
 
 WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept) {

@@ -14,6 +14,7 @@ namespace {
 
 const pthread_t test_thread = ::pthread_self();
 constexpr std::size_t kFrames = 6;  // where a call comes from
+constexpr long kEndlessCalls = 100'000;
 
 }  // namespace
 
@@ -43,8 +44,20 @@ std::vector<long> Injector::recorded() {
   return std::move(recorded_);
 }
 
-bool Injector::fails(Kind kind) {
+void Injector::refuse(std::string_view call, int error) {
+  refused_call_ = call;
+  refused_count_ = 0;
+  error_ = error;
+}
+
+long Injector::stop_refusing() {
+  refused_call_ = {};
+  return refused_count_;
+}
+
+bool Injector::fails(Kind kind, std::string_view call) {
   if (::pthread_equal(::pthread_self(), test_thread) == 0 || pauses > 0) return false;
+  if (refuses()) return call == refused_call_ && ++refused_count_ <= kEndlessCalls;
   if (records_ && kind == kind_) {
     const Pause pause;
     std::array<void*, kFrames> way;

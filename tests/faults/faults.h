@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,8 +31,13 @@ class Injector {
   void record(Kind kind);
   // Their numbers, and one more than there were calls.
   std::vector<long> recorded();
-  // Whether this call is the one.
-  bool fails(Kind kind);
+  // Each system call of this name fails with this error, as long as there is an end of them.
+  void refuse(std::string_view call, int error);
+  bool refuses() const { return !refused_call_.empty(); }
+  // How many there were. Nothing is refused any more.
+  long stop_refusing();
+  // Whether this call fails.
+  bool fails(Kind kind, std::string_view call = {});
   int error() const { return error_; }
 
   int pauses = 0;  // while there are any, nothing is counted
@@ -44,6 +50,8 @@ class Injector {
   long count_ = 0;
   std::set<std::vector<void*>> ways_;
   std::vector<long> recorded_;
+  std::string_view refused_call_;
+  long refused_count_ = 0;
 };
 
 extern Injector injector;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Another process that serves; names that are looked up.
+// Another process that serves; a server that nobody talks to; names that are looked up.
 #include "scenarios.h"
 
 namespace websockets::faults {
@@ -18,6 +18,8 @@ void act_fork(Play& play) {
   play.serve(3);
 }
 
+void act_waits(Play& play) { play.serve(10); }
+
 void act_names(Play& play) {
   Client& client = play.connect_by_tcp();
   client.expect({"200:known"});
@@ -29,6 +31,8 @@ void act_names(Play& play) {
 
 // What its callbacks note is noted in the other process.
 const Scenario kFork = {"fork", "fork", act_fork, {{"open", 1}}, "epoll", "fork"};
+const Scenario kForkEnds = {"fork_ends", "fork", act_fork, {{"open", 1}}, "epoll", "stop"};
+const Scenario kWaits = {"waits", "waits", act_waits, {}};
 const Scenario kNames = {"names", "names", act_names, {{"request", 1}}};
 
 }  // namespace websockets::faults

@@ -186,7 +186,7 @@ void Play::wait_for_answers() {
     }
     return !result_.waiting.empty();
   };
-  for (int i = 0; i < kMostRounds && list_waiting(); ++i) {
+  for (int i = 0; i < kMostRounds && list_waiting() && !injector.refuses(); ++i) {
     serve(1);
     ::usleep(kRoundMs * 1000);
   }

@@ -17,7 +17,9 @@ extern const Scenario kDeflateTakeover;
 // files.cpp, lifetime.cpp
 extern const Scenario kFiles;
 extern const Scenario kFork;
+extern const Scenario kForkEnds;
 extern const Scenario kNames;
+extern const Scenario kWaits;
 // run.cpp
 extern const Scenario kRun;
 extern const Scenario kRunByPoll;

@@ -10,12 +10,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdint>
+#include <string_view>
 #include <system_error>
 
 #include "faults.h"
@@ -26,8 +28,8 @@ using websockets::faults::Kind;
 namespace {
 
 // Whether the call fails; else how much of it is done.
-bool fails(Kind kind, std::size_t& bytes) {
-  if (!injector.fails(kind)) return false;
+bool fails(Kind kind, std::string_view call, std::size_t& bytes) {
+  if (!injector.fails(kind, call)) return false;
   if (injector.error() == 0) {
     bytes = std::min<std::size_t>(bytes, 1);
     return false;
@@ -36,9 +38,9 @@ bool fails(Kind kind, std::size_t& bytes) {
   return true;
 }
 
-bool fails(Kind kind) {
+bool fails(Kind kind, std::string_view call) {
   std::size_t none = 0;
-  return fails(kind, none);
+  return fails(kind, call, none);
 }
 
 }  // namespace
@@ -48,38 +50,43 @@ extern "C" {
 // Moves bytes.
 ssize_t __real_recv(int fd, void* into, size_t bytes, int flags);
 ssize_t __wrap_recv(int fd, void* into, size_t bytes, int flags) {
-  return fails(Kind::kInputOutput, bytes) ? -1 : __real_recv(fd, into, bytes, flags);
+  return fails(Kind::kInputOutput, "recv", bytes) ? -1 : __real_recv(fd, into, bytes, flags);
 }
 ssize_t __real_send(int fd, const void* from, size_t bytes, int flags);
 ssize_t __wrap_send(int fd, const void* from, size_t bytes, int flags) {
-  return fails(Kind::kInputOutput, bytes) ? -1 : __real_send(fd, from, bytes, flags);
+  return fails(Kind::kInputOutput, "send", bytes) ? -1 : __real_send(fd, from, bytes, flags);
 }
 ssize_t __real_sendmsg(int fd, const msghdr* message, int flags);
 ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
   std::size_t bytes = SIZE_MAX;
-  if (fails(Kind::kInputOutput, bytes)) return -1;
+  if (fails(Kind::kInputOutput, "sendmsg", bytes)) return -1;
   if (bytes == SIZE_MAX) return __real_sendmsg(fd, message, flags);
   return __real_send(fd, message->msg_iov[0].iov_base, std::min(bytes, message->msg_iov[0].iov_len), flags);
 }
 ssize_t __real_pread(int fd, void* into, size_t bytes, off_t offset);
 ssize_t __wrap_pread(int fd, void* into, size_t bytes, off_t offset) {
-  return fails(Kind::kInputOutput, bytes) ? -1 : __real_pread(fd, into, bytes, offset);
+  return fails(Kind::kInputOutput, "pread", bytes) ? -1 : __real_pread(fd, into, bytes, offset);
 }
 ssize_t __real_sendfile(int to, int from, off_t* offset, size_t bytes);
 ssize_t __wrap_sendfile(int to, int from, off_t* offset, size_t bytes) {
-  return fails(Kind::kInputOutput, bytes) ? -1 : __real_sendfile(to, from, offset, bytes);
+  return fails(Kind::kInputOutput, "sendfile", bytes) ? -1 : __real_sendfile(to, from, offset, bytes);
 }
 
 // Makes __wrap_NAME, which fails or does the same.
 #define WRAP(KIND, TYPE, NAME, PARAMETERS, ARGUMENTS) \
   TYPE __real_##NAME PARAMETERS;                      \
-  TYPE __wrap_##NAME PARAMETERS { return fails(KIND) ? TYPE(-1) : __real_##NAME ARGUMENTS; }
+  TYPE __wrap_##NAME PARAMETERS { return fails(KIND, #NAME) ? TYPE(-1) : __real_##NAME ARGUMENTS; }
 
 WRAP(Kind::kInputOutput, int, accept4, (int fd, sockaddr* address, socklen_t* size, int flags),
      (fd, address, size, flags))
 WRAP(Kind::kInputOutput, int, epoll_wait, (int set, epoll_event* events, int most, int timeout_ms),
      (set, events, most, timeout_ms))
 WRAP(Kind::kInputOutput, int, poll, (pollfd * entries, nfds_t count, int timeout_ms), (entries, count, timeout_ms))
+
+// Only to be refused.
+WRAP(Kind::kNone, int, timerfd_settime, (int fd, int flags, const itimerspec* when, itimerspec* before),
+     (fd, flags, when, before))
+WRAP(Kind::kNone, pid_t, waitpid, (pid_t child, int* status, int flags), (child, status, flags))
 
 WRAP(Kind::kWatch, int, epoll_ctl, (int set, int operation, int fd, epoll_event* event), (set, operation, fd, event))
 
@@ -96,18 +103,18 @@ WRAP(Kind::kOpen, int, socketpair, (int family, int type, int protocol, int* end
 WRAP(Kind::kOpen, int, fstat, (int fd, struct stat* info), (fd, info))
 
 int __real_open(const char* path, int flags, ...);
-int __wrap_open(const char* path, int flags, ...) { return fails(Kind::kOpen) ? -1 : __real_open(path, flags); }
+int __wrap_open(const char* path, int flags, ...) { return fails(Kind::kOpen, "open") ? -1 : __real_open(path, flags); }
 int __real_openat(int folder, const char* path, int flags, ...);
 int __wrap_openat(int folder, const char* path, int flags, ...) {
-  return fails(Kind::kOpen) ? -1 : __real_openat(folder, path, flags);
+  return fails(Kind::kOpen, "openat") ? -1 : __real_openat(folder, path, flags);
 }
 void* __real_mmap(void* address, size_t bytes, int protection, int flags, int fd, off_t offset);
 void* __wrap_mmap(void* address, size_t bytes, int protection, int flags, int fd, off_t offset) {
-  return fails(Kind::kOpen) ? MAP_FAILED : __real_mmap(address, bytes, protection, flags, fd, offset);
+  return fails(Kind::kOpen, "mmap") ? MAP_FAILED : __real_mmap(address, bytes, protection, flags, fd, offset);
 }
 pid_t __real_fork();
 pid_t __wrap_fork() {
-  if (fails(Kind::kOpen)) return -1;
+  if (fails(Kind::kOpen, "fork")) return -1;
   const pid_t child = __real_fork();
   if (child == 0) injector = {};
   return child;
@@ -129,7 +136,7 @@ void __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_
 void __wrap__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(void* thread,
                                                                                                   void* state,
                                                                                                   void (*depend)()) {
-  if (fails(Kind::kOpen)) throw std::system_error(errno, std::generic_category());
+  if (fails(Kind::kOpen, "thread")) throw std::system_error(errno, std::generic_category());
   __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(thread, state, depend);
 }
 
@@ -144,9 +151,9 @@ long __wrap_syscall(long number, ...) {
   if (number == SYS_io_uring_enter) {
     // Cut short, it submits one call, and waits for that.
     std::size_t calls = static_cast<unsigned>(arguments[1]);
-    if (fails(Kind::kInputOutput, calls)) return -1;
+    if (fails(Kind::kInputOutput, "io_uring_enter", calls)) return -1;
     if (calls < static_cast<unsigned>(arguments[1])) arguments[1] = arguments[2] = static_cast<long>(calls);
-  } else if (fails(Kind::kOpen)) {
+  } else if (fails(Kind::kOpen, number == SYS_io_uring_setup ? "io_uring_setup" : "syscall")) {
     return -1;
   }
   return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);

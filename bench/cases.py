@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 KIB, MIB = 2**10, 2**20
 
 # Of a server that anybody may talk to.
-MAX_MESSAGE, MAX_BACKPRESSURE, MAX_HEADER = 64 * KIB, MIB, 8 * KIB
+MAX_MESSAGE, MAX_BACKPRESSURE, MAX_HEADER, MAX_BODY = 64 * KIB, MIB, 8 * KIB, MIB
 GUARDS = {'max_message_size': MAX_MESSAGE, 'max_backpressure': MAX_BACKPRESSURE}
 
 # What each connection takes whatever it does, and one that is in its TLS handshake.
@@ -74,10 +74,12 @@ CASES = [
     Case('half-open', 'HalfOpen', most_connections(10_000), 'connection', SAYS_HALF, refused('timeout'), each=True, few=1000,
          options={'handshake_timeout': 3}),
     Case('tls', 'Handshakes', 50, 'handshake', TLS_CONNECTION, refused('tls'), tls=True, few=20),
+    Case('tls-small-records', 'SmallRecords', 10, 'record', TLS_CONNECTION + SENDS, '', tls=True, few=4),
     Case('pings', 'Pings', 10, 'ping', SENDS, ''),
     Case('pongs', 'Pongs', 10, 'ping', SENDS + MAX_BACKPRESSURE, closed(1013)),
     Case('fragments', 'Fragments', 10, 'fragment', SENDS, ''),
     Case('too-many-fragments', 'TooManyFragments', 10, 'message', SENDS, closed(1008)),
+    Case('chunks', 'Chunks', 10, 'chunk', CONNECTION + 2 * MAX_BODY, refused('too_large')),
     Case('small-bombs', 'SmallBombs', 10, 'message', SENDS, ''),
     Case('bombs', 'Bombs', 10, 'message', SENDS, closed(1009)),
     Case('large-bombs', 'LargeBombs', 10, 'message', CONNECTION + 16 * MIB // 16, closed(1009), shared=48 * MIB,

@@ -286,6 +286,48 @@ describe('fairness', function()
       end
     end)
 
+    -- How many steps a context takes for the first request of several clients, who have sent it whole.
+    local function steps_for(bytes, count)
+      local answered = false
+      local ctx, port = loop.context {
+        protocols = { p = print },
+        on_http = function(ws)
+          answered = true
+          ws:respond(204)
+        end,
+      }
+      local clients = {}
+      for i = 1, count do
+        clients[i] = client.connect(ctx, port)
+      end
+      loop.serve_until(ctx, function() return ctx:stats().open_connections == count end)
+      for _, each in ipairs(clients) do
+        assert.equal(#bytes, each.sock:send(bytes))
+      end
+      local steps = 0
+      repeat
+        loop.step(ctx)
+        steps = steps + 1
+      until answered
+      for _, each in ipairs(clients) do
+        each:reset()
+      end
+      return steps
+    end
+
+    local head = 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n'
+
+    it('reads content in small chunks in many turns', function()
+      local steps = steps_for(head .. ('1\r\nx\r\n'):rep(20000) .. '0\r\n\r\n', 3)
+      assert.is_true(steps > 20, ('%d steps'):format(steps))
+    end)
+
+    it('reads content in large chunks in a few', function()
+      local chunk = ('x'):rep(10000)
+      local steps = steps_for(head .. ('2710\r\n' .. chunk .. '\r\n'):rep(12) .. '0\r\n\r\n', 3)
+      assert.is_true(steps < 10, ('%d steps'):format(steps))
+    end)
+
     it('takes little of each of many clients that begin to flood at once', function()
       local counts, setup = counting(function() return 1 end)
       local first, _, ctx, port = pair.open(nil, setup)

@@ -65,6 +65,26 @@ describe('messages over TLS', function()
     c:finish(1000)
   end)
 
+  if loop.mode == 'own' then
+    it('in records of a byte each take many turns', function()
+      local count = 0
+      local c, _, ctx = pair.open(tls.config(), function(ws)
+        ws:on_receive(function() count = count + 1 end)
+      end, { tls = {} })
+      local message = client.frame(client.TEXT, ('x'):rep(2000))
+      for i = 1, #message do
+        assert.equal(1, c.sock:send(message:sub(i, i)))
+      end
+      local steps = 0
+      repeat
+        loop.step(ctx)
+        steps = steps + 1
+      until count == 1
+      assert.is_true(steps > 10, ('%d steps'):format(steps))
+      c:finish(1000)
+    end)
+  end
+
   it('reach a slow reader, then the end does, within a close_timeout', function()
     local data = http.pattern((is_slow and 8 or 64) * megabyte)
     local c, ws = pair.open(tls.config { close_timeout = 5 * loop.time_factor, max_backpressure = 2 * #data }, nil,

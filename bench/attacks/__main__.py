@@ -16,14 +16,15 @@ sys.dont_write_bytecode = True
 
 from connects import Aborts, Crowd, HalfOpen  # noqa: E402
 from floods import (  # noqa: E402
-    Bombs, Fragments, Garbage, LargeBombs, Pings, Pongs, SmallBombs, TooManyFragments)
+    Bombs, Chunks, Fragments, Garbage, LargeBombs, Pings, Pongs, SmallBombs, TooManyFragments)
 from readers import NeverReading  # noqa: E402
 from slow import Slow  # noqa: E402
+from small_records import SmallRecords  # noqa: E402
 from tls_handshakes import Handshakes  # noqa: E402
 
 ATTACKS = {attack.__name__: attack for attack in (
-    Slow, HalfOpen, Handshakes, Pings, Pongs, Fragments, TooManyFragments, Bombs, LargeBombs, SmallBombs, NeverReading,
-    Aborts, Garbage, Crowd)}
+    Slow, HalfOpen, Handshakes, SmallRecords, Pings, Pongs, Fragments, TooManyFragments, Chunks, Bombs, LargeBombs,
+    SmallBombs, NeverReading, Aborts, Garbage, Crowd)}
 
 
 def parse_arguments():

@@ -126,6 +126,18 @@ class TooManyFragments(Flood):
         return repeated(in_fragments(1500))
 
 
+class Chunks(Flood):
+    """Contents of requests in chunks of a byte each, without end."""
+
+    def make(self):
+        return repeated(b'1\r\nx\r\n')
+
+    def open(self):
+        peer = self.connect(b'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n')
+        if peer:
+            self.poll.register(peer, select.POLLIN | select.POLLOUT)
+
+
 def deflated(size):
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = b''.join(compressor.compress(bytes(part)) for part in parts_of(size))

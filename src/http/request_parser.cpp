@@ -9,6 +9,7 @@
 #include "http/line_gatherer.h"
 #include "http/request_reader.h"
 #include "protocol/http_text.h"
+#include "protocol/work.h"
 
 namespace websockets {
 namespace {
@@ -21,6 +22,9 @@ constexpr std::size_t kMaxEmptyLines = 8;
 constexpr std::size_t kFirstHeadBytes = 1024;
 // What is larger after a request is given back before the next one.
 constexpr std::size_t kMaxKeptBytes = 2048;
+// In the measure of kWorkPerTurn: to find the end of a line, and to read it; its bytes.
+constexpr std::size_t kWorkOfLine = 4;
+constexpr std::size_t kLineBytesPerWork = 8;
 
 Refusal refusal_of_line(LineGatherer::Result result) {
   if (result == LineGatherer::Result::kFoldedLine) return {400, "A header is folded over several lines."};
@@ -60,13 +64,14 @@ struct RequestParser::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  Status consume(Bytes& input);
+  Status consume(Bytes& input, std::uint32_t& work);
   Status skip_empty_lines(Bytes& input);
   bool may_be_method(Bytes input);
-  Status consume_head(Bytes& input);
+  Status consume_head(Bytes& input, std::uint32_t& work);
   Status read_head(bool is_last_input);
-  Status consume_body(Bytes& input);
-  Status consume_chunk_line(Bytes& input);
+  Status consume_body(Bytes& input, std::uint32_t& work);
+  LineGatherer::Result take_line(Bytes& input, std::string& block, std::uint32_t& work);
+  Status consume_chunk_line(Bytes& input, std::uint32_t& work);
   bool has_whole_chunk_lines();
   Status read_chunk_lines();
   bool charge_content();
@@ -92,13 +97,13 @@ struct RequestParser::Impl {
   bool in_trailers = false;
 };
 
-RequestParser::Status RequestParser::Impl::consume(Bytes& input) {
+RequestParser::Status RequestParser::Impl::consume(Bytes& input, std::uint32_t& work) {
   switch (phase) {
     case Phase::kEmptyLines:
     case Phase::kHead:
-      return consume_head(input);
+      return consume_head(input, work);
     case Phase::kBody:
-      return consume_body(input);
+      return consume_body(input, work);
     case Phase::kComplete:
       return Status::kComplete;
     case Phase::kError:
@@ -135,7 +140,14 @@ bool RequestParser::Impl::may_be_method(Bytes input) {
   return true;
 }
 
-RequestParser::Status RequestParser::Impl::consume_head(Bytes& input) {
+LineGatherer::Result RequestParser::Impl::take_line(Bytes& input, std::string& block, std::uint32_t& work) {
+  const std::size_t before = input.size();
+  const LineGatherer::Result result = lines.take_line(input, block, limits.max_header_bytes);
+  spend_work(work, kWorkOfLine + (before - input.size()) / kLineBytesPerWork);
+  return result;
+}
+
+RequestParser::Status RequestParser::Impl::consume_head(Bytes& input, std::uint32_t& work) {
   if (phase == Phase::kEmptyLines) {
     const Status status = skip_empty_lines(input);
     if (status != Status::kComplete) return status;
@@ -143,14 +155,15 @@ RequestParser::Status RequestParser::Impl::consume_head(Bytes& input) {
         std::clamp(std::min(input.size(), limits.max_header_bytes), Request::kLeastHeadCapacity, kFirstHeadBytes));
   }
   if (!has_method && !may_be_method(input)) return refuse({400, "This is not the beginning of an HTTP request."});
-  for (;;) {
-    const LineGatherer::Result result = lines.take_line(input, request.head_, limits.max_header_bytes);
+  while (work > 0) {
+    const LineGatherer::Result result = take_line(input, request.head_, work);
     if (result == LineGatherer::Result::kMore) return Status::kIncomplete;
     if (result == LineGatherer::Result::kTooLong) return refuse(too_long());
     if (result != LineGatherer::Result::kLine) return refuse(refusal_of_line(result));
     if (lines.line(request.head_).size() == 2) return read_head(input.empty());
     if (lines.line_count() > limits.max_headers + 1) return refuse({431, "The request has too many headers."});
   }
+  return Status::kIncomplete;
 }
 
 // RFC 9112 3 for the request line.
@@ -172,12 +185,12 @@ RequestParser::Status RequestParser::Impl::read_head(bool is_last_input) {
   return Status::kHead;
 }
 
-RequestParser::Status RequestParser::Impl::consume_body(Bytes& input) {
+RequestParser::Status RequestParser::Impl::consume_body(Bytes& input, std::uint32_t& work) {
   while (!reader->is_done()) {
-    if (input.empty()) return Status::kIncomplete;
+    if (input.empty() || work == 0) return Status::kIncomplete;
     expects_continue = false;
     if (reader->chunked() && reader->chunk_bytes() == 0) {
-      if (consume_chunk_line(input) == Status::kError) return Status::kError;
+      if (consume_chunk_line(input, work) == Status::kError) return Status::kError;
     } else {
       input = input.subspan(reader->read_content(input));
       if (!charge_content()) return refuse({503, "The server has too many requests with content."});
@@ -188,12 +201,15 @@ RequestParser::Status RequestParser::Impl::consume_body(Bytes& input) {
 }
 
 // Anything but kError: go on with what is left of `input`.
-RequestParser::Status RequestParser::Impl::consume_chunk_line(Bytes& input) {
-  const LineGatherer::Result result = lines.take_line(input, chunk_lines, limits.max_header_bytes);
+RequestParser::Status RequestParser::Impl::consume_chunk_line(Bytes& input, std::uint32_t& work) {
+  const LineGatherer::Result result = take_line(input, chunk_lines, work);
   if (result == LineGatherer::Result::kMore) return Status::kIncomplete;
   if (result == LineGatherer::Result::kTooLong) return refuse({400, "A chunk extension or a trailer is too long."});
   if (result != LineGatherer::Result::kLine) return refuse(refusal_of_line(result));
-  return has_whole_chunk_lines() ? read_chunk_lines() : Status::kIncomplete;
+  if (has_whole_chunk_lines()) return read_chunk_lines();
+  // In front of them are the end of a chunk and the size of the last one.
+  if (lines.line_count() > limits.max_headers + 2) return refuse({431, "The request has too many trailers."});
+  return Status::kIncomplete;
 }
 
 // Whether `chunk_lines` is as long as it will be. Beast could say it too, but would begin anew with each line: many
@@ -259,7 +275,9 @@ void RequestParser::Impl::reset() {
 RequestParser::RequestParser(const RequestLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
 RequestParser::~RequestParser() = default;
 
-RequestParser::Status RequestParser::consume(std::span<const std::uint8_t>& input) { return impl_->consume(input); }
+RequestParser::Status RequestParser::consume(std::span<const std::uint8_t>& input, std::uint32_t& work) {
+  return impl_->consume(input, work);
+}
 bool RequestParser::started() const { return impl_->phase != Impl::Phase::kEmptyLines; }
 bool RequestParser::has_head() const {
   return impl_->phase == Impl::Phase::kBody || impl_->phase == Impl::Phase::kComplete;

@@ -19,7 +19,7 @@ struct ContentBudget {
 
 struct RequestLimits {
   std::size_t max_header_bytes = 8U << 10U;  // request line and all headers: 431 beyond, 414 or 501 in the line
-  std::size_t max_headers = 100;             // 431 beyond
+  std::size_t max_headers = 100;             // and trailers: 431 beyond
   std::size_t max_body_bytes = 1U << 20U;    // 413 beyond, at the Content-Length where there is one
   ContentBudget* contents = nullptr;         // 503 beyond, but for a content that is alone; null: no limit
 };
@@ -29,7 +29,7 @@ struct RequestLimits {
 class RequestParser {
  public:
   enum class Status {
-    kIncomplete,  // all input was taken; more is needed
+    kIncomplete,  // all input was taken, more is needed; or the work was used up
     kHead,        // reported once per request: the head is there, a body (if any) is still to come
     kComplete,    // request() is whole; the rest of the input belongs to what follows
     kError,       // error_status() and error_text() say what to answer; the stream is unusable from here
@@ -44,7 +44,13 @@ class RequestParser {
   // (also with an empty input), kComplete. A request with an Upgrade to "websocket" is complete with its head,
   // so that everything behind the head stays in the input.
   // What cannot be the beginning of a request (a TLS hello, say) is refused at its first bytes.
-  Status consume(std::span<const std::uint8_t>& input);
+  // Takes from `work`, above 0, what reading the input costs, in the measure of kWorkPerTurn; the content itself is
+  // only copied, which costs whoever has received it.
+  Status consume(std::span<const std::uint8_t>& input, std::uint32_t& work);
+  Status consume(std::span<const std::uint8_t>& input) {
+    std::uint32_t any = ~std::uint32_t{0};
+    return consume(input, any);
+  }
 
   // Whether anything of the next request has arrived (an idle keep-alive connection has none).
   bool started() const;

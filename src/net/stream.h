@@ -43,6 +43,8 @@ class Stream {
   bool is_in_handshake() const;
   // TLS: input was taken from the kernel already, which a driver will not report.
   bool has_buffered_input() const;
+  // TLS: how many records were received since this was asked last.
+  std::size_t take_record_count() { return tls_ == nullptr ? 0 : websockets::take_record_count(tls_.get()); }
   // TLS: receive() cannot go on before the descriptor is writable.
   bool wants_write() const { return wants_write_; }
   // A peer on a TLS connection whose first byte is not of a TLS handshake: it is spoken to without TLS from here. To be

@@ -55,11 +55,18 @@ Error openssl_error(const std::string& what) {
 
 // --- A BIO on a socket that never raises SIGPIPE; OpenSSL's own uses write(2) ---
 
-int socket_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
+// What such a BIO owns.
+struct TlsSocket {
+  int fd;
+  std::size_t record_count = 0;
+  std::size_t costly_count = 0;  // of messages that cost more than it takes to send them
+};
+
+TlsSocket& socket_of(BIO* bio) { return *static_cast<TlsSocket*>(BIO_get_data(bio)); }
 
 int write_bio(BIO* bio, const char* data, int size) {
   BIO_clear_retry_flags(bio);
-  const ssize_t count = ::send(socket_of(bio), data, static_cast<std::size_t>(size), kNoSignal);
+  const ssize_t count = ::send(socket_of(bio).fd, data, static_cast<std::size_t>(size), kNoSignal);
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)) {
     BIO_set_retry_write(bio);
   }
@@ -68,12 +75,17 @@ int write_bio(BIO* bio, const char* data, int size) {
 
 int read_bio(BIO* bio, char* data, int size) {
   BIO_clear_retry_flags(bio);
-  const ssize_t count = ::recv(socket_of(bio), data, static_cast<std::size_t>(size), 0);
+  const ssize_t count = ::recv(socket_of(bio).fd, data, static_cast<std::size_t>(size), 0);
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) BIO_set_retry_read(bio);
   return static_cast<int>(count);
 }
 
 long control_bio(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+int destroy_bio(BIO* bio) {
+  delete static_cast<TlsSocket*>(BIO_get_data(bio));
+  return 1;
+}
 
 // Throws std::bad_alloc; then it is made the next time.
 BIO_METHOD* socket_method() {
@@ -83,6 +95,7 @@ BIO_METHOD* socket_method() {
     BIO_meth_set_write(made, write_bio);
     BIO_meth_set_read(made, read_bio);
     BIO_meth_set_ctrl(made, control_bio);
+    BIO_meth_set_destroy(made, destroy_bio);
     return made;
   }();
   return method;
@@ -145,6 +158,25 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size, con
   return SSL_TLSEXT_ERR_OK;
 }
 
+// --- What a peer could keep this side busy with ---
+
+// A peer may change its keys, or ask for a handshake that is refused, whenever it likes: each time costs as much as a
+// hundred frames, and one call of OpenSSL takes them all. Who changes them after as many bytes as RFC 8446 5.5 has in
+// mind is far below this.
+constexpr std::size_t kFreeCostlyMessages = 32;
+constexpr std::uint64_t kBytesPerCostlyMessage = std::uint64_t{1} << 20U;
+
+void note_message(int is_sent, int, int type, const void* data, std::size_t size, SSL* ssl, void*) {
+  if (is_sent != 0) return;
+  BIO* const bio = SSL_get_rbio(ssl);
+  if (type == SSL3_RT_HEADER) ++socket_of(bio).record_count;
+  if (type != SSL3_RT_HANDSHAKE || size == 0) return;
+  const unsigned message = *static_cast<const unsigned char*>(data);
+  if (message != SSL3_MT_KEY_UPDATE && message != SSL3_MT_CLIENT_HELLO) return;
+  const std::uint64_t most = kFreeCostlyMessages + BIO_number_read(bio) / kBytesPerCostlyMessage;
+  if (++socket_of(bio).costly_count > most) SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);  // it reads no more
+}
+
 // --- Making one ---
 
 // False: memory is short.
@@ -156,6 +188,7 @@ bool set_rules(SSL_CTX* context) {
   SSL_CTX_set_mode(context,
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context, 1);
+  SSL_CTX_set_msg_callback(context, note_message);
   if (SSL_CTX_set_cipher_list(context, kCiphers) != 1) return false;
   if (SSL_CTX_set1_groups_list(context, kGroups) != 1 && SSL_CTX_set1_groups_list(context, kOldGroups) != 1) {
     return false;
@@ -306,15 +339,20 @@ Result<std::unique_ptr<TlsContext>> TlsContext::create(const TlsOptions& options
   return std::unique_ptr<TlsContext>(new TlsContext(std::move(*made)));
 }
 
+std::size_t take_record_count(ssl_st* session) {
+  return std::exchange(socket_of(SSL_get_rbio(session)).record_count, 0);
+}
+
 SslSession TlsContext::new_session(int fd) const {
   BIO_METHOD* const method = socket_method();
+  auto socket = std::make_unique<TlsSocket>(TlsSocket{.fd = fd});
   SslSession session(SSL_new(context_.get()));
   BIO* bio = BIO_new(method);
   if (session == nullptr || bio == nullptr) {
     BIO_free(bio);
     throw std::bad_alloc();
   }
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));  // NOLINT(performance-no-int-to-ptr)
+  BIO_set_data(bio, socket.release());
   BIO_set_init(bio, 1);
   SSL_set_bio(session.get(), bio, bio);
   SSL_set_accept_state(session.get());

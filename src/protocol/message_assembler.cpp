@@ -24,8 +24,12 @@ constexpr std::uint64_t kGrowth = 16;
 constexpr std::uint32_t kFreeFragments = 1024;
 constexpr std::uint64_t kMinAverageFragmentBytes = 16;
 
-// In the measure of kWorkPerTurn. Bytes that are decompressed are those of MessageCompression::effort().
+// In the measure of kWorkPerTurn: of each frame, and beside that of a message, of a control frame, which may have to be
+// answered, and of its payload. Bytes that are decompressed are those of MessageCompression::effort().
+constexpr std::size_t kWorkOfFrame = 2;
 constexpr std::size_t kWorkOfMessage = 10;
+constexpr std::size_t kWorkOfControlFrame = 5;
+constexpr std::size_t kControlBytesPerWork = 16;
 constexpr std::size_t kInflatedBytesPerWork = 16;
 // A message that becomes no more than this is not decompressed in two calls.
 constexpr std::size_t kUndividedBytes = std::size_t{16} << 10U;
@@ -94,10 +98,6 @@ ProtocolError MessageAssembler::consume(std::span<std::uint8_t>& input, const As
   }
   work = work_left_;
   return step.error;
-}
-
-void MessageAssembler::spend(std::size_t work) {
-  work_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(work, work_left_));
 }
 
 // Where one header breaks several rules, the answer must not depend on how the input was split: byte by byte, and
@@ -221,7 +221,7 @@ MessageAssembler::Step MessageAssembler::take_header(const Feed& feed) {
     return {};
   }
   split_header_bytes_ = 0;
-  spend(1);
+  spend(kWorkOfFrame);
   take_front(feed.input, header.header_bytes - kept_bytes);
   return is_control(header.opcode) ? begin_control_frame(header, feed) : begin_data_frame(header, feed);
 }
@@ -271,6 +271,7 @@ MessageAssembler::Step MessageAssembler::take_whole_message(const FrameHeader& h
 
 MessageAssembler::Step MessageAssembler::deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload,
                                                                MessageSink& sink) {
+  spend(kWorkOfControlFrame + payload.size() / kControlBytesPerWork);
   if (opcode == Opcode::kPing) {
     return {ProtocolError::kNone, sink.on_ping(payload)};
   }

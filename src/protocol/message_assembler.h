@@ -11,6 +11,7 @@
 #include "protocol/message_run.h"
 #include "protocol/protocol_error.h"
 #include "protocol/utf8.h"
+#include "protocol/work.h"
 
 namespace websockets {
 
@@ -40,10 +41,6 @@ class MessageSink {
  protected:
   ~MessageSink() = default;
 };
-
-// What a receiver does for one connection before others have their turn, by what it takes of its time: a frame is 20
-// ns, a message that is echoed by Lua ten times that, 16 bytes that are decompressed are a frame. In all some 100 µs.
-constexpr std::uint32_t kWorkPerTurn = 5000;
 
 // Turns the bytes that arrive on one open connection into messages and control frames (RFC 6455 5 and 8.1), those that
 // are compressed included (RFC 7692 6.2).
@@ -108,7 +105,7 @@ class MessageAssembler {
     bool go_on = true;
   };
 
-  void spend(std::size_t work);
+  void spend(std::size_t work) { spend_work(work_left_, work); }
   Step take_short_messages(const Feed& feed);
   Step deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink);
   Step inflate(std::span<const std::uint8_t> payload, const Feed& feed);

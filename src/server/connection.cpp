@@ -17,8 +17,11 @@ namespace {
 constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
 // At a time, of who floods: the rest waits in the kernel.
 constexpr std::size_t kCutReceiveBytes = 64U << 10U;
-// In the measure of kWorkPerTurn.
-constexpr std::uint32_t kWorkOfRequest = 300;
+// At a time, of anybody else, however little work is left: a message of 64 KiB is received in one piece.
+constexpr std::size_t kLeastReceiveBytes = 68U << 10U;
+// In the measure of kWorkPerTurn: a system call, or a record of TLS; what is received, copied, unmasked and looked at.
+constexpr std::size_t kWorkOfReceive = 25;
+constexpr std::size_t kReceivedBytesPerWork = 64;
 // While more of the answers to pipelined requests waits, no further one is read.
 constexpr std::size_t kAnswerBytes = 64U << 10U;
 // What is read while an answer is awaited, only to notice the end.
@@ -121,7 +124,9 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   if (!input.empty()) note_heard();
   context_.stats_.bytes_received += input.size();
   attempt([&] {
-    if (!input.empty()) consume(input);
+    Context::WorkShare work(context_);
+    if (!input.empty()) consume(input, work.left);
+    spend_on_receiving(input.size(), work.left);
     count_input();
     end_receive(result.status);
     update_interest();
@@ -157,15 +162,28 @@ void Connection::receive_later() {
 
 void Connection::receive() {
   if (busy_) paused_ = true;  // a callback of this connection serves the others
-  if (awaits_proxy_header() && !receive_proxy_header()) return;
+  Context::WorkShare work(context_);
+  if (awaits_proxy_header() && !receive_proxy_header(work.left)) {
+    is_heavy_ = work.left == 0;
+    return;
+  }
   if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
+  if (!receive_input(work.left)) return;
+  if (has_output()) flush();
+  if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
+  update_interest();
+}
+
+// False: the connection is closed.
+bool Connection::receive_input(std::uint32_t& work) {
   bool goes_on = true;
   std::size_t received = 0;
   // What is only thrown away is not waited for.
   const std::size_t most = state_ == State::kDraining ? kCutReceiveBytes : kReceivedBytesPerRound;
-  while (goes_on && wants_input() && received < most) {
+  while (goes_on && work > 0 && wants_input() && received < most) {
     bool was_filled = false;
-    const IoResult result = receive_once(was_filled);
+    const IoResult result = receive_once(was_filled, work);
+    spend_on_receiving(result.bytes, work);
     received += result.bytes;
     goes_on = was_filled || stream_.has_buffered_input();
     if (result.status == IoStatus::kWouldBlock) break;
@@ -174,75 +192,68 @@ void Connection::receive() {
   receives_much_ = received > IoBatch::kReceiveBytes;
   if (received > 0) {
     // What is held for another reason waits for that, not for a turn.
-    const bool was_cut = has_held_input() && takes_input();
+    const bool was_cut = takes_input() && (has_held_input() || (work == 0 && goes_on));
     is_heavy_ = was_cut || received >= kReceivedBytesPerRound;
     note_heard();
   }
   context_.stats_.bytes_received += received;
   count_input();
-  if (state_ == State::kClosed) return;
-  if (has_output()) flush();
-  if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
-  update_interest();
+  return state_ != State::kClosed;
 }
 
-IoResult Connection::receive_once(bool& was_filled) {
-  const std::span<std::uint8_t> direct = is_websocket() ? assembler_.direct_space() : std::span<std::uint8_t>();
+void Connection::spend_on_receiving(std::size_t bytes, std::uint32_t& work) {
+  spend_work(work, kWorkOfReceive * (1 + stream_.take_record_count()) + bytes / kReceivedBytesPerWork);
+}
+
+IoResult Connection::receive_once(bool& was_filled, std::uint32_t& work) {
+  const std::size_t affordable = std::max(work * kReceivedBytesPerWork, kLeastReceiveBytes);
+  std::span<std::uint8_t> direct = is_websocket() ? assembler_.direct_space() : std::span<std::uint8_t>();
   if (!direct.empty()) {
+    direct = direct.first(std::min(direct.size(), affordable));
     keep_heap(context_.options_.rules.max_message_bytes);
     const IoResult result = stream_.receive(direct);
     was_filled = result.bytes == direct.size();
     if (result.status == IoStatus::kDone) {
-      work_busily([&](std::uint32_t& work) {
-        on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
-      });
+      busy_ = true;
+      on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
+      busy_ = paused_ = false;
       if (is_inflating()) resume_later();
     }
     return result;
   }
   std::unique_ptr<Context::ReceiveBuffer> buffer = context_.borrow_receive_buffer();
-  const std::size_t most = takes_early_input() ? kEarlyBytes : is_heavy_ ? kCutReceiveBytes : buffer->size();
+  const std::size_t most = takes_early_input() ? kEarlyBytes
+                           : is_heavy_         ? kCutReceiveBytes
+                                               : std::min(buffer->size(), affordable);
   const std::span<std::uint8_t> space = std::span(*buffer).first(most);
   const IoResult result = stream_.receive(space);
   was_filled = result.bytes == space.size();
-  if (result.status == IoStatus::kDone) consume(std::span(*buffer).first(result.bytes));
+  if (result.status == IoStatus::kDone) consume(std::span(*buffer).first(result.bytes), work);
   context_.give_back(std::move(buffer));
   return result;
 }
 
-void Connection::consume(std::span<std::uint8_t> input) {
-  const std::span<std::uint8_t> rest = has_held_input() ? input : deliver(input);  // its turn is first
+void Connection::consume(std::span<std::uint8_t> input, std::uint32_t& work) {
+  const std::span<std::uint8_t> rest = has_held_input() ? input : deliver(input, work);  // its turn is first
   if (rest.empty()) return;
   if (held_input_ == nullptr) held_input_ = std::make_unique<ByteBuffer>();
   held_input_->append(rest);
 }
 
-// With what it may take of the round; its own callbacks may serve the others meanwhile.
-template <typename Function>
-void Connection::work_busily(Function function) {
-  const std::uint32_t all_work = context_.work_for_one();
-  std::uint32_t work = all_work;
-  busy_ = true;
-  function(work);
-  busy_ = paused_ = false;
-  context_.note_work(all_work - work);
-}
-
-// Returns what may not be delivered yet.
-std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input) {
+// Returns what may not be delivered yet. Its own callbacks may serve the others meanwhile.
+std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input, std::uint32_t& work) {
   const auto has_more = [&] { return (!input.empty() || is_inflating()) && takes_input(); };
-  work_busily([&](std::uint32_t& work) {
-    while (has_more() && work > 0) {
-      if (state_ == State::kHttp) {
-        exchange_->consume(*this, input);
-        work -= std::min(work, kWorkOfRequest);
-      } else if (is_websocket()) {
-        consume_frames(input, work);
-      } else {
-        input = {};
-      }
+  busy_ = true;
+  while (has_more() && work > 0) {
+    if (state_ == State::kHttp) {
+      exchange_->consume(*this, input, work);
+    } else if (is_websocket()) {
+      consume_frames(input, work);
+    } else {
+      input = {};
     }
-  });
+  }
+  busy_ = paused_ = false;
   if (state_ == State::kClosed || state_ == State::kDraining) return {};
   if (has_more()) resume_later();
   return input;
@@ -253,7 +264,8 @@ void Connection::resume_input() {
   if (!has_held_input() || busy_ || !takes_input()) return;
   std::unique_ptr<ByteBuffer> input;
   input.swap(held_input_);
-  const std::size_t left = deliver(input == nullptr ? std::span<std::uint8_t>() : input->bytes()).size();
+  Context::WorkShare work(context_);
+  const std::size_t left = deliver(input == nullptr ? std::span<std::uint8_t>() : input->bytes(), work.left).size();
   if (left == 0) return;
   input->consume(input->size() - left);
   held_input_ = std::move(input);

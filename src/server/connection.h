@@ -166,11 +166,11 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool has_unread_input() const { return has_held_input() || stream_.has_buffered_input(); }
   void receive();
   void receive_later();
-  IoResult receive_once(bool& was_filled);
-  void consume(std::span<std::uint8_t> input);
-  template <typename Function>
-  void work_busily(Function function);
-  std::span<std::uint8_t> deliver(std::span<std::uint8_t> input);
+  bool receive_input(std::uint32_t& work);
+  IoResult receive_once(bool& was_filled, std::uint32_t& work);
+  void spend_on_receiving(std::size_t bytes, std::uint32_t& work);
+  void consume(std::span<std::uint8_t> input, std::uint32_t& work);
+  std::span<std::uint8_t> deliver(std::span<std::uint8_t> input, std::uint32_t& work);
   void resume_input();
   void end_receive(IoStatus status);
   void count_input();
@@ -213,7 +213,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   PeerAddress counted_address() const;
   bool set_peer(const PeerAddress& peer);
   bool awaits_proxy_header() const;
-  bool receive_proxy_header();
+  bool receive_proxy_header(std::uint32_t& work);
   bool end_proxy_header();
 
   // silence.cpp

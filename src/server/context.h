@@ -17,6 +17,7 @@
 #include "net/io_batch.h"
 #include "net/result.h"
 #include "net/timer_wheel.h"
+#include "protocol/work.h"
 #include "server/connection.h"
 #include "server/connection_counts.h"
 #include "server/context_handler.h"
@@ -216,9 +217,21 @@ class Context final : private ReadyHandler {
   void note_sent(std::size_t bytes);
   // So much, or for so long, since the last turns, that who has much to be sent has to wait for a turn.
   bool has_sent_much() const { return in_round() && sent_bytes_ >= kMuchBytes; }
-  // For the input of one connection: little when the others have taken much since the last turns.
-  std::uint32_t work_for_one() const { return std::clamp(work_left_, kWorkPerTurn / 5, kWorkPerTurn); }
-  void note_work(std::uint32_t work) { work_left_ -= std::min(work_left_, work); }
+  // What one connection may do with its input: little when the others have done much since the last turns.
+  class WorkShare {
+   public:
+    explicit WorkShare(Context& context)
+        : left(std::clamp(context.work_left_, kWorkPerTurn / 5, kWorkPerTurn)), context_(context), all_(left) {}
+    ~WorkShare() { spend_work(context_.work_left_, all_ - left); }
+    WorkShare(const WorkShare&) = delete;
+    WorkShare& operator=(const WorkShare&) = delete;
+
+    std::uint32_t left;
+
+   private:
+    Context& context_;
+    std::uint32_t all_;
+  };
   void note_much_sent() { sent_bytes_ = std::max(sent_bytes_, kMuchBytes); }
   void begin_round() {
     sent_bytes_ = 0;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "http/request_parser.h"
+#include "protocol/work.h"
 
 namespace websockets {
 
@@ -28,7 +29,9 @@ inline std::string describe(const Request& request) {
 // writes down what comes out and behind which byte. Behind a handshake nothing is parsed any more.
 class RequestFeeder {
  public:
-  explicit RequestFeeder(const RequestLimits& limits = {}) : parser_(limits) {}
+  // `work`: that each call of the parser may do.
+  explicit RequestFeeder(const RequestLimits& limits = {}, std::uint32_t work = kWorkPerTurn)
+      : parser_(limits), work_(work) {}
 
   void feed(std::string_view piece) {
     const std::vector<std::uint8_t> bytes(piece.begin(), piece.end());
@@ -45,12 +48,13 @@ class RequestFeeder {
 
  private:
   bool step(std::span<const std::uint8_t>& input) {
-    const RequestParser::Status status = parser_.consume(input);
+    std::uint32_t work = work_;
+    const RequestParser::Status status = parser_.consume(input, work);
     const std::string position = std::to_string(fed_ - input.size());
     switch (status) {
       case RequestParser::Status::kIncomplete:
-        EXPECT_TRUE(input.empty()) << "not all input was taken";
-        return false;
+        EXPECT_TRUE(input.empty() || work == 0) << "not all input was taken";
+        return !input.empty() && work == 0;
       case RequestParser::Status::kHead:
         log_.append("head ").append(position).append("\n");
         EXPECT_EQ(parser_.request().body(), "");
@@ -71,6 +75,7 @@ class RequestFeeder {
   }
 
   RequestParser parser_;
+  std::uint32_t work_;
   std::string log_;
   std::size_t fed_ = 0;
   bool refused_ = false;
@@ -87,6 +92,9 @@ inline std::string log_however_split(std::string_view stream, const RequestLimit
     by_byte.feed({});
     if (by_byte.refused() && !was_refused) refused_behind = i + 1;
   }
+  RequestFeeder by_little_work(limits, 1);
+  by_little_work.feed(stream);
+  EXPECT_EQ(by_little_work.log(), by_byte.log()) << "of " << stream;
   for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
     RequestFeeder halves(limits);
     halves.feed(stream.substr(0, cut));

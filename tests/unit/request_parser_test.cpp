@@ -151,6 +151,38 @@ TEST(RequestParser, LimitsTheSumOfChunksAtTheirSizes) {
   EXPECT_EQ(log_however_split(head + "ffffffffffffffff\r\n"), "head 56\nerror 413\n");
 }
 
+TEST(RequestParser, LimitsTheTrailersAsTheHeaders) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string_view chunk : {"", "1\r\nx\r\n"}) {
+    const std::string three = head + std::string(chunk) + "0\r\nA: b\r\nA: b\r\nA: b\r\n";
+    EXPECT_EQ(log_however_split(three + "\r\n", {.max_headers = 3}).find("error"), std::string::npos);
+    EXPECT_EQ(log_however_split(three + "A: b\r\n\r\n", {.max_headers = 2}), "head 56\nerror 431\n");
+  }
+}
+
+// How much of a flood of these is read by the work of one turn.
+std::size_t read_in_a_turn(const std::string& begin, std::string_view unit) {
+  std::string flood = begin;
+  while (flood.size() < 1U << 20U) flood += unit;
+  RequestParser parser({.max_body_bytes = flood.size()});
+  std::span<const std::uint8_t> input(reinterpret_cast<const std::uint8_t*>(flood.data()), flood.size());
+  for (std::uint32_t work = kWorkPerTurn; work > 0;) {
+    const Status status = parser.consume(input, work);
+    EXPECT_NE(status, Status::kError);
+    if (status == Status::kComplete) parser.reset();
+  }
+  return flood.size() - input.size();
+}
+
+TEST(RequestParser, ReadsNoMoreThanTheWorkOfATurn) {
+  const std::string post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_LT(read_in_a_turn(post, "1\r\nx\r\n"), 5000U);
+  EXPECT_LT(read_in_a_turn(post, "1;a;b;c;d;e;f;g\r\nx\r\n"), 20000U);
+  EXPECT_LT(read_in_a_turn("", post + "0\r\na:\r\nb:\r\nc:\r\n\r\n"), 20000U);
+  EXPECT_LT(read_in_a_turn("", "GET / HTTP/1.1\r\nHost: a\r\na:\r\nb:\r\n\r\n"), 20000U);
+  EXPECT_LT(read_in_a_turn("", "GET / HTTP/1.1\r\nHost: a\r\nA: " + std::string(7000, 'b') + "\r\n\r\n"), 50000U);
+}
+
 TEST(RequestParser, LimitsWhatStandsBetweenChunks) {
   const RequestLimits limits{.max_header_bytes = 60};
   const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";

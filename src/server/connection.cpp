@@ -76,6 +76,8 @@ void Connection::leave_counts() {
 
 // What arrives may be delivered, or thrown away.
 bool Connection::takes_input() const {
+  // An answer to it could be taken for the rest of one that was cut off.
+  if (failure_ == CloseCode::kAbnormal) return false;
   switch (state_) {
     case State::kHttp:
       return reading_ && exchange_->takes_input() && !queue_.has_file() && queue_.bytes() < kAnswerBytes;

@@ -15,7 +15,13 @@ describe('an interruption', function()
   leaks.check_each(before_each, after_each)
   after_each(remote.close_all)
 
-  local function interrupt() error 'interrupted!' end
+  local function interrupt()
+    debug.sethook(function()
+      debug.sethook()
+      error 'interrupted!'
+    end, '', 1)
+    while true do end
+  end
 
   local function serve(ctx)
     for _ = 1, 1000 do
@@ -136,7 +142,7 @@ describe('an interruption', function()
       if #got == 1 then
         debug.sethook(function()
           debug.sethook()
-          interrupt()
+          error 'interrupted!'
         end, 'c')
       end
     end
@@ -147,6 +153,16 @@ describe('an interruption', function()
     expect_interrupted(serve, ctx)
     loop.serve_until(ctx, function() return #got == 2 end, 'the other message')
     assert.equal('open', ws:state())
+  end)
+
+  it('is not what ends like one, such as what a client has said', function()
+    local errors = {}
+    local c, ws, ctx = pair.open { on_error = function(why) errors[#errors + 1] = why end }
+    ws:on_receive(function(_, data) error(data) end)
+    c:send_some(client.frame(client.TEXT, 'interrupted!'))
+    loop.serve_until(ctx, function() return #errors > 0 end, 'the error')
+    assert.matches('^[^\n]*interrupted!\n', errors[1])
+    c:expect_close(1011)
   end)
 
   it('by Ctrl-C leaves service() of a busy server, whose clients stay', function()

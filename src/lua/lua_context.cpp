@@ -32,16 +32,48 @@ int trampoline(lua_State* L) {
   return 0;
 }
 
-// What the handler of SIGINT of lua.c and luajit.c raises, by a hook, in whatever runs.
-bool is_interruption(lua_State* L, int index) {
-  constexpr std::string_view kEnd = "interrupted!";
+constexpr std::string_view kInterrupted = "interrupted!";
+
+bool ends_with_interrupted(lua_State* L, int index) {
   if (lua_type(L, index) != LUA_TSTRING) return false;
   std::size_t size;
   const char* text = lua_tolstring(L, index, &size);
-  return std::string_view(text, size).ends_with(kEnd);
+  return std::string_view(text, size).ends_with(kInterrupted);
 }
 
-// Makes the error a string with a traceback.
+struct Hook {
+  lua_Hook function;
+  int mask;
+  int count;
+};
+thread_local Hook hook_before;
+thread_local bool was_hook_called;
+
+void restore_hook(lua_State* L) { lua_sethook(L, hook_before.function, hook_before.mask, hook_before.count); }
+
+// Calls a hook, which has the value on top of the stack at 1 and restores the hook that there was if it raises an
+// error. Within a hook Lua calls no other: then nothing happens. The value is taken.
+void call_hook(lua_State* L, lua_Hook hook) {
+  hook_before = {lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L)};
+  lua_pushcfunction(L, [](lua_State*) { return 0; });
+  lua_insert(L, -2);
+  lua_sethook(L, hook, LUA_MASKCALL, 0);
+  lua_call(L, 1, 0);
+  restore_hook(L);
+}
+
+bool is_in_hook(lua_State* L) {
+  was_hook_called = false;
+  lua_pushnil(L);
+  call_hook(L, [](lua_State*, lua_Debug*) { was_hook_called = true; });
+  return !was_hook_called;
+}
+
+// What the handler of SIGINT of lua.c and luajit.c raises, by a hook, in whatever runs. The same text without a hook is
+// an error of the script, which may have it from a client.
+bool is_interruption(lua_State* L, int index) { return ends_with_interrupted(L, index) && is_in_hook(L); }
+
+// Makes the error a string with a traceback. So what still ends like an interruption is one.
 int message_handler(lua_State* L) {
   lua_settop(L, 1);
   if (is_interruption(L, 1)) return 1;
@@ -49,7 +81,10 @@ int message_handler(lua_State* L) {
 #if LUA_VERSION_NUM >= 502 || defined(LUAJIT_VERSION_NUM) || defined(LUA_JITLIBNAME)
   luaL_traceback(L, L, lua_tostring(L, 1), 1);
 #else
-  if (!lua_isfunction(L, lua_upvalueindex(1))) return 1;
+  if (!lua_isfunction(L, lua_upvalueindex(1))) {
+    lua_pushfstring(L, "%s\n(no traceback)", lua_tostring(L, 1));
+    return 1;
+  }
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 2);
@@ -224,7 +259,7 @@ bool LuaContext::call_protected(Connection* connection, void (*function)(lua_Sta
 // Takes the error on top of the stack, if it is one. The first one is kept.
 bool LuaContext::take_interruption() {
   lua_State* const L = entry_->L_;
-  if (!is_interruption(L, -1)) return false;
+  if (!ends_with_interrupted(L, -1)) return false;
   if (std::exchange(is_interrupted_, true)) {
     lua_pop(L, 1);
   } else {
@@ -238,6 +273,13 @@ void LuaContext::raise_now(lua_State* L, int callbacks) {
   lua_rawgeti(L, callbacks, kInterruption);
   lua_pushboolean(L, 0);
   lua_rawseti(L, callbacks, kInterruption);
+  // As it was raised, so that it leaves the outer callback likewise, if there is one.
+  lua_pushvalue(L, -1);
+  call_hook(L, [](lua_State* hooked, lua_Debug*) {
+    restore_hook(hooked);
+    lua_pushvalue(hooked, 1);
+    lua_error(hooked);
+  });
   lua_error(L);
   std::abort();
 }

@@ -166,7 +166,7 @@ TEST_P(FaultsTest, LibrariesAreShortOfMemory) { fail_each_allocation(Kind::kLibr
 
 INSTANTIATE_TEST_SUITE_P(, FaultsTest,
                          testing::Values(&kMessages, &kByPoll, &kByIoUring, &kOuterLoop, &kOneDescriptor, &kTls,
-                                         &kDeflate, &kDeflateTakeover, &kFiles, &kFork, &kNames, &kCrowd,
+                                         &kPings, &kDeflate, &kDeflateTakeover, &kFiles, &kFork, &kNames, &kCrowd,
                                          &kCrowdInBatches, &kFullAtTheEnd, &kRun, &kRunByPoll, &kRunInOuterLoop,
                                          &kSignals, &kCertificates, &kReload, &kHandshake, &kOldHandshake),
                          [](const auto& info) { return std::string(info.param->name); });

@@ -67,8 +67,22 @@ void act_compressed(Play& play) {
   play.serve(3);
 }
 
+void act_pings(Play& play) {
+  Client& client = play.connect();
+  Client& refused = play.connect();
+  client.expect({"ping:first", "text:first again", "ping:one", "text:one of 1", "ping:two", "text:two of 1"});
+  client.send(handshake("/"));
+  refused.send("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+  play.serve(3);
+  client.send(pong_frame("first"));
+  play.serve(3);
+  for (const char* const text : {"one", "two", "too many"}) client.send(text_frame(text));
+  play.serve(3);
+}
+
 const std::map<std::string, int> kNotes = {{"open", 2}, {"closed", 2}, {"message", 11}, {"request", 2}};
 const std::map<std::string, int> kCompressedNotes = {{"open", 1}, {"closed", 1}, {"message", 4}};
+const std::map<std::string, int> kPingNotes = {{"open", 1}, {"closed", 1}, {"message", 2}, {"pong first", 1}};
 
 }  // namespace
 
@@ -78,6 +92,7 @@ const Scenario kByIoUring = {"by_io_uring", "messages", act, kNotes, "io_uring"}
 const Scenario kOuterLoop = {"outer_loop", "outer_loop", act, kNotes};
 const Scenario kOneDescriptor = {"one_descriptor", "one_descriptor", act, kNotes};
 const Scenario kTls = {"tls", "tls", act_by_tls, kNotes, "epoll", "step", true};
+const Scenario kPings = {"pings", "pings", act_pings, kPingNotes};
 const Scenario kDeflate = {"deflate", "deflate", act_compressed, kCompressedNotes};
 const Scenario kDeflateTakeover = {"deflate_takeover", "deflate_takeover", act_compressed, kCompressedNotes};
 

@@ -12,6 +12,7 @@ extern const Scenario kByIoUring;
 extern const Scenario kOuterLoop;
 extern const Scenario kOneDescriptor;
 extern const Scenario kTls;
+extern const Scenario kPings;
 extern const Scenario kDeflate;
 extern const Scenario kDeflateTakeover;
 // files.cpp, lifetime.cpp

@@ -51,7 +51,7 @@ set(spec_rows
 
 # A name, labels, seconds that it takes about and may take at most, then the kind of run.sh with its arguments. What only
 # computes has a core for itself; of the others, which wait now and then, two share one: see script/test.
-set(computing sanitized_spec valgrind_spec gtest fuzz tidy format shell)
+set(computing sanitized_spec valgrind_spec gtest fuzz tidy format shell platform)
 function(add_case name labels seconds limit_s kind)
   add_test(NAME ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     COMMAND bash tests/support/run.sh ${name} ${limit_s} ${kind} ${ARGN})

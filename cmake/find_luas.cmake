@@ -36,5 +36,6 @@ foreach(lua IN LISTS WEBSOCKETS_LUAS)
   endif()
 endforeach()
 if(NOT found_luas)
-  message(FATAL_ERROR "No headers of Lua found (Debian: liblua5.4-dev, …); looked for: ${WEBSOCKETS_LUAS}")
+  message(FATAL_ERROR "No headers of Lua found (Debian: liblua5.4-dev, …); looked for: ${WEBSOCKETS_LUAS}. "
+    "WEBSOCKETS_LUAS takes lua5.1, lua5.2, lua5.3, lua5.4, lua5.5, luajit, or what else pkg-config calls a Lua here")
 endif()

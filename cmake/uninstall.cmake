@@ -2,15 +2,19 @@
 # Usage: cmake -DMANIFEST=FILE -P uninstall.cmake
 #
 # Removes the files that cmake --install has listed in MANIFEST, and the folders of the project's own that are empty then.
-# DESTDIR stands in front of all of them, as in an installation.
+# DESTDIR stands in front of all of them, as in an installation. Where none of them is, it is taken to be forgotten.
 if(NOT EXISTS ${MANIFEST})
   message(FATAL_ERROR "Nothing was installed from here: there is no ${MANIFEST}")
 endif()
 file(STRINGS ${MANIFEST} files)
+set(removed 0)
 foreach(file IN LISTS files)
   set(file $ENV{DESTDIR}${file})
-  message(STATUS "Removing ${file}")
-  file(REMOVE ${file})
+  if(EXISTS ${file})
+    message(STATUS "Removing ${file}")
+    file(REMOVE ${file})
+    math(EXPR removed "${removed} + 1")
+  endif()
   get_filename_component(folder ${file} DIRECTORY)
   while(folder MATCHES "/lua-websockets(/|$)")
     file(GLOB left LIST_DIRECTORIES true ${folder}/* ${folder}/.*)
@@ -21,4 +25,7 @@ foreach(file IN LISTS files)
     get_filename_component(folder ${folder} DIRECTORY)
   endwhile()
 endforeach()
+if(NOT removed)
+  message(FATAL_ERROR "None of the files in ${MANIFEST} is there: set DESTDIR as at the installation")
+endif()
 file(REMOVE ${MANIFEST})

@@ -50,6 +50,14 @@ refuses() {
   tr -s '\n ' ' ' <"$tree/refused.log" | grep -F -- "$text" || { cat "$tree/refused.log"; return 1; }
 }
 
+# A folder where one Lua was asked for is the preset's again afterwards.
+preset_forgets_one_lua() {
+  cmake -S . -B "$tree/shared" -G Ninja -DWEBSOCKETS_LUAS=lua5.4 -DPORTABLE=ON
+  cmake --preset release -B "$tree/shared"
+  ninja -C "$tree/shared" -n websockets_lua5.1 websockets_luajit
+  ! grep WEBSOCKETS_PORTABLE "$tree/shared/compile_commands.json" || return 1
+}
+
 each_lua() {
   local lua
   for lua in lua5.1 lua5.2 lua5.3 lua5.4 lua5.5; do
@@ -77,8 +85,16 @@ is_left_alone() {
   [[ $left == ./share/lua/somebody.lua ]] || { echo "left: $left"; return 1; }
 }
 
+# Without DESTDIR, as it is easily forgotten, nothing is there, and what was installed is known afterwards, too. What
+# somebody else has removed is not named.
 uninstalls_by_cmake() {
-  DESTDIR=$tree cmake --build build --target uninstall
+  ! cmake --build build --target uninstall >"$tree/forgotten.log" 2>&1 || return 1
+  tr -s '\n ' ' ' <"$tree/forgotten.log" | grep -F 'set DESTDIR as at the installation'
+  ! grep Removing "$tree/forgotten.log" || return 1
+  rm "$tree/somewhere/share/doc/lua-websockets/CHANGELOG.md"
+  DESTDIR=$tree cmake --build build --target uninstall >"$tree/uninstalled.log"
+  grep 'Removing .*/README.md' "$tree/uninstalled.log"
+  ! grep 'Removing .*/CHANGELOG.md' "$tree/uninstalled.log" || return 1
   is_left_alone "$tree/somewhere"
   ! DESTDIR=$tree cmake --build build --target uninstall >"$tree/again.log" 2>&1 || return 1
   grep 'Nothing was installed from here' "$tree/again.log"
@@ -96,6 +112,8 @@ install_by_cmake() {
   count refuses 'zlib 1.2.9 or later with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_ZLIB=ON
   count refuses 'The headers of Boost 1.74 or later are needed' -DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON
   count refuses 'No headers of Lua found' -DWEBSOCKETS_LUAS=lua9
+  count refuses 'WEBSOCKETS_LUAS takes lua5.1, lua5.2' -DWEBSOCKETS_LUAS=5.4
+  count preset_forgets_one_lua
   count refuses "There is no $tree/lua.h" "-DWEBSOCKETS_LUA_INCLUDE_DIR=$tree"
 }
 

@@ -35,7 +35,7 @@ describe('ping_interval', function()
 
   -- Longer than it would live without. Where the machine itself was silent for long, once more with more time.
   local function outlives_three(config, options)
-    config.ping_interval = config.idle_timeout / 4
+    config.ping_interval = config.ping_interval or config.idle_timeout / 4
     local closed = {}
     local ctx, port = pair.context(config, function(ws)
       local is_answering = false
@@ -56,7 +56,7 @@ describe('ping_interval', function()
         return closed.silent
       end, 'the end of a client that does not answer'))
     end
-    if closed.answering and longest_s > config.ping_interval then
+    if closed.answering and longest_s > config.idle_timeout / 4 then
       config.idle_timeout = 2 * config.idle_timeout
       return outlives_three(config, options)
     end
@@ -64,6 +64,11 @@ describe('ping_interval', function()
   end
 
   it('keeps a peer that answers from being idle', function() outlives_three({ idle_timeout = 0.2 }, 'p') end)
+
+  it('asks in time where it is not shorter than half of idle_timeout', function()
+    outlives_three({ idle_timeout = 0.2, ping_interval = 50 }, 'p')
+    outlives_three({ idle_timeout = 0.2, ping_interval = 0.2 }, 'p')
+  end)
 
   it('keeps a peer that answers over TLS from being idle',
     function() outlives_three(tls.config { idle_timeout = 0.2 }, secure) end)
@@ -84,8 +89,9 @@ describe('ping_interval', function()
     c:expect_close(1001)
   end)
 
-  it('that is not shorter than idle_timeout sends nothing', function()
+  it('that is not shorter than idle_timeout lets a ping come first', function()
     local c = pair.open { ping_interval = 2 * short_s, idle_timeout = short_s }
+    c:expect_frame(client.PING, '')
     c:expect_close(1001)
   end)
 

@@ -10,6 +10,9 @@ namespace websockets {
 struct KeepaliveRules {
   std::uint64_t ping_interval_ms = 50'000;  // of silence, after each of which the peer is sent a Ping frame; 0: never
   std::uint64_t idle_timeout_ms = 120'000;  // how long the peer may be silent; 0: without end
+
+  // The ping_interval that holds: the first ping leaves its answer at least half of idle_timeout.
+  std::uint64_t effective_interval_ms() const;
 };
 
 // Notices when a peer has fallen silent. Knows no clock: times are milliseconds of one that does not go back.

@@ -120,13 +120,26 @@ TEST(KeepaliveTest, EndsWhoHasNotAnsweredWhenTheProcessStoodStill) {
 }
 
 TEST(KeepaliveTest, CanDoWithoutPings) {
-  for (const std::uint64_t interval : {0, 120, 200}) {
+  Watch watch({.ping_interval_ms = 0, .idle_timeout_ms = 120});
+  watch.run_until(119);
+  EXPECT_EQ(watch.end_ms, 0U);
+  watch.run_until(1000);
+  EXPECT_EQ(watch.end_ms, 120U);
+  EXPECT_TRUE(watch.pings.empty());
+}
+
+TEST(KeepaliveTest, AsksInTimeWhereThePingIntervalIsTooLong) {
+  for (const std::uint64_t interval : {61, 119, 120, 200, 50'000}) {
     Watch watch({.ping_interval_ms = interval, .idle_timeout_ms = 120});
-    watch.run_until(119);
-    EXPECT_EQ(watch.end_ms, 0U);
     watch.run_until(1000);
-    EXPECT_EQ(watch.end_ms, 120U);
-    EXPECT_TRUE(watch.pings.empty());
+    EXPECT_EQ(watch.pings, Times({60})) << interval;
+    EXPECT_EQ(watch.end_ms, 120U) << interval;
+  }
+  for (const std::uint64_t idle : {1, 2, 3}) {
+    Watch watch({.ping_interval_ms = 50, .idle_timeout_ms = idle});
+    watch.run_until(1000);
+    ASSERT_EQ(watch.pings.size(), 1U) << idle;
+    EXPECT_GT(watch.end_ms, watch.pings[0]) << idle;
   }
 }
 

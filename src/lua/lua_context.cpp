@@ -13,6 +13,7 @@
 #include "protocol/bytes.h"
 #include "server/connection.h"
 #include "server/context.h"
+#include "server/http_exchange.h"
 #include "server/options.h"
 #include "server/refusals.h"
 
@@ -475,13 +476,19 @@ bool LuaContext::on_http(Connection& connection, const Request& request) {
     free_slot(L, kCallbacks, ws.request);  // the one before
   });
   if (!succeeded) return false;
-  return run(&connection, [&](lua_State* L) {
+  bool was_interrupted = true;
+  const bool has_run = run(&connection, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, kOnHttp);
-    if (!lua_isfunction(L, -1)) return;
-    push_websocket(L, kCallbacks, connection);
-    lua_pushlstring(L, request.target().data(), request.target().size());
-    lua_call(L, 2, 0);
+    if (lua_isfunction(L, -1)) {
+      push_websocket(L, kCallbacks, connection);
+      lua_pushlstring(L, request.target().data(), request.target().size());
+      lua_call(L, 2, 0);
+    }
+    was_interrupted = false;
   });
+  const HttpExchange* const exchange = connection.http();
+  const bool is_answer_due = exchange != nullptr && exchange->awaits_answer() && !exchange->is_deferred();
+  return has_run && !(was_interrupted && is_answer_due);
 }
 
 void LuaContext::on_add_fd(int fd) { call_with_fd(kOnAddFd, fd); }

@@ -52,6 +52,7 @@ class HttpExchange {
   bool awaits_answer() const { return phase_ == Phase::kAwaiting; }
   // The answer will come after on_http has returned.
   void defer() { deferred_ = true; }
+  bool is_deferred() const { return deferred_; }
   // Answers with this head, but for its length and what is said of the connection, and this body; a HEAD request
   // without the body. `kept`: the body is sent from where it is, else from a copy.
   void respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body, KeptPayload kept = {});

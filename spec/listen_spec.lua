@@ -183,6 +183,20 @@ describe('listen', function()
     contains(failure { listen = { '127.0.0.1:0', 7 } }, "option 'listen' is 7, expected a list of strings")
   end)
 
+  it('is told of an interf that has no port', function()
+    local function warnings(config)
+      local told = {}
+      config.on_error = function(message) told[#told + 1] = message end
+      context(config):destroy()
+      return told
+    end
+    local told = warnings { interf = '127.0.0.1', listen = { '127.0.0.1:0' } }
+    assert.equal(1, #told)
+    contains(told[1], "warning: option 'interf' is for 'port', which is not set")
+    assert.same({}, warnings { interf = '127.0.0.1', port = loop.free_port(), listen = { '127.0.0.1:0' } })
+    assert.same({}, warnings { listen = { '127.0.0.1:0' } })
+  end)
+
   it('gives back what was opened when something cannot be', function()
     local port, path = loop.free_port(), http.file()
     contains(failure { listen = { '127.0.0.1:' .. port, 'unix:' .. path, '192.0.2.1:0' } }, '192.0.2.1')

@@ -45,8 +45,8 @@ describe('an unknown name', function()
     on_upgrad = 'on_upgrade', on_upgarde = 'on_upgrade', onupgrade = 'on_upgrade', ['on-http'] = 'on_http',
     OnHttp = 'on_http', maxMessageSize = 'max_message_size', max_conections_per_ip = 'max_connections_per_ip',
     prot = 'port', pot = 'port', port_number = 'port', listener = 'listen', trusted_proxie = 'trusted_proxies',
-    compression_level = 'compression', protocol = 'protocols', ssl_key_path = false, p = 'port',
-    ssl_privat_key_path = 'ssl_private_key_path', timeout_idle = false, host = false, hots = false,
+    compression_level = 'compression', protocol = 'protocols', ssl_key_path = 'ssl_private_key_path', p = 'port',
+    ssl_privat_key_path = 'ssl_private_key_path', timeout_idle = false, hots = false,
     [('listen'):rep(100)] = 'listen', [('x'):rep(1000)] = false, [''] = false, ['_'] = false, x = false,
   } do
     it(("'%s' is %s"):format(name:sub(1, 30), meant and "taken for '" .. meant .. "'" or 'told of'), function()
@@ -63,6 +63,28 @@ describe('an unknown name', function()
     end)
   end
 
+  local listen = "'listen' or, with 'port', 'interf'"
+  local certificate, private_key = "'ssl_cert_path'", "'ssl_private_key_path'"
+  local tls = certificate .. ' and ' .. private_key
+  local rate = "'max_message_rate'"
+  local opens = 'the function of its protocol, which is called when it opens'
+  for name, meant in pairs {
+    host = listen, hostname = listen, address = listen, addr = listen, bind = listen, Host = listen,
+    ssl_certificate = certificate, ssl_cert = certificate, cert = certificate, certificate = certificate,
+    ssl_certificate_key = private_key, ssl_key = private_key, key = private_key, private_key = private_key,
+    tls = tls, ssl = tls, allowed_origins = "'origins'", allowedOrigins = "'origins'", cors = "'origins'",
+    trusted_proxy = "'trusted_proxies'", max_payload = "'max_message_size'", maxPayload = "'max_message_size'",
+    max_clients = "'max_connections'", max_connections_ip = "'max_connections_per_ip'",
+    rate_limit = rate, message_rate = rate, max_rate = rate, on_request = "'on_http'",
+    on_message = 'ws:on_receive(fn)', on_receive = 'ws:on_receive(fn)', on_open = opens, on_connect = opens,
+    on_close = 'ws:on_closed(fn)', on_closed = 'ws:on_closed(fn)', onclose = 'ws:on_closed(fn)',
+  } do
+    it(("'%s' of another library is an error that names ours"):format(name), function()
+      contains(failure(websockets.context, config { [name] = 'x' }),
+        ("websocket could not create context: option '%s' is unknown, did you mean %s?"):format(name, meant))
+    end)
+  end
+
   it('is found before what is missing instead', function()
     local function expect(given, text) contains(failure(websockets.context, given), text) end
     expect({ protocol = { p = nothing } }, "option 'protocol' is unknown, did you mean 'protocols'?")
@@ -74,25 +96,25 @@ describe('an unknown name', function()
   end)
 
   it('is told of once each, and all else goes on', function()
-    local messages = warnings(config { host = 'x', extensions = {}, listen = { '127.0.0.1:0' } })
+    local messages = warnings(config { heartbeat = 'x', extensions = {}, listen = { '127.0.0.1:0' } })
     assert.equal(2, #messages)
     contains(messages[1], "'extensions'")
-    contains(messages[2], "'host'")
+    contains(messages[2], "'heartbeat'")
   end)
 
   it('is told of on stderr by default', function()
     local output = script.run [[
-      require('websockets').context { protocols = { p = print }, host = 'x' }
+      require('websockets').context { protocols = { p = print }, heartbeat = 'x' }
     ]]
-    assert.matches("^websockets: [^\n]*:1: warning: option 'host' is unknown\n$", output)
+    assert.matches("^websockets: [^\n]*:1: warning: option 'heartbeat' is unknown\n$", output)
   end)
 
   it('may be told of by a function that fails', function()
     local output = script.run [[
-      require('websockets').context { protocols = { p = print }, host = 'x', on_error = function() error 'oops' end }
+      require('websockets').context { protocols = { p = print }, heartbeat = 'x', on_error = function() error 'oops' end }
       print 'goes on'
     ]]
-    contains(output, "option 'host' is unknown")
+    contains(output, "option 'heartbeat' is unknown")
     contains(output, 'oops')
     contains(output, 'goes on')
   end)
@@ -102,12 +124,12 @@ describe('an unknown name', function()
   end)
 
   it('is found where the config inherits from', function()
-    local defaults = setmetatable({ origin = {} }, { __index = { host = 'x' } })
+    local defaults = setmetatable({ origin = {} }, { __index = { heartbeat = 'x' } })
     contains(failure(websockets.context, setmetatable(config {}, { __index = defaults })), "'origins'")
     defaults.origin = nil
     local messages = warnings(setmetatable(config {}, { __index = defaults }))
     assert.equal(1, #messages)
-    contains(messages[1], "'host'")
+    contains(messages[1], "'heartbeat'")
     local endless = config {}
     warnings(setmetatable(endless, { __index = function() end }))
   end)
@@ -163,10 +185,10 @@ describe('an unknown name', function()
       assert.matches("unknown_names_spec.lua:%d+: websocket could not create context: option 'port' is 'x', ",
         failure(create, { port = 'x' }))
       local messages = {}
-      local ctx = create { host = 'x', on_error = function(message) messages[#messages + 1] = message end }
+      local ctx = create { heartbeat = 'x', on_error = function(message) messages[#messages + 1] = message end }
       ctx:destroy()
       assert.equal(1, #messages)
-      assert.matches("unknown_names_spec.lua:%d+: warning: option 'host' is unknown", messages[1])
+      assert.matches("unknown_names_spec.lua:%d+: warning: option 'heartbeat' is unknown", messages[1])
     end)
 
     it('is an error among its own options, as are missing ones', function()

@@ -14,6 +14,7 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/option_reader.h"
+#include "lua/other_names.h"
 #include "protocol/handshake.h"
 #include "protocol/http_text.h"
 #include "server/options.h"
@@ -110,6 +111,13 @@ void read_listener(OptionReader& reader, ContextOptions& options) {
     options.listen.emplace_back(text);
     return true;
   });
+}
+
+// What of `listen` is for one interface says so itself.
+void warn_of_interface(lua_State* L, LuaContext& context) {
+  const ContextOptions& options = *context.options;
+  if (options.interface.empty() || options.port != 0 || options.listen.empty()) return;
+  guarded(L, [&] { context.warnings.emplace_back("option 'interf' is for 'port', which is not set"); });
 }
 
 void read_certificate(OptionReader& reader, CertificateFiles& files) {
@@ -357,12 +365,14 @@ void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
   read_limits(reader, options);
   read_trust(reader, options);
   read_mask(reader, context);
-  reader.refuse_near_misses(
-      [&](const char* key) { context.warnings.push_back(std::string("option '").append(key).append("' is unknown")); });
+  reader.refuse_meant(find_option, [&](const char* key) {
+    context.warnings.push_back(std::string("option '").append(key).append("' is unknown"));
+  });
   // What depends on several options: one that is missing may be one that was misspelt.
   check_tls(L, options.tls);
   check_protocols(reader, options);
   check_trust(L, options);
+  warn_of_interface(L, context);
 
   const char* driver = std::getenv("WEBSOCKETS_DRIVER");
   if (driver != nullptr) guarded(L, [&] { options.driver = driver; });

@@ -170,11 +170,15 @@ bool OptionReader::push_suggestion() {
   return best != 0;
 }
 
+void OptionReader::refuse(const char* key, const char* meant) {
+  raise_text(lua_pushfstring(L_, "option '%s' is unknown, did you mean %s?", push_full_name(key), meant));
+}
+
 void OptionReader::refuse_near_miss() {
   if (!push_suggestion()) return;
-  const char* key = push_full_name(lua_tostring(L_, -2));
-  const char* name = push_full_name(lua_tostring(L_, -2));
-  raise_text(lua_pushfstring(L_, "option '%s' is unknown, did you mean '%s'?", key, name));
+  const char* key = lua_tostring(L_, -2);
+  const char* name = push_full_name(lua_tostring(L_, -1));
+  refuse(key, lua_pushfstring(L_, "'%s'", name));
 }
 
 void OptionReader::refuse_unknown() {

@@ -65,11 +65,12 @@ class OptionReader {
 
   // Once all options were asked for: raises an error that names a key that is unknown, and what was probably meant.
   void refuse_unknown();
-  // Likewise, but only for keys that are like an option; calls `take(key)` for each of the others. It must not touch
-  // Lua.
-  template <typename Take>
-  void refuse_near_misses(Take take) {
+  // Likewise, but only for keys that are like an option, and for those of which `find_meant(key)` says what is meant;
+  // calls `take(key)` for each of the others. Neither may touch Lua.
+  template <typename FindMeant, typename Take>
+  void refuse_meant(FindMeant find_meant, Take take) {
     for_each_unknown([&](const char* key) {
+      if (const char* const meant = find_meant(key)) refuse(key, meant);
       refuse_near_miss();
       guarded(L_, [&] { take(key); });
     });
@@ -98,6 +99,7 @@ class OptionReader {
   bool is_known(int key) const;
   bool next_unknown(int table);
   void replace_by_parent(int table);
+  [[noreturn]] void refuse(const char* key, const char* meant);
   bool push_suggestion();
   void refuse_near_miss();
 

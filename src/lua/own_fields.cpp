@@ -4,58 +4,17 @@
 #include <initializer_list>
 
 #include "lua/lua_websocket.h"
-#include "lua/near_miss.h"
+#include "lua/other_names.h"
 
 namespace websockets::lua {
 namespace {
-
-// The events of other libraries, and ours, and how to be told of them here.
-struct Event {
-  const char* name;
-  const char* ours;
-};
-
-constexpr const char* kReceive = "ws:on_receive(fn)";
-constexpr const char* kOpen = "the function of its protocol, which is called when it opens";
-constexpr const char* kClosed = "ws:on_closed(fn)";
-constexpr const char* kDrained = "ws:on_server_writeable(fn)";
-
-constexpr Event kEvents[] = {
-    {"on_message", kReceive},
-    {"on_data", kReceive},
-    {"on_text", kReceive},
-    {"on_binary", kReceive},
-    {"on_receive", kReceive},
-    {"on_receive_chunk", "ws:on_receive_chunk(fn)"},
-    {"on_open", kOpen},
-    {"on_opened", kOpen},
-    {"on_connect", kOpen},
-    {"on_connected", kOpen},
-    {"on_connection", kOpen},
-    {"on_close", kClosed},
-    {"on_closed", kClosed},
-    {"on_disconnect", kClosed},
-    {"on_disconnected", kClosed},
-    {"on_end", kClosed},
-    {"on_error", "on_error of websockets.context"},
-    {"on_broadcast", "ws:on_broadcast(fn)"},
-    {"on_ping", "ws:on_pong(fn), as pings are answered without a word"},
-    {"on_pong", "ws:on_pong(fn)"},
-    {"on_drain", kDrained},
-    {"on_drained", kDrained},
-    {"on_writable", kDrained},
-    {"on_writeable", kDrained},
-    {"on_server_writeable", kDrained},
-};
 
 // A function for an event, at 3, that nobody would ever call. The key is at 2.
 void check_field(lua_State* L) {
   if (!lua_isfunction(L, 3) || lua_type(L, 2) != LUA_TSTRING) return;
   const char* key = lua_tostring(L, 2);
-  for (const Event& event : kEvents) {
-    if (!is_same_name(key, event.name)) continue;
-    raise(L, "websocket field '%s' would never be called, use %s", key, event.ours);
-  }
+  const char* const ours = find_event(key);
+  if (ours != nullptr) raise(L, "websocket field '%s' would never be called, use %s", key, ours);
 }
 
 // __newindex of the tables of fields.

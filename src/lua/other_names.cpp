@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "lua/other_names.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+
+#include "lua/near_miss.h"
+
+namespace websockets::lua {
+namespace {
+
+struct Name {
+  const char* name;
+  const char* ours;
+};
+
+constexpr const char* kReceive = "ws:on_receive(fn)";
+constexpr const char* kOpen = "the function of its protocol, which is called when it opens";
+constexpr const char* kClosed = "ws:on_closed(fn)";
+constexpr const char* kDrained = "ws:on_server_writeable(fn)";
+
+// Events, also ours.
+constexpr Name kEvents[] = {
+    {"on_message", kReceive},
+    {"on_data", kReceive},
+    {"on_text", kReceive},
+    {"on_binary", kReceive},
+    {"on_receive", kReceive},
+    {"on_receive_chunk", "ws:on_receive_chunk(fn)"},
+    {"on_open", kOpen},
+    {"on_opened", kOpen},
+    {"on_connect", kOpen},
+    {"on_connected", kOpen},
+    {"on_connection", kOpen},
+    {"on_close", kClosed},
+    {"on_closed", kClosed},
+    {"on_disconnect", kClosed},
+    {"on_disconnected", kClosed},
+    {"on_end", kClosed},
+    {"on_error", "on_error of websockets.context"},
+    {"on_broadcast", "ws:on_broadcast(fn)"},
+    {"on_ping", "ws:on_pong(fn), as pings are answered without a word"},
+    {"on_pong", "ws:on_pong(fn)"},
+    {"on_drain", kDrained},
+    {"on_drained", kDrained},
+    {"on_writable", kDrained},
+    {"on_writeable", kDrained},
+    {"on_server_writeable", kDrained},
+};
+
+constexpr const char* kListen = "'listen' or, with 'port', 'interf'";
+constexpr const char* kCertificate = "'ssl_cert_path'";
+constexpr const char* kPrivateKey = "'ssl_private_key_path'";
+constexpr const char* kTls = "'ssl_cert_path' and 'ssl_private_key_path'";
+constexpr const char* kRate = "'max_message_rate'";
+
+constexpr Name kOptions[] = {
+    {"host", kListen},
+    {"hostname", kListen},
+    {"address", kListen},
+    {"addr", kListen},
+    {"bind", kListen},
+    {"ssl_certificate", kCertificate},
+    {"ssl_cert", kCertificate},
+    {"certificate", kCertificate},
+    {"cert", kCertificate},
+    {"ssl_certificate_key", kPrivateKey},
+    {"ssl_key", kPrivateKey},
+    {"ssl_key_path", kPrivateKey},
+    {"private_key", kPrivateKey},
+    {"key", kPrivateKey},
+    {"tls", kTls},
+    {"ssl", kTls},
+    {"allowed_origins", "'origins'"},
+    {"cors", "'origins'"},
+    {"trusted_proxy", "'trusted_proxies'"},
+    {"max_payload", "'max_message_size'"},
+    {"max_clients", "'max_connections'"},
+    {"max_connections_ip", "'max_connections_per_ip'"},
+    {"rate_limit", kRate},
+    {"message_rate", kRate},
+    {"max_rate", kRate},
+    {"on_request", "'on_http'"},
+};
+
+template <std::size_t Count>
+const char* find(const Name (&names)[Count], std::string_view name) {
+  const auto* const found = std::find_if(std::begin(names), std::end(names),
+                                         [&](const Name& other) { return is_same_name(name, other.name); });
+  return found == std::end(names) ? nullptr : found->ours;
+}
+
+}  // namespace
+
+const char* find_event(std::string_view name) { return find(kEvents, name); }
+
+const char* find_option(std::string_view name) {
+  const char* const option = find(kOptions, name);
+  return option != nullptr ? option : find_event(name);
+}
+
+}  // namespace websockets::lua

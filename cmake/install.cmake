@@ -26,9 +26,9 @@ if(WEBSOCKETS_INSTALL_CMOD) # by luarocks, which has its own ways for documents
   return()
 endif()
 install(DIRECTORY types DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lua-websockets COMPONENT documents)
-install(FILES README.md CHANGELOG.md DESTINATION ${documents} COMPONENT documents)
-install(FILES LICENSE DESTINATION ${documents} RENAME copyright COMPONENT documents)
-install(DIRECTORY docs examples DESTINATION ${documents} COMPONENT documents)
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md LICENSE SECURITY.md DESTINATION ${documents} COMPONENT documents)
+install(FILES LICENSE DESTINATION ${documents} RENAME copyright COMPONENT debian EXCLUDE_FROM_ALL)
+install(DIRECTORY docs examples test-server DESTINATION ${documents} COMPONENT documents)
 
 add_custom_target(uninstall
   COMMAND ${CMAKE_COMMAND} -DMANIFEST=${CMAKE_BINARY_DIR}/install_manifest.txt

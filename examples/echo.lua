@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 local websockets = require 'websockets'
 
+local port = arg[1] or 8080
 local context = websockets.context {
-  port = 8080,
+  port = port,
   on_http = function(ws)
     ws:respond(200, nil, 'This is an echo server. Talk to it from the console of this page: F12 opens it.')
   end,
@@ -15,5 +16,6 @@ local context = websockets.context {
   },
 }
 
-print 'Open http://localhost:8080/ in a browser; Ctrl-C ends the server'
+print(('Open http://localhost:%s/ in a browser; Ctrl-C ends the server'):format(port))
+io.stdout:flush()
 context:run()

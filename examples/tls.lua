@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- An echo server over TLS (wss), and a page to try it with (https). When the file of its certificate changes, which
 -- somebody else renews, it takes the new one without a restart.
--- Usage: lua tls.lua [port] [certificate] [its key] [seconds]; without a certificate script/demo-certificate makes one; it
--- looks for a new one every so many seconds.
+-- Usage: lua tls.lua [port] [certificate] [its key] [seconds]; without a certificate script/demo-certificate, which a
+-- checkout has, makes one; it looks for a new one every so many seconds.
 local websockets = require 'websockets'
 
 local here = arg[0]:match '^(.*/)' or ''
@@ -20,12 +20,13 @@ local function read(path)
   return text
 end
 
-if not arg[2] and not read(certificate) then
-  os.execute(("'%s../script/demo-certificate' >&2"):format(here))
+local maker = here .. '../script/demo-certificate'
+if not arg[2] and not read(certificate) and read(maker) then
+  os.execute(("'%s' >&2"):format(maker))
 end
 local loaded = read(certificate)
 if not loaded then
-  print(('There is no certificate %s'):format(certificate))
+  print(('There is no certificate %s. With one of yours: lua tls.lua PORT CERTIFICATE KEY'):format(certificate))
   os.exit(1)
 end
 

@@ -92,6 +92,7 @@ local function environment(made, context, ws)
 
   local env = setmetatable({ websockets = module, context = context, ws = ws }, { __index = _G })
   env.print = function() end
+  env.arg = { [0] = 'example.lua' }
   local round = 0
   env.goes_on = function()
     round = round + 1

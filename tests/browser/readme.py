@@ -6,10 +6,8 @@ of the small examples.
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """
 
-import pathlib
 import re
 import sys
-import tempfile
 
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -21,14 +19,7 @@ LINES = re.search(r'^```js\n(.*?)^```$', (ROOT / 'README.md').read_text(), re.DO
 
 
 class EchoServer(Server):
-    """examples/echo.lua, which has its port in itself."""
-
-    def start(self):
-        with tempfile.TemporaryDirectory() as folder:
-            script = pathlib.Path(folder, 'echo.lua')
-            script.write_text((ROOT / 'examples' / 'echo.lua').read_text().replace('8080', str(self.port)))
-            self.script = (script,)
-            super().start()
+    script = ('examples/echo.lua',)
 
 
 class StaticServer(Server):

@@ -195,11 +195,9 @@ async def chat():
 
 @check
 async def echo():
-    """On a port of its own: see Checkout."""
-    with checkout.example('echo.lua') as terminal:
-        address = re.search(r'http://localhost:\d+/', terminal.text)[0]
-        assert 'console' in curl(address)
-        async with connect(address.replace('http', 'ws'), 'echo') as ws:
+    with example_on_port('echo.lua') as port:
+        assert 'console' in curl(f'http://127.0.0.1:{port}/')
+        async with connect(f'ws://127.0.0.1:{port}/', 'echo') as ws:
             await ws.send('hello')
             assert await ws.recv() == 'hello'
 
@@ -346,6 +344,30 @@ async def tls():
         assert await serial(port) != before
 
 
+def tls_where_it_is_installed():
+    """Without script/demo-certificate it says what it needs."""
+    installed = folder / 'installed' / 'examples'
+    installed.mkdir(parents=True)
+    shutil.copy(EXAMPLES / 'tls.lua', installed)
+    done = subprocess.run([LUA, installed / 'tls.lua'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 1 and 'tls.lua PORT CERTIFICATE KEY' in done.stdout, done
+    assert 'not found' not in done.stdout, done.stdout
+
+
+def each_tells_its_address_into_a_pipe():
+    """At once, on each Lua: 5.1 and LuaJIT flush at the end only."""
+    for script in ('echo.lua', 'chat.lua', 'timer.lua', 'login.lua', 'static.lua', 'dashboard/dashboard.lua'):
+        port = free_port()
+        process = subprocess.Popen([LUA, EXAMPLES / script, str(port)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, text=True)
+        try:
+            assert f'://localhost:{port}/' in process.stdout.readline(), script
+        finally:
+            process.kill()
+            process.wait()
+
+
 class Checkout:
     """The examples as in a fresh checkout, but on free ports, and with sockets elsewhere."""
 
@@ -417,5 +439,6 @@ def none_hides_a_module():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        echo, chat, timer, login, static, unix, behind_nginx, tls, clock('luv'), clock('cqueues'), clock('event'),
-        clock('ev'), loop_of_copas, each_runs_from_everywhere, the_test_servers_too, none_hides_a_module]))
+        echo, chat, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
+        clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, each_tells_its_address_into_a_pipe,
+        each_runs_from_everywhere, the_test_servers_too, none_hides_a_module]))

@@ -78,6 +78,15 @@ links_no_others() {
   [[ -z $others ]] || { echo "needs $others"; return 1; }
 }
 
+# Those of the documents of a folder to its other files.
+links_lead_somewhere() {
+  local file target status=0
+  while IFS=: read -r file target; do
+    [[ -e ${file%/*}/$target ]] || { echo "$file: $target"; status=1; }
+  done < <(grep -rHoP --include='*.md' '\]\(\K(?!https?:)[^)#]*[./][^)#]*' "$1")
+  [[ -s $1/README.md ]] && return "$status"
+}
+
 # Of a folder, which was of somebody else before: only his file is left.
 is_left_alone() {
   local left
@@ -107,6 +116,7 @@ install_by_cmake() {
   each_lua "$tree/somewhere/lib"
   count links_no_others "$tree/somewhere/lib/lua/5.4/websockets.so"
   count has_files "$tree"/somewhere/share/{lua-websockets/types/websockets.lua,doc/lua-websockets/README.md}
+  count links_lead_somewhere "$tree/somewhere/share/doc/lua-websockets"
   count uninstalls_by_cmake
   count refuses 'OpenSSL 3 with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON
   count refuses 'zlib 1.2.9 or later with its headers is needed' -DCMAKE_DISABLE_FIND_PACKAGE_ZLIB=ON
@@ -144,6 +154,7 @@ install_package() {
   count package_depends "$package"
   each_lua "$tree/installed/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)"
   count has_files "$tree"/installed/usr/share/{lua-websockets/types/websockets.lua,doc/lua-websockets/copyright}
+  count links_lead_somewhere "$tree/installed/usr/share/doc/lua-websockets"
   count removes_package "$package"
 }
 

@@ -32,8 +32,8 @@ process.on('SIGTERM', () => process.exit(143));
 // A block, on a free port that it tells before it serves.
 async function startServer(language, loop) {
   const script = join(folder, `${language}.lua`);
-  const block = findBlock(language, loop).replace('port = 8080', "listen = { '127.0.0.1:0' }")
-    .replace(/^print .*\n/m, '');
+  const block = findBlock(language, loop).replace(/\bport = (port|8080)/, "listen = { '127.0.0.1:0' }")
+    .replace(/^print.*\n/m, '');
   writeFileSync(script, block.replace(loop, `print(context:addresses()[1]) io.stdout:flush() ${loop}`));
   const server = spawn(process.env.LUA ?? 'lua5.4', [script], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.on('exit', () => server.kill('SIGKILL'));

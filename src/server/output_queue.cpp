@@ -221,7 +221,7 @@ std::size_t OutputQueue::held_bytes() const {
     if (piece->block != counted) held += piece->block->size;
     counted = piece->block;
     if (const auto* const frame = std::get_if<SharedFrame>(&piece->source)) {
-      held += (*frame)->capacity() / static_cast<std::size_t>(frame->use_count());
+      held += (*frame)->capacity() / static_cast<std::size_t>(std::max(frame->use_count(), 1L));
     } else if (const auto* const payload = std::get_if<HeldPayload>(&piece->source)) {
       held += payload->bytes;
     }

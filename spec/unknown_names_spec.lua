@@ -175,7 +175,7 @@ describe('an unknown name', function()
       assert.matches(pattern, message)
     end
 
-    it('is as one given to the module, at the line of the caller', function()
+    it('is as one given to the module, at the line of the caller #pollfd', function()
       local function create(more)
         local ctx = adapter.context(config(more), watch)
         return ctx

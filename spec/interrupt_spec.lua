@@ -206,4 +206,29 @@ describe('an interruption', function()
       while c:receive_frame().payload ~= 'the last one' do end
     end
   end)
+
+  it('by Ctrl-C that the callback has caught and raised again leaves service(), too', function()
+    local server = remote.start()
+    local port = server:call [[
+      local websockets = require 'websockets'
+      ctx = websockets.context { listen = { '127.0.0.1:0' }, protocols = { p = function(ws)
+        ws:on_receive(function()
+          local _, why = pcall(function()
+            ws:write(('x'):rep(300000)) -- so much that it leaves at once
+            while os.time() do end
+          end)
+          error(why, 0)
+        end)
+      end } }
+      return tonumber((ctx:addresses()[1]:match '%d+$'))
+    ]]
+    server:begin 'return pcall(function() while true do ctx:service(-1) end end)'
+    local c = client.open({}, port, 'p')
+    c:send(client.frame(client.TEXT, 'x'))
+    loop.serve_until({}, function() return c:pump() end, 'a part of the message')
+    remote.signal(server.pid, 'INT')
+    local succeeded, why = server:result()
+    assert.is_false(succeeded)
+    assert.matches('interrupted!$', why)
+  end)
 end)

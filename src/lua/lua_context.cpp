@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lua/lua_context.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -70,9 +71,19 @@ bool is_in_hook(lua_State* L) {
   return !was_hook_called;
 }
 
-// What the handler of SIGINT of lua.c and luajit.c raises, by a hook, in whatever runs. The same text without a hook is
-// an error of the script, which may have it from a client.
-bool is_interruption(lua_State* L, int index) { return ends_with_interrupted(L, index) && is_in_hook(L); }
+bool has_interrupt_handler() {
+  struct sigaction action {};
+  return ::sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler != SIG_DFL;
+}
+const bool had_interrupt_handler = has_interrupt_handler();
+
+// What the handler of SIGINT of lua.c and luajit.c raises, by a hook, in whatever runs; the next SIGINT is not handled.
+// A coroutine, and whoever has caught it, raise it again without a hook. The same text otherwise is an error of the
+// script, which may have it from a client.
+bool is_interruption(lua_State* L, int index) {
+  if (!ends_with_interrupted(L, index)) return false;
+  return (had_interrupt_handler && !has_interrupt_handler()) || is_in_hook(L);
+}
 
 // Makes the error a string with a traceback. So what still ends like an interruption is one.
 int message_handler(lua_State* L) {

@@ -127,6 +127,14 @@ describe('context', function()
     end
   end)
 
+  it('tells the bound of a number that is too large', function()
+    for name, bound in pairs { keepalive_timeout = '1e9', body_timeout = '1e9', idle_timeout = '1e6',
+      ping_interval = '1e6', max_connections = '1e9', max_headers = '1e9', max_message_size = '2^53',
+      max_memory = '2^53' } do
+      expect_error(config_with(name, 1e17), name, 'up to ' .. bound)
+    end
+  end)
+
   it('takes numbers as strings', function()
     for _, name in ipairs { 'max_message_size', 'max_backpressure', 'max_header_size', 'max_body_size',
       'max_body_memory', 'max_headers', 'max_memory', 'max_connections', 'max_connections_per_ip', 'unix_mode',

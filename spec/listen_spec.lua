@@ -180,7 +180,11 @@ describe('listen', function()
       contains(failure { listen = { where } }, ("'%s' is not host:port"):format(where))
     end
     contains(failure { listen = '127.0.0.1:0' }, "option 'listen' is '127.0.0.1:0', expected a list, such as { '127.0.0.1:0' }")
-    contains(failure { listen = { '127.0.0.1:0', 7 } }, "option 'listen' is 7, expected a list of strings")
+    contains(failure { listen = { '127.0.0.1:0', 7 } }, "option 'listen' is 7, expected a list of strings: 'host:port', ':port'")
+    contains(failure { listen = { ':70000' } }, "':70000' is not host:port (up to 65535)")
+    for _, name in ipairs { 'listen', 'origins', 'trusted_proxies' } do
+      contains(failure { [name] = { host = '127.0.0.1', port = 8080 } }, ("option '%s' has the key '"):format(name))
+    end
   end)
 
   it('is told of an interf that has no port', function()

@@ -67,6 +67,18 @@ describe('on_refused', function()
     assert.equal('who are you?', told[1].message)
   end)
 
+  it('is told texts without the end of their last line, whoever they are from', function()
+    local answers = { function() error 'x' end, function() return 403 end, function() return 403, 'no\n' end }
+    local ctx, port, told = open { on_error = function() end, on_upgrade = function() return table.remove(answers, 1)() end }
+    for i, text in ipairs { 'The server failed to answer this request.', 'Forbidden', 'no' } do
+      local c = client.connect(ctx, port)
+      c:send(client.request { protocol = 'p' })
+      c:read_response()
+      wait_for(ctx, told, i)
+      assert.equal(text, told[i].message)
+    end
+  end)
+
   it('is told the client behind a proxy', function()
     local ctx, port, told = open { trusted_proxies = { '127.0.0.1' } }
     local c = client.connect(ctx, port)

@@ -37,7 +37,7 @@ void read_milliseconds(OptionReader& reader, const char* name, double least, dou
 
 void read_seconds(OptionReader& reader, const char* name, std::uint64_t& milliseconds) {
   constexpr double kLeastSeconds = std::numeric_limits<double>::min();
-  read_milliseconds(reader, name, kLeastSeconds, kMaxSeconds, "a number of seconds above 0", milliseconds);
+  read_milliseconds(reader, name, kLeastSeconds, kMaxSeconds, "a number of seconds above 0, up to 1e9", milliseconds);
 }
 
 // 0 is off.
@@ -47,12 +47,12 @@ void read_optional_seconds(OptionReader& reader, const char* name, std::uint64_t
 
 // 0 is off.
 void read_count(OptionReader& reader, const char* name, std::size_t& count) {
-  reader.read_whole(name, 0, kMaxCount, "a whole number, 0 for any number", count);
+  reader.read_whole(name, 0, kMaxCount, "a whole number up to 1e9, 0 for any number", count);
 }
 
 template <typename Size>
 void read_bytes(OptionReader& reader, const char* name, Size& bytes) {
-  reader.read_whole(name, 1, kMaxBytes, "a number of bytes above 0", bytes);
+  reader.read_whole(name, 1, kMaxBytes, "a number of bytes above 0, up to 2^53", bytes);
 }
 
 // Returns whether there is one.
@@ -107,7 +107,7 @@ void read_listener(OptionReader& reader, ContextOptions& options) {
   reader.read_text("interf", options.interface);
   reader.read_boolean("reuse_port", options.listen_options.reuse_port);
   reader.read_whole("unix_mode", 0, 0777, "a file mode from 0 to 511 (octal 777)", options.listen_options.unix_mode);
-  reader.read_texts("listen", "a list of strings without zeros", [&](const char* text) {
+  reader.read_texts("listen", "a list of strings: 'host:port', ':port', 'unix:/path' or 'fd:3'", [&](const char* text) {
     options.listen.emplace_back(text);
     return true;
   });
@@ -246,7 +246,7 @@ void read_compression(OptionReader& config, ContextOptions& options) {
   CompressionOptions& compression = options.compression.emplace();
   OptionReader reader(L, table, raise_create_error, "compression.");
   reader.read_whole("level", 0, 9, "a whole number from 0 to 9", compression.level);
-  reader.read_whole("min_size", 0, kMaxBytes, "a number of bytes", compression.min_bytes);
+  reader.read_whole("min_size", 0, kMaxBytes, "a number of bytes up to 2^53", compression.min_bytes);
   read_compression_memory(reader, compression);
   read_context_takeover(reader, compression.wanted);
   reader.read_whole("client_max_window_bits", 9, 15, "a whole number from 9 to 15",
@@ -282,15 +282,16 @@ void check_trust(lua_State* L, const ContextOptions& options) {
 
 // { messages per second, messages at once }, or one number for both.
 void read_message_rate(OptionReader& config, MessageRate& rate) {
-  constexpr const char* kExpected =
-      "{ messages per second, messages at once }, each from above 0 to 1e6, or one for both";
   lua_State* const L = config.state();
   if (!config.get("max_message_rate")) return;
   const int value = lua_gettop(L);
   const bool is_table = lua_istable(L, value);
+  bool is_possible = true;
   if (is_table) {
-    OptionReader(L, value, raise_create_error, "max_message_rate.").refuse_unknown();
-    lua_settop(L, value);
+    for (lua_pushnil(L); lua_next(L, value) != 0; lua_pop(L, 1)) {
+      const bool is_place = lua_type(L, -2) == LUA_TNUMBER && (lua_tonumber(L, -2) == 1 || lua_tonumber(L, -2) == 2);
+      is_possible = is_possible && is_place;
+    }
     lua_rawgeti(L, value, 1);
     lua_rawgeti(L, value, 2);
   } else {
@@ -300,8 +301,11 @@ void read_message_rate(OptionReader& config, MessageRate& rate) {
   const auto per_second = static_cast<double>(lua_tonumber(L, value + 1));
   const auto burst = is_table && lua_isnil(L, value + 2) ? per_second : static_cast<double>(lua_tonumber(L, value + 2));
   lua_settop(L, value);
-  const auto is_possible = [](double number) { return number > 0 && number <= kMaxRate; };
-  if (!is_possible(per_second) || !is_possible(burst)) config.raise_value("max_message_rate", kExpected);
+  for (const double number : {per_second, burst}) is_possible = is_possible && number > 0 && number <= kMaxRate;
+  if (!is_possible) {
+    config.raise_value("max_message_rate",
+                       "{ 5, 20 }: messages per second, messages at once, each from above 0 to 1e6; or one for both");
+  }
   rate = {per_second, std::max(burst, 1.0)};
   lua_pop(L, 1);
 }
@@ -321,10 +325,11 @@ void read_limits(OptionReader& reader, ContextOptions& options) {
   read_seconds(reader, "send_timeout", options.send_timeout_ms);
   read_seconds(reader, "close_timeout", options.close_timeout_ms);
   read_seconds(reader, "fork_busy_timeout", options.fork_busy_timeout_ms);
-  reader.read_whole("max_headers", 1, kMaxCount, "a number above 0", options.request_limits.max_headers);
+  reader.read_whole("max_headers", 1, kMaxCount, "a number above 0, up to 1e9", options.request_limits.max_headers);
   read_optional_seconds(reader, "idle_timeout", options.keepalive.idle_timeout_ms);
   read_optional_seconds(reader, "ping_interval", options.keepalive.ping_interval_ms);
-  reader.read_whole("max_memory", 0, kMaxBytes, "a number of bytes, 0 for any number", options.max_memory_bytes);
+  reader.read_whole("max_memory", 0, kMaxBytes, "a number of bytes up to 2^53, 0 for any number",
+                    options.max_memory_bytes);
   read_message_rate(reader, options.max_message_rate);
   read_count(reader, "max_connections", options.max_connections);
   read_count(reader, "max_connections_per_ip", options.max_connections_per_address);

@@ -27,6 +27,8 @@ std::string_view text_at(lua_State* L, int index) {
   return {text, size};
 }
 
+bool is_of_metatables(std::string_view key) { return key.starts_with("__"); }
+
 }  // namespace
 
 OptionReader::OptionReader(lua_State* L, int table, Raise raise_error, const char* prefix)
@@ -109,12 +111,25 @@ void OptionReader::read_text(const char* name, std::string& text) {
 
 bool OptionReader::begin_list(const char* name, const char* expected) {
   if (!get(name)) return false;
-  if (lua_istable(L_, -1)) return true;
+  if (lua_istable(L_, -1)) {
+    refuse_names(name, expected);
+    return true;
+  }
   if (lua_type(L_, -1) == LUA_TSTRING) {
     expected = lua_pushfstring(L_, "a list, such as { '%s' }", lua_tostring(L_, -1));
     lua_insert(L_, -2);
   }
   raise_value(name, expected);
+}
+
+// Raises an error for a list, on top of the stack, that has a name for a key: nobody would read its value.
+void OptionReader::refuse_names(const char* name, const char* expected) {
+  const int list = lua_gettop(L_);
+  for (lua_pushnil(L_); lua_next(L_, list) != 0; lua_pop(L_, 1)) {
+    if (lua_type(L_, -2) != LUA_TSTRING || is_of_metatables(text_at(L_, -2))) continue;
+    const char* key = lua_tostring(L_, -2);
+    raise_text(lua_pushfstring(L_, "option '%s' has the key '%s', expected %s", push_full_name(name), key, expected));
+  }
 }
 
 bool OptionReader::next_text(const char* name, const char* expected, int place) {
@@ -142,7 +157,7 @@ bool OptionReader::is_known(int key) const {
 bool OptionReader::next_unknown(int table) {
   while (lua_next(L_, table) != 0) {
     lua_pop(L_, 1);
-    const bool is_name = lua_type(L_, -1) == LUA_TSTRING && text_at(L_, -1).substr(0, 2) != "__";  // of metatables
+    const bool is_name = lua_type(L_, -1) == LUA_TSTRING && !is_of_metatables(text_at(L_, -1));
     if (is_name && !is_known(lua_gettop(L_))) return true;
   }
   return false;

@@ -81,6 +81,7 @@ class OptionReader {
   bool take_whole(const char* name, double least, double most, const char* expected, double& value);
   bool take_number(const char* name, double least, double most, const char* expected, double& value);
   bool begin_list(const char* name, const char* expected);
+  void refuse_names(const char* name, const char* expected);
   bool next_text(const char* name, const char* expected, int place);
 
   // With the key on top of the stack.

@@ -219,7 +219,7 @@ Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOp
   const std::size_t colon = where.rfind(':');
   int port = -1;
   if (colon == std::string::npos || !parse_number(where.substr(colon + 1), 65535, port)) {
-    return Error{"'" + where + "' is not host:port, unix:/path or fd:number"};
+    return Error{"'" + where + "' is not host:port (up to 65535), unix:/path or fd:number"};
   }
   std::string host = where.substr(0, colon);
   if (host.empty() || host == "*") return only(listen_on_all(static_cast<std::uint16_t>(port), options));

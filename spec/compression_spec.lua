@@ -89,7 +89,7 @@ describe('compression', function()
       [7] = "option 'compression' is 7, expected true, false or a table",
       [{ level = 10 }] = "option 'compression.level' is 10, expected a whole number from 0 to 9",
       [{ level = -1 }] = "option 'compression.level' is -1, expected a whole number from 0 to 9",
-      [{ min_size = -1 }] = "option 'compression.min_size' is -1, expected a number of bytes",
+      [{ min_size = -1 }] = "option 'compression.min_size' is -1, expected a number of bytes up to 2^53",
       [{ memory = '5KB' }] = "option 'compression.memory' is '5KB', expected '3KB', '4KB', '8KB', '16KB', '32KB', " ..
         "'64KB', '128KB' or '256KB'",
       [{ memory = 256 }] = "option 'compression.memory' is 256, expected '3KB', '4KB', '8KB', '16KB', '32KB', " ..

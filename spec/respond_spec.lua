@@ -212,6 +212,17 @@ describe('respond', function()
     end
   end)
 
+  it('says where the body goes', function()
+    local c = http.open(function(ws)
+      local ok, message = pcall(function() ws:respond(200, 'hello') end)
+      ws:respond(200, nil, tostring(ok) .. message)
+    end)
+    c:send(http.request '/')
+    local _, _, body = c:read_response()
+    local text = "the headers come second, the body third: ws:respond(200, nil, 'hello')"
+    assert.is_truthy(body:find(text, 1, true), body)
+  end)
+
   it('answers once', function()
     local path = http.file 'contents'
     local results

@@ -381,6 +381,7 @@ describe('static', function()
     end
     expect_error 'bad argument #1'
     expect_error('bad argument #1', {})
+    expect_error("call websockets.static with '.', not with ':'", websockets, root)
     expect_error('a path has no zeros', root .. '\0x')
     expect_error('bad argument #2', root, 'x')
     local prefix = 'websocket could not serve a folder: '

@@ -85,6 +85,20 @@ describe('an unknown name', function()
     end)
   end
 
+  it('is an error where the module stands for the config', function()
+    local function expect(module)
+      local message = failure(function()
+        local ctx = module:context(config {})
+        return ctx
+      end)
+      assert.matches('unknown_names_spec.lua:%d+: ', message)
+      contains(message, "option 'context' is unknown, did you mean to call context(config) with '.', not with ':'?")
+    end
+    expect(websockets)
+    local adapter = require 'websockets.adapter'
+    expect { context = function(given) return adapter.context(given, nothing) end }
+  end)
+
   it('is found before what is missing instead', function()
     local function expect(given, text) contains(failure(websockets.context, given), text) end
     expect({ protocol = { p = nothing } }, "option 'protocol' is unknown, did you mean 'protocols'?")

@@ -165,7 +165,7 @@ describe('a deferred request', function()
       if headers ~= 'x' then assert.has_error(function() request:reject(403, headers) end) end
     end
     for _, status in ipairs { 101, 600, 'x' } do
-      assert.has_error(function() request:reject(status) end)
+      assert.error_matches(function() request:reject(status) end, 'request:reject: a refusal has a status')
     end
     assert.has_error(function() request:reject(403, {}, {}) end)
     assert.is_true(request:accept())

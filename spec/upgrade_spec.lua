@@ -187,13 +187,14 @@ describe('on_upgrade', function()
       local ctx, port, errors = server(nil, unpack(case, 2, 2))
       expect_refusal(ctx, port, 500)
       assert.equal(1, #errors)
-      contains(errors[1], ('on_upgrade returned a %s'):format(type(case[2])))
+      local shown = case[2] == 'yes' and "'yes'" or type(case[2])
+      contains(errors[1], ('on_upgrade returned %s, not true'):format(shown))
     end
   end)
 
   it('answers with 500 when the answer cannot be sent', function()
     local cases = {
-      { 'from 200 to 599', 101 }, { 'from 200 to 599', 99 }, { 'from 200 to 599', 600 }, { 'from 200 to 599', 403.5 },
+      { 'from 200 to 599, not 101', 101 }, { 'from 200 to 599', 99 }, { 'from 200 to 599', 600 }, { 'from 200 to 599', 403.5 },
       { 'from 200 to 599', 0 / 0 },
       { 'no control characters', true, { ['X-A'] = 'a\r\nSet-Cookie: b' } },
       { 'no control characters', true, { ['X-A'] = 'a\nb' } },
@@ -202,9 +203,9 @@ describe('on_upgrade', function()
       { 'no control characters', 403, { ['X-A'] = 'a\r\n\r\nbody' } },
       { 'token', true, { ['X A'] = 'a' } }, { 'token', true, { ['X-A:'] = 'a' } }, { 'token', true, { [''] = 'a' } },
       { 'token', true, { ['X\r\nY'] = 'a' } }, { 'token', false, { ['X\0Y'] = 'a' } },
-      { 'table of headers', true, 'X-A: a' }, { 'table of headers', true, { 'a' } }, { 'table of headers', 403, 5 },
+      { "table of headers, not 'X-A: a'", true, 'X-A: a' }, { 'table of headers', true, { 'a' } }, { 'table of headers, not 5', 403, 5 },
       { 'a string', true, { ['X-A'] = true } }, { 'a string', true, { ['X-A'] = { {} } } },
-      { 'body', 403, {}, {} }, { 'body', 403, {}, true }, { 'no body', 204, {}, 'x' }, { 'no body', 205, {}, 'x' },
+      { 'body', 403, {}, {} }, { 'a string, not true', 403, {}, true }, { '204 has no body', 204, {}, 'x' }, { '205 has no body', 205, {}, 'x' },
     }
     for _, name in ipairs { 'Upgrade', 'connection', 'Sec-WebSocket-Accept', 'sec-websocket-protocol',
       'Sec-WebSocket-Extensions', 'SEC-WEBSOCKET-X', 'Content-Length', 'Transfer-Encoding' } do
@@ -215,6 +216,7 @@ describe('on_upgrade', function()
       local ctx, port, errors = server(nil, unpack(case, 2, 4))
       local _, body = expect_refusal(ctx, port, 500)
       assert.equal(1, #errors, i)
+      contains(errors[1], 'on_upgrade: ')
       contains(errors[1], case[1])
       assert.is_nil(body:find('X-A', 1, true))
       ctx:destroy()

@@ -82,6 +82,8 @@ constexpr Name kOptions[] = {
     {"message_rate", kRate},
     {"max_rate", kRate},
     {"on_request", "'on_http'"},
+    // The module, or that of an adapter, is in the place of the config.
+    {"context", "to call context(config) with '.', not with ':'"},
 };
 
 template <std::size_t Count>

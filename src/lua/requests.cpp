@@ -5,6 +5,7 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
+#include "lua/show_value.h"
 #include "lua/upgrade_answer.h"
 #include "lua/wrap_websocket.h"
 #include "server/context.h"
@@ -15,11 +16,12 @@ namespace {
 
 // What on_upgrade has returned, from `first` on.
 AnswerPlaces check_verdict(lua_State* L, int first) {
+  constexpr const char* kWho = "on_upgrade";
   const int type = lua_type(L, first);
-  if (type == LUA_TBOOLEAN) return lua_toboolean(L, first) != 0 ? check_grant(L, first + 1) : check_refusal(L, first);
-  if (type == LUA_TNUMBER) return check_refusal(L, first);
-  raise(L, "on_upgrade returned a %s, not true, false, a status or what request:defer() returns",
-        lua_typename(L, type));
+  if (type == LUA_TBOOLEAN && lua_toboolean(L, first) != 0) return check_grant(L, kWho, first + 1);
+  if (type == LUA_TBOOLEAN || type == LUA_TNUMBER) return check_refusal(L, kWho, first);
+  lua_pushvalue(L, first);
+  raise(L, "on_upgrade returned %s, not true, false, a status or what request:defer() returns", show_value(L));
 }
 
 }  // namespace

@@ -5,39 +5,53 @@
 #include <cstddef>
 
 #include "http/response.h"
+#include "lua/show_value.h"
 
 namespace websockets::lua {
 namespace {
 
 constexpr int kForbidden = 403;
 
-int check_status(lua_State* L, int index) {
+// Of the value at `index`, for an error.
+const char* push_shown(lua_State* L, int index) {
+  lua_pushvalue(L, index);
+  return show_value(L);
+}
+
+int check_status(lua_State* L, const char* who, int index) {
   if (lua_toboolean(L, index) == 0) return kForbidden;
   const double status = lua_type(L, index) == LUA_TNUMBER ? static_cast<double>(lua_tonumber(L, index)) : 0;
   if (!(status >= 200 && status <= 599 && status == std::floor(status))) {
-    raise(L, "a refusal has a status from 200 to 599");
+    raise(L, "%s: a refusal has a status from 200 to 599, not %s", who, push_shown(L, index));
   }
   return static_cast<int>(status);
 }
 
-HeaderLines check_headers(lua_State* L, int index) {
+HeaderLines check_headers(lua_State* L, const char* who, int index) {
+  if (!lua_isnoneornil(L, index) && !lua_istable(L, index)) {
+    raise(L, "%s: the answer to a handshake has a table of headers, not %s", who, push_shown(L, index));
+  }
   const HeaderLines headers = push_header_lines(L, index);
-  if (headers.error != nullptr) raise(L, "the answer to a handshake cannot have these headers: %s", headers.error);
+  if (headers.error != nullptr) {
+    raise(L, "%s: the answer to a handshake cannot have these headers: %s", who, headers.error);
+  }
   return headers;
 }
 
 }  // namespace
 
-AnswerPlaces check_grant(lua_State* L, int index) { return {101, check_headers(L, index)}; }
+AnswerPlaces check_grant(lua_State* L, const char* who, int index) { return {101, check_headers(L, who, index)}; }
 
-AnswerPlaces check_refusal(lua_State* L, int index) {
-  AnswerPlaces places{check_status(L, index), {}};
+AnswerPlaces check_refusal(lua_State* L, const char* who, int index) {
+  AnswerPlaces places{check_status(L, who, index), {}};
   const bool has_headers = lua_type(L, index + 1) != LUA_TSTRING;
   const int body = has_headers ? index + 2 : index + 1;
-  if (has_headers) places.headers = check_headers(L, index + 1);
+  if (has_headers) places.headers = check_headers(L, who, index + 1);
   if (lua_isnoneornil(L, body)) return places;
-  if (lua_type(L, body) != LUA_TSTRING) raise(L, "the body of a refusal is a string");
-  if (!may_have_body(places.status)) raise(L, "a refusal of this status has no body");
+  if (lua_type(L, body) != LUA_TSTRING) {
+    raise(L, "%s: the body of a refusal is a string, not %s", who, push_shown(L, body));
+  }
+  if (!may_have_body(places.status)) raise(L, "%s: a refusal of status %d has no body", who, places.status);
   places.body = body;
   return places;
 }

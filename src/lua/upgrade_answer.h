@@ -17,10 +17,11 @@ struct AnswerPlaces {
 };
 
 // A grant, with the headers at `index`, which may be nil. Raises an error when they cannot be sent. Pushes something.
-AnswerPlaces check_grant(lua_State* L, int index);
+// `who` gives the answer: what an error begins with.
+AnswerPlaces check_grant(lua_State* L, const char* who, int index);
 // A refusal: at `index` a status, or false or nil for 403, then headers and a body, each of which may be left out.
 // Raises an error when it cannot be sent. Pushes something.
-AnswerPlaces check_refusal(lua_State* L, int index);
+AnswerPlaces check_refusal(lua_State* L, const char* who, int index);
 // Reads what these two have let pass. Never raises; throws std::bad_alloc.
 UpgradeAnswer read_answer(lua_State* L, const AnswerPlaces& places);
 

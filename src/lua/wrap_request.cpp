@@ -73,13 +73,13 @@ int answer(lua_State* L, const AnswerPlaces& places) {
 int accept(lua_State* L) {
   check_request(L, 1);
   lua_settop(L, 2);
-  return answer(L, check_grant(L, 2));
+  return answer(L, check_grant(L, "request:accept", 2));
 }
 
 int reject(lua_State* L) {
   check_request(L, 1);
   lua_settop(L, 4);
-  return answer(L, check_refusal(L, 2));
+  return answer(L, check_refusal(L, "request:reject", 2));
 }
 
 // Returns the request, for on_upgrade to return it.

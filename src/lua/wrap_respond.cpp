@@ -19,6 +19,8 @@ int respond(lua_State* L) {
   luaL_argcheck(L, status >= 200 && status <= 599, 2, "a status from 200 to 599 expected");
   const std::span<const std::uint8_t> body = lua_isnil(L, 4) ? std::span<const std::uint8_t>() : check_bytes(L, 4);
   luaL_argcheck(L, body.empty() || may_have_body(static_cast<int>(status)), 4, "an answer of this status has no body");
+  luaL_argcheck(L, lua_type(L, 3) != LUA_TSTRING, 3,
+                "the headers come second, the body third: ws:respond(200, nil, 'hello')");
   const HeaderLines headers = push_header_lines(L, 3);
   if (headers.error != nullptr) return luaL_argerror(L, 3, headers.error);
 

@@ -145,6 +145,11 @@ int serve(lua_State* L) {
 }  // namespace
 
 int create_static(lua_State* L) {
+  if (lua_istable(L, 1)) {
+    lua_getfield(L, 1, "static");
+    luaL_argcheck(L, lua_tocfunction(L, -1) != create_static, 1, "call websockets.static with '.', not with ':'");
+    lua_pop(L, 1);
+  }
   std::size_t size;
   const char* root = luaL_checklstring(L, 1, &size);
   luaL_argcheck(L, std::strlen(root) == size, 1, "a path has no zeros");

@@ -7,10 +7,10 @@
 namespace websockets::lua {
 namespace {
 
-// Where the system has no random bytes, where it has put this variable has to do.
+// Where the system has no random bytes, where it has loaded the module has to do.
 std::uintptr_t random_number() {
   std::uintptr_t number;
-  if (getentropy(&number, sizeof number) != 0) number = reinterpret_cast<std::uintptr_t>(&number);
+  if (getentropy(&number, sizeof number) != 0) number = reinterpret_cast<std::uintptr_t>(&random_number);
   return number;
 }
 

@@ -14,7 +14,7 @@ namespace websockets {
 
 // Memory that pieces lie in, one behind the other, each before the bytes that it owns. The pieces of a block follow
 // each other in the queue, so it is free when the last of them was sent.
-struct OutputBlock {
+struct alignas(std::uint64_t) OutputBlock {
   std::size_t size;    // with this header
   std::uint8_t* free;  // behind the last piece
   OutputBlock* next_free = nullptr;
@@ -206,7 +206,8 @@ void OutputQueue::append_all(OutputPool& pool, OutputQueue& other) {
     if (piece.owns_bytes()) {
       append(pool, {piece.data, static_cast<std::size_t>(piece.size)});
     } else {
-      refer(pool, piece.data, piece.size).source = std::exchange(piece.source, {});
+      OutputPiece& copy = refer(pool, piece.data, piece.size);  // before its source is taken: there may be no memory
+      copy.source = std::exchange(piece.source, {});
     }
   }
   other.bytes_ = 0;

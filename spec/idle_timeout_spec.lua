@@ -190,7 +190,7 @@ describe('idle_timeout', function()
       if position <= #bytes then position = position + assert(c:send_some(bytes, position)) end
       socket.select(nil, nil, 2 * short_s) -- nobody is served
       loop.step(ctx)
-      assert.same({}, closed)
+      assert.is_nil(closed.silent) -- what comes after the message is another matter
     until c:pump()
     c:expect_text 'welcome'
   end)

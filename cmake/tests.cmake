@@ -49,15 +49,10 @@ set(spec_rows
   "valgrind  lua5.4  build            parsing            gate  20    valgrind_spec"
   "valgrind  lua5.4  build            !parsing           all   20    valgrind_spec")
 
-# A name, labels, seconds that it takes about and may take at most, then the kind of run.sh with its arguments. What only
-# computes has a core for itself; of the others, which wait now and then, two share one: see script/test.
-set(computing sanitized_spec valgrind_spec gtest fuzz tidy format shell platform)
-function(add_case name labels seconds limit_s kind)
+# A name, labels, seconds that it takes about and may take at most, then the kind of run.sh with its arguments.
+function(add_case name labels seconds limit_s)
   add_test(NAME ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-    COMMAND bash tests/support/run.sh ${name} ${limit_s} ${kind} ${ARGN})
-  if(kind IN_LIST computing)
-    set_tests_properties(${name} PROPERTIES PROCESSORS 2)
-  endif()
+    COMMAND bash tests/support/run.sh ${name} ${limit_s} ${ARGN})
   math(EXPR timeout_s "${limit_s} + 30")
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" COST ${seconds} TIMEOUT ${timeout_s})
 endfunction()

@@ -75,14 +75,14 @@ bool has_interrupt_handler() {
   struct sigaction action {};
   return ::sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler != SIG_DFL;
 }
-const bool had_interrupt_handler = has_interrupt_handler();
+const bool kHadInterruptHandler = has_interrupt_handler();
 
 // What the handler of SIGINT of lua.c and luajit.c raises, by a hook, in whatever runs; the next SIGINT is not handled.
 // A coroutine, and whoever has caught it, raise it again without a hook. The same text otherwise is an error of the
 // script, which may have it from a client.
 bool is_interruption(lua_State* L, int index) {
   if (!ends_with_interrupted(L, index)) return false;
-  return (had_interrupt_handler && !has_interrupt_handler()) || is_in_hook(L);
+  return (kHadInterruptHandler && !has_interrupt_handler()) || is_in_hook(L);
 }
 
 // Makes the error a string with a traceback. So what still ends like an interruption is one.

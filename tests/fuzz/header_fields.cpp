@@ -24,9 +24,16 @@ bool is_within(std::string_view part, std::string_view whole) {
 void check_origin(std::string_view pattern, std::string_view origin) {
   EXPECT_TRUE(matches_origin(origin, "*"));
   if (!is_origin_pattern(pattern) || pattern == "*" || !matches_origin(origin, pattern)) return;
+  if (pattern.starts_with('=')) {
+    EXPECT_EQ(origin, pattern.substr(1));
+    return;
+  }
   const std::string_view scheme = pattern.substr(0, pattern.find("://"));
   EXPECT_TRUE(http_text::equals_ignoring_case(origin.substr(0, scheme.size()), scheme));
-  if (pattern == "null") return;
+  const bool has_host = pattern.find("://*.") != std::string_view::npos ||
+                        http_text::equals_ignoring_case(scheme, "https") ||
+                        http_text::equals_ignoring_case(scheme, "http");
+  if (!has_host) return;
   const std::string_view host = origin.substr(scheme.size() + 3);
   EXPECT_FALSE(host.empty());
   EXPECT_EQ(host.find_first_of("/?#@ ,"), std::string_view::npos) << host;

@@ -2,13 +2,13 @@
 -- The output handler that script/test gives to busted. It writes one line per test as it runs, so that the log of a
 -- process that crashed ends with the culprit, then a line for script/test to sum up: N passed, N failed[, N skipped].
 -- A pending test counts as failed, except when it is called 'needs PACKAGE' and spec/unavailable.txt has that package
--- for the Lua at hand (named by the environment variable LUA).
+-- for the Lua at hand (named by the environment variable LUA) and, where it names one, the system (SPEC_SYSTEM).
 
 local function read_unavailable()
   local unavailable = {}
   for line in io.lines 'spec/unavailable.txt' do
-    local lua, package = line:match '^([%w.]+)%s+(%S+)'
-    if lua == os.getenv 'LUA' then unavailable[package] = true end
+    local lua, package, system = line:match '^([%w.]+)%s+(%S+)%s*(%S*)'
+    if lua == os.getenv 'LUA' and (system == '' or system == os.getenv 'SPEC_SYSTEM') then unavailable[package] = true end
   end
   return unavailable
 end

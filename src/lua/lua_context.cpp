@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "lua/lua_context.h"
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -9,6 +8,7 @@
 
 #include "lua/describe_error.h"
 #include "lua/guarded.h"
+#include "lua/interruption.h"
 #include "lua/lua_websocket.h"
 #include "net/clock.h"
 #include "protocol/bytes.h"
@@ -32,57 +32,6 @@ int trampoline(lua_State* L) {
   call->has_begun = true;
   call->function(L, call->argument);
   return 0;
-}
-
-constexpr std::string_view kInterrupted = "interrupted!";
-
-bool ends_with_interrupted(lua_State* L, int index) {
-  if (lua_type(L, index) != LUA_TSTRING) return false;
-  std::size_t size;
-  const char* text = lua_tolstring(L, index, &size);
-  return std::string_view(text, size).ends_with(kInterrupted);
-}
-
-struct Hook {
-  lua_Hook function;
-  int mask;
-  int count;
-};
-thread_local Hook hook_before;
-thread_local bool was_hook_called;
-
-void restore_hook(lua_State* L) { lua_sethook(L, hook_before.function, hook_before.mask, hook_before.count); }
-
-// Calls a hook, which has the value on top of the stack at 1 and restores the hook that there was if it raises an
-// error. Within a hook Lua calls no other: then nothing happens. The value is taken.
-void call_hook(lua_State* L, lua_Hook hook) {
-  hook_before = {lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L)};
-  lua_pushcfunction(L, [](lua_State*) { return 0; });
-  lua_insert(L, -2);
-  lua_sethook(L, hook, LUA_MASKCALL, 0);
-  lua_call(L, 1, 0);
-  restore_hook(L);
-}
-
-bool is_in_hook(lua_State* L) {
-  was_hook_called = false;
-  lua_pushnil(L);
-  call_hook(L, [](lua_State*, lua_Debug*) { was_hook_called = true; });
-  return !was_hook_called;
-}
-
-bool has_interrupt_handler() {
-  struct sigaction action {};
-  return ::sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler != SIG_DFL;
-}
-const bool kHadInterruptHandler = has_interrupt_handler();
-
-// What the handler of SIGINT of lua.c and luajit.c raises, by a hook, in whatever runs; the next SIGINT is not handled.
-// A coroutine, and whoever has caught it, raise it again without a hook. The same text otherwise is an error of the
-// script, which may have it from a client.
-bool is_interruption(lua_State* L, int index) {
-  if (!ends_with_interrupted(L, index)) return false;
-  return (kHadInterruptHandler && !has_interrupt_handler()) || is_in_hook(L);
 }
 
 // Makes the error a string with a traceback. So what still ends like an interruption is one.
@@ -285,15 +234,7 @@ void LuaContext::raise_now(lua_State* L, int callbacks) {
   lua_rawgeti(L, callbacks, kInterruption);
   lua_pushboolean(L, 0);
   lua_rawseti(L, callbacks, kInterruption);
-  // As it was raised, so that it leaves the outer callback likewise, if there is one.
-  lua_pushvalue(L, -1);
-  call_hook(L, [](lua_State* hooked, lua_Debug*) {
-    restore_hook(hooked);
-    lua_pushvalue(hooked, 1);
-    lua_error(hooked);
-  });
-  lua_error(L);
-  std::abort();
+  raise_by_hook(L);
 }
 
 void LuaContext::call(int function) {

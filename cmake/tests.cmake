@@ -104,6 +104,7 @@ endforeach()
 
 add_case(format/clang-format "format;gate" 10 300 format)
 add_case(format/shellcheck "format;gate" 10 300 shell)
+add_case(format/includes "format;gate;quick" 1 60 peers lua5.4 tests/support/check_includes.sh)
 
 # With the sanitizers.
 add_case(unit/unit_tests "unit;gate;quick" 60 900 gtest unit_tests * IoBatchTest.*)

@@ -11,11 +11,11 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/frame.h"
-#include "protocol/mask.h"
-#include "protocol/message_assembler.h"
-#include "protocol/message_compression.h"
-#include "protocol/utf8.h"
+#include "websocket/frame.h"
+#include "websocket/mask.h"
+#include "websocket/message_reader.h"
+#include "websocket/message_compression.h"
+#include "websocket/utf8.h"
 
 namespace websockets {
 namespace {
@@ -99,8 +99,8 @@ class CountingSink final : public MessageSink {
  public:
   std::size_t messages = 0;
 
-  bool on_messages(MessageRun& run) override {
-    for (MessageRun::Message message; run.next(message);) ++messages;
+  bool on_messages(MessageBatch& run) override {
+    for (MessageBatch::Message message; run.next(message);) ++messages;
     return true;
   }
 
@@ -120,9 +120,9 @@ void assemble_64(benchmark::State& state, Opcode opcode) {
     frames.insert(frames.end(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(header_bytes));
     frames.insert(frames.end(), kShort, 'x');
   }
-  MessageAssembler assembler;
+  MessageReader assembler;
   CountingSink sink;
-  const AssemblerRules rules;
+  const ReceiveRules rules;
   for (auto _ : state) {
     std::span<std::uint8_t> input(frames);
     if (assembler.consume(input, rules, sink) != ProtocolError::kNone) state.SkipWithError("it is valid");

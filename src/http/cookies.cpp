@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "protocol/http_text.h"
+#include "base/http_text.h"
 
 namespace websockets {
 

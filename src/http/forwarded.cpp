@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "protocol/http_text.h"
+#include "base/http_text.h"
 
 namespace websockets {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "protocol/http_text.h"
+#include "base/http_text.h"
 
 namespace websockets {
 namespace {

@@ -40,7 +40,7 @@ class Request {
 
  private:
   friend class RequestParser;
-  friend class RequestReader;
+  friend class BeastRequestParser;
   // More than any std::string keeps inside itself.
   static constexpr std::size_t kLeastHeadCapacity = 64;
   std::size_t offset_of(std::string_view view) const;  // of a view into head_

@@ -6,10 +6,10 @@
 #include <string>
 #include <utility>
 
-#include "http/line_gatherer.h"
-#include "http/request_reader.h"
-#include "protocol/http_text.h"
-#include "protocol/work.h"
+#include "base/budget.h"
+#include "base/http_text.h"
+#include "http/beast_request_parser.h"
+#include "http/line_reader.h"
 
 namespace websockets {
 namespace {
@@ -22,12 +22,12 @@ constexpr std::size_t kMaxEmptyLines = 8;
 constexpr std::size_t kFirstHeadBytes = 1024;
 // What is larger after a request is given back before the next one.
 constexpr std::size_t kMaxKeptBytes = 2048;
-// In the measure of kWorkPerTurn: to find the end of a line, and to read it; its bytes.
+// In the measure of kQuantum: to find the end of a line, and to read it; its bytes.
 constexpr std::size_t kWorkOfLine = 4;
 constexpr std::size_t kLineBytesPerWork = 8;
 
-Refusal refusal_of_line(LineGatherer::Result result) {
-  if (result == LineGatherer::Result::kFoldedLine) return {400, "A header is folded over several lines."};
+Refusal refusal_of_line(LineReader::Result result) {
+  if (result == LineReader::Result::kFoldedLine) return {400, "A header is folded over several lines."};
   return {400, "A line ends with LF only."};
 }
 
@@ -70,7 +70,7 @@ struct RequestParser::Impl {
   Status consume_head(Bytes& input, std::uint32_t& work);
   Status read_head(bool is_last_input);
   Status consume_body(Bytes& input, std::uint32_t& work);
-  LineGatherer::Result take_line(Bytes& input, std::string& block, std::uint32_t& work);
+  LineReader::Result take_line(Bytes& input, std::string& block, std::uint32_t& work);
   Status consume_chunk_line(Bytes& input, std::uint32_t& work);
   bool has_whole_chunk_lines();
   Status read_chunk_lines();
@@ -84,8 +84,8 @@ struct RequestParser::Impl {
   Phase phase = Phase::kEmptyLines;
   Request request;
   Refusal refusal;
-  std::optional<RequestReader> reader;
-  LineGatherer lines;
+  std::optional<BeastRequestParser> reader;
+  LineReader lines;
   std::string chunk_lines;        // what stands between two chunks, or behind the last one
   std::size_t empty_lines = 0;    // before the request line
   std::size_t charged_bytes = 0;  // to limits.contents
@@ -140,9 +140,9 @@ bool RequestParser::Impl::may_be_method(Bytes input) {
   return true;
 }
 
-LineGatherer::Result RequestParser::Impl::take_line(Bytes& input, std::string& block, std::uint32_t& work) {
+LineReader::Result RequestParser::Impl::take_line(Bytes& input, std::string& block, std::uint32_t& work) {
   const std::size_t before = input.size();
-  const LineGatherer::Result result = lines.take_line(input, block, limits.max_header_bytes);
+  const LineReader::Result result = lines.take_line(input, block, limits.max_header_bytes);
   spend_work(work, kWorkOfLine + (before - input.size()) / kLineBytesPerWork);
   return result;
 }
@@ -156,10 +156,10 @@ RequestParser::Status RequestParser::Impl::consume_head(Bytes& input, std::uint3
   }
   if (!has_method && !may_be_method(input)) return refuse({400, "This is not the beginning of an HTTP request."});
   while (work > 0) {
-    const LineGatherer::Result result = take_line(input, request.head_, work);
-    if (result == LineGatherer::Result::kMore) return Status::kIncomplete;
-    if (result == LineGatherer::Result::kTooLong) return refuse(too_long());
-    if (result != LineGatherer::Result::kLine) return refuse(refusal_of_line(result));
+    const LineReader::Result result = take_line(input, request.head_, work);
+    if (result == LineReader::Result::kMore) return Status::kIncomplete;
+    if (result == LineReader::Result::kTooLong) return refuse(too_long());
+    if (result != LineReader::Result::kLine) return refuse(refusal_of_line(result));
     if (lines.line(request.head_).size() == 2) return read_head(input.empty());
     if (lines.line_count() > limits.max_headers + 1) return refuse({431, "The request has too many headers."});
   }
@@ -202,10 +202,10 @@ RequestParser::Status RequestParser::Impl::consume_body(Bytes& input, std::uint3
 
 // Anything but kError: go on with what is left of `input`.
 RequestParser::Status RequestParser::Impl::consume_chunk_line(Bytes& input, std::uint32_t& work) {
-  const LineGatherer::Result result = take_line(input, chunk_lines, work);
-  if (result == LineGatherer::Result::kMore) return Status::kIncomplete;
-  if (result == LineGatherer::Result::kTooLong) return refuse({400, "A chunk extension or a trailer is too long."});
-  if (result != LineGatherer::Result::kLine) return refuse(refusal_of_line(result));
+  const LineReader::Result result = take_line(input, chunk_lines, work);
+  if (result == LineReader::Result::kMore) return Status::kIncomplete;
+  if (result == LineReader::Result::kTooLong) return refuse({400, "A chunk extension or a trailer is too long."});
+  if (result != LineReader::Result::kLine) return refuse(refusal_of_line(result));
   if (has_whole_chunk_lines()) return read_chunk_lines();
   // In front of them are the end of a chunk and the size of the last one.
   if (lines.line_count() > limits.max_headers + 2) return refuse({431, "The request has too many trailers."});

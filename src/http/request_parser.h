@@ -44,7 +44,7 @@ class RequestParser {
   // (also with an empty input), kComplete. A request with an Upgrade to "websocket" is complete with its head,
   // so that everything behind the head stays in the input.
   // What cannot be the beginning of a request (a TLS hello, say) is refused at its first bytes.
-  // Takes from `work`, above 0, what reading the input costs, in the measure of kWorkPerTurn; the content itself is
+  // Takes from `work`, above 0, what reading the input costs, in the measure of kQuantum; the content itself is
   // only copied, which costs whoever has received it.
   Status consume(std::span<const std::uint8_t>& input, std::uint32_t& work);
   Status consume(std::span<const std::uint8_t>& input) {

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstddef>
 
-#include "protocol/http_text.h"
+#include "base/http_text.h"
 
 namespace websockets {
 namespace {

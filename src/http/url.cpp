@@ -5,7 +5,7 @@
 #include <array>
 #include <cstddef>
 
-#include "protocol/http_text.h"
+#include "base/http_text.h"
 
 namespace websockets {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "base/bytes.h"
 #include "lua/compat.h"
-#include "protocol/bytes.h"
 
 namespace websockets::lua {
 

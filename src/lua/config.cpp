@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/http_text.h"
 #include "http/origin.h"
 #include "lua/caller_line.h"
 #include "lua/constants.h"
@@ -15,9 +16,8 @@
 #include "lua/lua_context.h"
 #include "lua/option_reader.h"
 #include "lua/other_names.h"
-#include "protocol/handshake.h"
-#include "protocol/http_text.h"
 #include "server/options.h"
+#include "websocket/handshake.h"
 
 namespace websockets::lua {
 namespace {

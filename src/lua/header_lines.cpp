@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/http_text.h"
 #include "http/response.h"
-#include "protocol/http_text.h"
 
 namespace websockets::lua {
 namespace {

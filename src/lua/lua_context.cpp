@@ -6,12 +6,12 @@
 #include <optional>
 #include <utility>
 
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "lua/describe_error.h"
 #include "lua/guarded.h"
 #include "lua/interruption.h"
 #include "lua/lua_websocket.h"
-#include "net/clock.h"
-#include "protocol/bytes.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
@@ -341,9 +341,9 @@ void LuaContext::detach(LuaWebsocket& ws) {
 // --- Events ---
 
 // One protected call for all of them.
-bool LuaContext::on_messages(Connection& connection, MessageRun& messages) {
+bool LuaContext::on_messages(Connection& connection, MessageBatch& messages) {
   LuaWebsocket* const ws = websocket_of(connection);
-  MessageRun::Message message;
+  MessageBatch::Message message;
   if (ws == nullptr || ws->on_receive == kNoSlot) {
     while (messages.next(message)) {
     }

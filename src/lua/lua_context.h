@@ -12,7 +12,7 @@
 #include "lua/compat.h"
 #include "lua/lua_pings.h"
 #include "lua/lua_timers.h"
-#include "server/context_handler.h"
+#include "server/handler.h"
 
 namespace websockets {
 class Context;
@@ -28,7 +28,7 @@ struct LuaWebsocket;
 // The functions, and the userdata of open websockets, are in one table, the callbacks table, which only the userdata of
 // the context and of its websockets refer to: so cycles can be collected. No lua_State is kept: whoever calls
 // the engine from Lua opens an Entry, which says what state to run callbacks in.
-class LuaContext final : public ContextHandler {
+class LuaContext final : public Handler {
  public:
   // The places of the callbacks table that have a fixed meaning; the functions of the protocols follow, then free
   // slots.
@@ -113,7 +113,7 @@ class LuaContext final : public ContextHandler {
   bool on_upgrade(Connection& connection, const HttpExchange& exchange,
                   const std::shared_ptr<PendingUpgrade>& pending) override;
   bool on_open(Connection& connection, const HttpExchange& exchange) override;
-  bool on_messages(Connection& connection, MessageRun& messages) override;
+  bool on_messages(Connection& connection, MessageBatch& messages) override;
   bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override;
   bool on_pong(Connection& connection, std::span<const std::uint8_t> data) override;

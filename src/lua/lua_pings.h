@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "protocol/ping_log.h"
+#include "websocket/ping_log.h"
 
 namespace websockets::lua {
 

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/clock.h"
 #include "lua/lua_context.h"
 #include "lua/userdata.h"
 #include "lua/wrap_context.h"
-#include "net/clock.h"
 #include "server/context.h"
 
 namespace websockets::lua {

@@ -8,7 +8,7 @@
 #include "lua/wrap_context.h"
 #include "lua/wrap_request.h"
 #include "lua/wrap_static.h"
-#include "protocol/close_code.h"
+#include "websocket/close_code.h"
 
 namespace websockets::lua {
 namespace {

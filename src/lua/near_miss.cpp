@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "protocol/http_text.h"
+#include "base/http_text.h"
 
 namespace websockets::lua {
 namespace {

@@ -6,12 +6,12 @@
 #include <memory>
 #include <string_view>
 
+#include "base/http_text.h"
 #include "http/cookies.h"
 #include "http/url.h"
 #include "lua/guarded.h"
 #include "lua/lua_request.h"
-#include "protocol/handshake.h"
-#include "protocol/http_text.h"
+#include "websocket/handshake.h"
 
 namespace websockets::lua {
 namespace {

@@ -79,7 +79,8 @@ int service(lua_State* L) {
   return 1;
 }
 
-int broadcast_to_child(lua_State* L, Context& context, const Protocol& protocol, std::span<const std::uint8_t> data) {
+int broadcast_to_child(lua_State* L, Context& context, const Subprotocol& protocol,
+                       std::span<const std::uint8_t> data) {
   auto status = ForkLink::Status::kClosed;
   guarded(L, [&] { status = context.broadcast_to_child(protocol, data); });
   return push_link_status(L, status);
@@ -107,7 +108,7 @@ int broadcast(lua_State* L) {
   LuaContext& context = check_context(L, callbacks);
   luaL_checkstring(L, 2);
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
-  Protocol& protocol = check_protocol(L, context, 2);
+  Subprotocol& protocol = check_protocol(L, context, 2);
   if (context.context().is_forked()) return broadcast_to_child(L, context.context(), protocol, data);
   enter(L, context, callbacks, [&] { context.context().broadcast(protocol, data); });
   lua_pushinteger(L, 0);
@@ -285,9 +286,9 @@ LuaContext& check_served_here(lua_State* L, int& callbacks) {
   return context;
 }
 
-Protocol& check_protocol(lua_State* L, LuaContext& context, int index) {
+Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index) {
   const std::span<const std::uint8_t> name = check_bytes(L, index);
-  Protocol* const protocol = context.context().find_protocol(as_text(name));
+  Subprotocol* const protocol = context.context().find_protocol(as_text(name));
   if (protocol == nullptr) raise(L, "websocket unknown protocol '%s'", lua_tostring(L, index));
   return *protocol;
 }

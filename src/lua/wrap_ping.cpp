@@ -2,10 +2,10 @@
 // ws:ping and ws:on_pong.
 #include "lua/wrap_ping.h"
 
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "lua/wrap_websocket.h"
-#include "net/clock.h"
-#include "protocol/bytes.h"
-#include "protocol/frame.h"
+#include "websocket/frame.h"
 
 namespace websockets::lua {
 namespace {

@@ -5,14 +5,14 @@
 #include <string_view>
 #include <utility>
 
+#include "base/http_text.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
 #include "lua/upgrade_answer.h"
 #include "lua/userdata.h"
-#include "protocol/http_text.h"
 #include "server/http_exchange.h"
-#include "server/protocol.h"
+#include "server/subprotocol.h"
 
 namespace websockets::lua {
 namespace {

@@ -32,7 +32,7 @@ int respond(lua_State* L) {
   const bool is_kept = body.size() >= kKeptBytes;
   const int handle = is_kept ? context.keep_payload(L, push_callbacks(L), 4) : 0;
   with_entry(L, ws, [&] {
-    KeptPayload kept = is_kept ? KeptPayload(context, handle) : KeptPayload();
+    PinnedPayload kept = is_kept ? PinnedPayload(context, handle) : PinnedPayload();
     ResponseHead head;
     head.status = static_cast<int>(status);
     head.header_lines = headers.text;

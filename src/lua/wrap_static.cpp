@@ -7,13 +7,13 @@
 #include <cstring>
 #include <string>
 
+#include "files/file_server.h"
 #include "http/response.h"
 #include "lua/check_bytes.h"
 #include "lua/header_lines.h"
 #include "lua/option_reader.h"
 #include "lua/wrap_websocket.h"
 #include "server/http_exchange.h"
-#include "server/static_site.h"
 
 namespace websockets::lua {
 namespace {
@@ -23,7 +23,7 @@ constexpr double kMaxSeconds = 1e9;
 struct SiteUserdata {
   static constexpr char kType[] = "websockets.static";
 
-  StaticSite* site;  // null once collected
+  FileServer* site;  // null once collected
 };
 
 int collect(lua_State* L) {
@@ -130,7 +130,7 @@ int push_refusal(lua_State* L, const char* why) {
 int serve(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view target = as_text(check_bytes(L, 2));
-  const StaticSite* const site = check_object<SiteUserdata>(L, lua_upvalueindex(1)).site;
+  const FileServer* const site = check_object<SiteUserdata>(L, lua_upvalueindex(1)).site;
   if (site == nullptr) raise_static_error(L, "it was collected");  // a finalizer asks
   if (is_closed(ws)) return push_refusal(L, "closed");
   const HttpExchange* const exchange = ws.connection->http();
@@ -157,7 +157,7 @@ int create_static(lua_State* L) {
   if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   luaL_checkstack(L, 16, "static");
   SiteUserdata& userdata = push_object<SiteUserdata>(L);
-  guarded(L, [&] { userdata.site = new StaticSite; });
+  guarded(L, [&] { userdata.site = new FileServer; });
   if (lua_istable(L, 2)) read_options(L, 2, userdata.site->options);
 
   std::array<char, 512> why{};

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/bytes.h"
 #include "lua/check_bytes.h"
 #include "lua/constants.h"
 #include "lua/outer_loop.h"
@@ -16,11 +17,10 @@
 #include "lua/wrap_respond.h"
 #include "lua/wrap_topics.h"
 #include "lua/wrap_websocket_state.h"
-#include "net/reverse_resolver.h"
-#include "protocol/bytes.h"
-#include "protocol/utf8.h"
+#include "net/resolver.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
+#include "websocket/utf8.h"
 
 namespace websockets::lua {
 namespace {
@@ -94,7 +94,7 @@ int write(lua_State* L) {
   const int handle = is_kept ? context.keep_payload(L, push_callbacks(L), 2) : 0;
   WriteStatus status{};
   guarded(L, [&] {
-    KeptPayload kept = is_kept ? KeptPayload(context, handle) : KeptPayload();
+    PinnedPayload kept = is_kept ? PinnedPayload(context, handle) : PinnedPayload();
     status = connection.write(opcode, fin, data, std::move(kept));
   });
   return push_write_status(L, status);

@@ -9,8 +9,8 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_websocket.h"
-#include "protocol/close_code.h"
 #include "server/connection.h"
+#include "websocket/close_code.h"
 
 // What the methods of a websocket have in common.
 

@@ -8,14 +8,14 @@
 #include "lua/lua_websocket.h"
 #include "lua/wrap_context.h"
 #include "server/context.h"
-#include "server/protocol.h"
+#include "server/subprotocol.h"
 
 namespace websockets::lua {
 namespace {
 
 // Appends the open websockets of a protocol to the list on top of the stack, as far as there is room for them. Takes no
 // memory, so that no finalizer changes what it goes through.
-void append_websockets(lua_State* L, int callbacks, const Protocol& protocol, int room, int& count) {
+void append_websockets(lua_State* L, int callbacks, const Subprotocol& protocol, int room, int& count) {
   for (Connection* connection = protocol.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
     const auto* const ws = static_cast<const LuaWebsocket*>(connection->user);
     if (ws == nullptr || !connection->is_open() || ++count > room) continue;
@@ -25,12 +25,12 @@ void append_websockets(lua_State* L, int callbacks, const Protocol& protocol, in
 }
 
 // `only`: null for all protocols.
-void push_websockets(lua_State* L, int callbacks, Context& context, const Protocol* only) {
+void push_websockets(lua_State* L, int callbacks, Context& context, const Subprotocol* only) {
   int room = 0;
   for (;;) {
     lua_createtable(L, room, 0);  // its finalizers may open and close some
     int count = 0;
-    for (const Protocol& protocol : context.protocols()) {
+    for (const Subprotocol& protocol : context.protocols()) {
       if (only == nullptr || only == &protocol) append_websockets(L, callbacks, protocol, room, count);
     }
     if (count <= room) return;
@@ -58,7 +58,7 @@ int websockets(lua_State* L) {
   lua_settop(L, 2);
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  const Protocol* const only = lua_isnil(L, 2) ? nullptr : &check_protocol(L, context, 2);
+  const Subprotocol* const only = lua_isnil(L, 2) ? nullptr : &check_protocol(L, context, 2);
   push_websockets(L, callbacks, context.context(), only);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, next_websocket, 2);

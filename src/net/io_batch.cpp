@@ -21,8 +21,8 @@
 #include <new>
 #include <utility>
 
+#include "base/unique_fd.h"
 #include "net/socket_flags.h"
-#include "net/unique_fd.h"
 
 namespace websockets {
 namespace {

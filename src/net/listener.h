@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "net/result.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
 #include "net/socket_address.h"
 #include "net/socket_file.h"
-#include "net/unique_fd.h"
 
 namespace websockets {
 

@@ -15,7 +15,7 @@
 #define WEBSOCKETS_HAVE_SENDFILE
 #endif
 
-#include "net/interrupted.h"
+#include "base/interrupted.h"
 #include "net/socket_flags.h"
 
 namespace websockets {

@@ -9,10 +9,10 @@
 #include <span>
 #include <utility>
 
+#include "base/unique_fd.h"
 #include "net/certificate.h"
 #include "net/io_result.h"
 #include "net/ssl_session.h"
-#include "net/unique_fd.h"
 
 namespace websockets {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "net/unique_fd.h"
+#include "base/unique_fd.h"
 
 namespace websockets {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/unique_fd.h"
+#include "loop/watcher.h"
 #include "net/driver.h"
 #include "net/listener.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
-#include "net/unique_fd.h"
-#include "server/watcher.h"
 
 namespace websockets {
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "net/clock.h"
+#include "base/clock.h"
 #include "net/io_batch.h"
 #include "server/context.h"
 
@@ -35,7 +35,7 @@ void Context::on_ready(std::span<const Ready> group) {
   BorrowedBatch batch = group.size() >= batch_from_ ? IoBatch::take() : nullptr;
   if (batch == nullptr) {
     for (const Ready& ready : group) ready.pollable->on_ready(ready.events);
-    return keep_within_memory();
+    return enforce_memory_limit();
   }
   std::array<bool, kMostReady> is_received{};
   for (std::size_t i = 0; i < group.size(); ++i) {
@@ -60,7 +60,7 @@ void Context::on_ready(std::span<const Ready> group) {
     if (!is_received[i]) group[i].pollable->on_ready(group[i].events);
   }
   flush_connections();
-  keep_within_memory();
+  enforce_memory_limit();
 }
 
 // The place is a member, so that a nested call goes on from here: a callback may wait for what another one was sent.

@@ -5,9 +5,9 @@
 #include <new>
 #include <utility>
 
+#include "base/malloc_tuning.h"
 #include "net/io_batch.h"
 #include "server/context.h"
-#include "server/heap.h"
 #include "server/http_exchange.h"
 
 namespace websockets {
@@ -19,7 +19,7 @@ constexpr std::size_t kReceivedBytesPerRound = 256U << 10U;
 constexpr std::size_t kCutReceiveBytes = 64U << 10U;
 // At a time, of anybody else, however little work is left: a message of 64 KiB is received in one piece.
 constexpr std::size_t kLeastReceiveBytes = 68U << 10U;
-// In the measure of kWorkPerTurn: a system call, or a record of TLS; what is received, copied, unmasked and looked at.
+// In the measure of kQuantum: a system call, or a record of TLS; what is received, copied, unmasked and looked at.
 constexpr std::size_t kWorkOfReceive = 25;
 constexpr std::size_t kReceivedBytesPerWork = 64;
 // While more of the answers to pipelined requests waits, no further one is read.
@@ -44,7 +44,7 @@ Connection::~Connection() {
   context_.memory_.remove(counted_input_bytes_);
 }
 
-ContextHandler& Connection::handler() const { return context_.handler_; }
+Handler& Connection::handler() const { return context_.handler_; }
 
 void Connection::start() {
   context_.register_descriptor(*this);
@@ -138,10 +138,10 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
 void Connection::count_input() {
   if (busy_) return;  // to be done where that began
   if (state_ != State::kHttp && !is_websocket()) {
-    assembler_.drop_gathered();
+    reader_.drop_gathered();
     compression_.reset();
   }
-  std::size_t bytes = assembler_.gathered_bytes();
+  std::size_t bytes = reader_.gathered_bytes();
   if (compression_ != nullptr) bytes += compression_->unfinished().capacity();
   if (held_input_ != nullptr) bytes += held_input_->capacity();
   if (exchange_ != nullptr) bytes += exchange_->request_bytes();
@@ -172,7 +172,7 @@ void Connection::receive() {
   if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
   if (!receive_input(work.left)) return;
   if (has_output()) flush();
-  if (stream_.has_buffered_input() && wants_input()) context_.work_later(*this);
+  if (stream_.has_buffered_input() && wants_input()) context_.defer(*this);
   update_interest();
 }
 
@@ -209,15 +209,15 @@ void Connection::spend_on_receiving(std::size_t bytes, std::uint32_t& work) {
 
 IoResult Connection::receive_once(bool& was_filled, std::uint32_t& work) {
   const std::size_t affordable = std::max(work * kReceivedBytesPerWork, kLeastReceiveBytes);
-  std::span<std::uint8_t> direct = is_websocket() ? assembler_.direct_space() : std::span<std::uint8_t>();
+  std::span<std::uint8_t> direct = is_websocket() ? reader_.direct_space() : std::span<std::uint8_t>();
   if (!direct.empty()) {
     direct = direct.first(std::min(direct.size(), affordable));
-    keep_heap(context_.options_.rules.max_message_bytes);
+    raise_trim_threshold(context_.options_.rules.max_message_bytes);
     const IoResult result = stream_.receive(direct);
     was_filled = result.bytes == direct.size();
     if (result.status == IoStatus::kDone) {
       busy_ = true;
-      on_protocol_error(assembler_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
+      on_protocol_error(reader_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
       busy_ = paused_ = false;
       if (is_inflating()) resume_later();
     }
@@ -286,7 +286,7 @@ void Connection::on_end_of_input() {
 void Connection::set_reading(bool enabled) {
   if (enabled && !reading_ && state_ == State::kOpen) watch_silence();
   reading_ = enabled || state_ == State::kDraining;
-  if (reading_ && has_unread_input()) context_.work_later(*this);
+  if (reading_ && has_unread_input()) context_.defer(*this);
   update_interest();
 }
 
@@ -370,9 +370,9 @@ void Connection::abandon() {
   close_descriptor();
 }
 
-void Connection::fail_later(CloseCode code) {
+void Connection::defer_failure(CloseCode code) {
   if (failure_ == CloseCode::kNone || code == CloseCode::kAbnormal) failure_ = code;
-  context_.work_later(*this);
+  context_.defer(*this);
 }
 
 void Connection::on_timeout() {

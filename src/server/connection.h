@@ -9,24 +9,24 @@
 #include <string_view>
 #include <utility>
 
+#include "base/byte_buffer.h"
+#include "base/output_queue.h"
 #include "net/driver.h"
 #include "net/socket_address.h"
 #include "net/stream.h"
 #include "net/timer_wheel.h"
-#include "protocol/byte_buffer.h"
-#include "protocol/close_code.h"
-#include "protocol/frame.h"
-#include "protocol/keepalive.h"
-#include "protocol/message_assembler.h"
-#include "server/output_queue.h"
+#include "websocket/close_code.h"
+#include "websocket/frame.h"
+#include "websocket/keepalive.h"
+#include "websocket/message_reader.h"
 
 namespace websockets {
 
 class Context;
-class ContextHandler;
+class Handler;
 class HttpExchange;
 class MessageCompression;
-class SharedMessage;
+class PreparedMessage;
 class Topics;
 class Watcher;
 enum class Admission : std::uint8_t;
@@ -58,7 +58,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool takes_messages() const { return goes_on() && !reported_; }
   // It was closed before it became a websocket.
   bool has_ended_in_http() const { return exchange_ != nullptr && state_ != State::kHttp; }
-  ContextHandler& handler() const;
+  Handler& handler() const;
   ConnectionList* list() const { return list_; }  // the connections of the same subprotocol
   // The client's address, as far as it is known: a trusted proxy tells it.
   const PeerAddress& peer() const { return peer_; }
@@ -71,9 +71,9 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
   // another one: see is_fragmenting(). Throws std::bad_alloc, after which the connection is lost.
   // `kept`: the payload is sent from where it is, else from a copy.
-  WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept = {});
+  WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload kept = {});
   // What goes to other connections, too. Waits for the end of a message sent in fragments.
-  WriteStatus write_shared(SharedMessage& message);
+  WriteStatus write_shared(PreparedMessage& message);
   // Whether a fragment without FIN was sent last.
   bool is_fragmenting() const { return fragmenting_; }
   // Starts the closing handshake; on_closed follows when the peer has answered. `code` kNone: without a code.
@@ -89,12 +89,12 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   // Off: nothing is read or delivered, not even what was read already.
   void set_reading(bool enabled);
-  void set_chunk_mode(bool enabled) { assembler_.set_chunk_mode(enabled); }
+  void set_chunk_mode(bool enabled) { reader_.set_chunk_mode(enabled); }
   void set_broadcast_mode(BroadcastMode mode) { broadcast_mode_ = mode; }
   BroadcastMode broadcast_mode() const { return broadcast_mode_; }
   void set_wants_drained(bool wants) { wants_drained_ = wants; }
   void set_wants_pongs(bool wants) { wants_pongs_ = wants; }
-  std::uint64_t remaining_frame_bytes() const { return assembler_.remaining_frame_bytes(); }
+  std::uint64_t remaining_frame_bytes() const { return reader_.remaining_frame_bytes(); }
   std::size_t buffered_bytes() const { return queue_.bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes()); }
 
   // --- For the context ---
@@ -113,19 +113,19 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // To be flushed now.
   bool has_output() const { return !queue_.empty() && !blocked_ && !turn_is_over_; }
   // In the midst of decompressing a message.
-  bool is_inflating() const { return is_websocket() && assembler_.is_inflating(); }
+  bool is_inflating() const { return is_websocket() && reader_.is_inflating(); }
   // What flush() would send, for somebody else to send it and then to call on_sent(), which calls nobody. 0: flush()
   // has to do it.
   std::size_t begin_send(std::span<iovec> parts) const;
   void on_sent(IoResult result);
   // What could not be done when it was found: failures, the drained event, input that was held back.
-  void do_deferred_work();
+  void run_deferred();
   // What others should not wait for: goes on with its input and its output for a while.
   void take_turn();
   // Likewise with the message that it is decompressing.
   void go_on_inflating();
-  // Lets do_deferred_work() close the connection: 1006 when it is lost, else with this code.
-  void fail_later(CloseCode code);
+  // Lets run_deferred() close the connection: 1006 when it is lost, else with this code.
+  void defer_failure(CloseCode code);
   void destroy(CloseCode code);
   // Another process has it now: gives up the descriptor without a word to the peer or to the handler but on_freed.
   void abandon();
@@ -232,13 +232,13 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void finish_handshake(CloseCode code, std::string_view reason);
   bool has_room(std::size_t bytes);
   bool queue_compressed(Opcode opcode, std::span<const std::uint8_t> payload);
-  void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept = {});
+  void queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, PinnedPayload kept = {});
   void queue_held_frames();
   void drop_held_frames();
   void queue_close_frame(CloseCode code, std::string_view reason);
   void report_closed(CloseCode code, std::string_view reason);
   bool goes_on() const { return is_websocket() && reading_; }
-  bool on_messages(MessageRun& messages) override;
+  bool on_messages(MessageBatch& messages) override;
   bool on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
   bool on_ping(std::span<const std::uint8_t> payload) override;
   bool on_pong(std::span<const std::uint8_t> payload) override;
@@ -257,8 +257,8 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   Connection* next_inflating_ = nullptr;
   Subscription* subscriptions_ = nullptr;  // the newest one
   OutputQueue queue_;
-  [[no_unique_address]] MessageAssembler assembler_;  // what follows takes the place that it leaves at its end
-  CloseCode failure_ = CloseCode::kNone;              // what do_deferred_work() has to close it with
+  [[no_unique_address]] MessageReader reader_;  // what follows takes the place that it leaves at its end
+  CloseCode failure_ = CloseCode::kNone;        // what run_deferred() has to close it with
   State state_ = State::kHttp;
   BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
   std::uint8_t interest_ = 0;  // what the driver watches for

@@ -2,7 +2,7 @@
 // The part of a connection that sends what is queued, and says what it has to be watched for.
 #include <utility>
 
-#include "net/clock.h"
+#include "base/clock.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
@@ -18,14 +18,14 @@ constexpr std::size_t kShortOutputBytes = 128U << 10U;
 constexpr std::size_t kFirstPartBytes = 16U << 10U;
 constexpr std::uint64_t kSlowPartUs = 100;
 // What is written meanwhile leaves in one go, unless it is this much.
-constexpr std::size_t kCorkedBytes = 256U << 10U;
+constexpr std::size_t kCorkLimitBytes = 256U << 10U;
 
 }  // namespace
 
 void Connection::after_output() {
   if (!has_output()) return;
-  if (context_.in_round() && queue_.bytes() < kCorkedBytes) {
-    context_.flush_later(*this);
+  if (context_.in_round() && queue_.bytes() < kCorkLimitBytes) {
+    context_.cork(*this);
   } else {
     flush();
   }
@@ -92,7 +92,7 @@ bool Connection::note_send(IoResult result) {
   blocked_ = result.status == IoStatus::kWouldBlock;
   if (result.status == IoStatus::kDone || blocked_) return true;
   queue_.clear(context_.output_pool_);
-  fail_later(CloseCode::kAbnormal);
+  defer_failure(CloseCode::kAbnormal);
   return false;
 }
 
@@ -110,11 +110,11 @@ void Connection::on_output_progress() {
 void Connection::on_output_empty() {
   if (wants_drained_ && state_ == State::kOpen) {
     drained_ = true;
-    context_.work_later(*this);
+    context_.defer(*this);
   }
   if (state_ == State::kHttp) {
     set_timeout(exchange_->timeout_ms(context_.options_));
-    if (has_unread_input()) context_.work_later(*this);
+    if (has_unread_input()) context_.defer(*this);
   }
   if (state_ != State::kDraining) return;
   if (!lingering_ || ended_) return close_descriptor();
@@ -143,7 +143,7 @@ bool Connection::change_interest(unsigned wanted) {
   if (wanted == interest_) return false;
   const unsigned before = std::exchange(interest_, static_cast<std::uint8_t>(wanted));
   if (context_.watcher_.change(*this, before, wanted)) return true;
-  fail_later(CloseCode::kAbnormal);
+  defer_failure(CloseCode::kAbnormal);
   return false;
 }
 

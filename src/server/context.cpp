@@ -11,17 +11,17 @@
 #include <new>
 #include <utility>
 
-#include "net/clock.h"
+#include "base/clock.h"
 #include "net/listener.h"
-#include "protocol/handshake.h"
 #include "server/acceptor.h"
 #include "server/http_exchange.h"
 #include "server/privileges.h"
-#include "server/shared_message.h"
+#include "websocket/handshake.h"
+#include "websocket/prepared_message.h"
 
 namespace websockets {
 
-Context::Context(const ContextOptions& options, ContextHandler& handler)
+Context::Context(const ContextOptions& options, Handler& handler)
     : options_(options),
       contents_{options.max_body_memory_bytes},
       handler_(handler),
@@ -40,7 +40,7 @@ Context::Context(const ContextOptions& options, ContextHandler& handler)
   options_.request_limits.contents = &contents_;
 }
 
-Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, ContextHandler& handler) {
+Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, Handler& handler) {
   std::unique_ptr<Context> context(new Context(options, handler));
   if (Error error = context->open()) return error;
   return context;
@@ -61,7 +61,7 @@ Context::~Context() { destroy(); }
 Error Context::reload_certificates() {
   if (!options_.tls.enabled()) return {"there is no certificate"};
   if (is_forked()) return {"a forked process serves this context"};
-  Result<std::unique_ptr<TlsContext>> loaded = TlsContext::create(options_.tls, tls_.get());
+  Result<std::unique_ptr<TlsServerContext>> loaded = TlsServerContext::create(options_.tls, tls_.get());
   if (!loaded) return loaded.error();
   tls_ = std::move(*loaded);
   return {};
@@ -240,9 +240,9 @@ bool Context::serve_timers_and_work() {
   now_ms_ = monotonic_ms();
   const bool timed_out = timers_.advance(now_ms_) > 0;
   flush_connections();
-  keep_within_memory();
+  enforce_memory_limit();
   const bool reported = report_refusals();
-  return do_deferred_work() || reported || timed_out;
+  return run_deferred() || reported || timed_out;
 }
 
 // Another loop has to know when the context has something to do of its own accord.
@@ -283,7 +283,7 @@ void Context::terminate(int fd, std::uint32_t serial) {
 }
 
 void Context::end_round() {
-  keep_within_memory();
+  enforce_memory_limit();
   flush_connections();  // last: its list must be empty when what is closed is freed
   free_closed();
   end_shutdown();
@@ -297,24 +297,24 @@ void Context::note_sent(std::size_t bytes) {
 }
 
 // What leaves at once does not count.
-void Context::keep_within_memory() {
-  if (!memory_.is_exceeded()) return;
+void Context::enforce_memory_limit() {
+  if (!memory_.is_above_high_watermark()) return;
   flush_connections();
   try {
-    if (memory_.is_exceeded()) drop_largest();
+    if (memory_.is_above_high_watermark()) shed_largest();
   } catch (const std::bad_alloc&) {  // there will be another time
   }
 }
 
 // Many small ones in one go, so that it takes little time for each of them.
-void Context::drop_largest() {
+void Context::shed_largest() {
   std::vector<std::pair<std::size_t, Connection*>> sizes;
   for_each_connection([&](Connection& connection) {
     if (const std::size_t bytes = connection.held_bytes(); bytes > 0) sizes.emplace_back(bytes, &connection);
   });
   std::sort(sizes.begin(), sizes.end(), std::greater<>());
   for (const auto& [bytes, connection] : sizes) {
-    if (memory_.is_relieved() || destroyed_) return;
+    if (memory_.is_below_low_watermark() || destroyed_) return;
     connection->give_up();
   }
 }
@@ -337,7 +337,7 @@ void Context::free(Connection& connection) {
   if (connection.user != nullptr) handler_.on_freed(connection);
 }
 
-void Context::flush_later(Connection& connection) {
+void Context::cork(Connection& connection) {
   if (connection.to_flush_) return;
   to_flush_.push(connection);
   connection.to_flush_ = true;
@@ -362,20 +362,20 @@ void Context::give_back(std::unique_ptr<ReceiveBuffer> buffer) { spare_receive_b
 
 const SocketAddress& Context::address(std::size_t listener) const { return acceptors_[listener]->address(); }
 
-Protocol* Context::find_protocol(std::string_view name) {
+Subprotocol* Context::find_protocol(std::string_view name) {
   const auto found = std::find_if(protocols_.begin(), protocols_.end(),
-                                  [&](const Protocol& protocol) { return protocol.name == name; });
+                                  [&](const Subprotocol& protocol) { return protocol.name == name; });
   return found == protocols_.end() ? nullptr : &*found;
 }
 
 // The first one that the client offers and the context has (RFC 6455 4.2.2).
-Protocol* Context::choose_protocol(std::string_view offered, std::string_view& why_not) {
+Subprotocol* Context::choose_protocol(std::string_view offered, std::string_view& why_not) {
   if (is_empty_list(offered)) {
     why_not = "This server has several subprotocols: name one in Sec-WebSocket-Protocol.";
     return protocols_.size() == 1 ? &protocols_.front() : find_protocol(options_.default_protocol);
   }
   SubprotocolOffers offers(offered);
-  Protocol* chosen = nullptr;
+  Subprotocol* chosen = nullptr;
   for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
     if (chosen == nullptr) chosen = find_protocol(name);
   }
@@ -388,13 +388,13 @@ Protocol* Context::choose_protocol(std::string_view offered, std::string_view& w
 void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data) {
   const Round round(*this);
   const std::uint64_t last_serial = last_serial_;
-  SharedMessage text(memory_, Opcode::kText, data);
-  SharedMessage binary(memory_, Opcode::kBinary, data);
+  PreparedMessage text(memory_, Opcode::kText, data);
+  PreparedMessage binary(memory_, Opcode::kBinary, data);
   for (Connection* connection = list.first; connection != nullptr && connection->serial() <= last_serial;
        connection = ConnectionList::next(*connection)) {
     if (!connection->is_open()) continue;
     if (connection->broadcast_mode() == BroadcastMode::kCallback) {
-      if (!handler_.on_broadcast(*connection, data)) connection->fail_later(CloseCode::kInternalError);
+      if (!handler_.on_broadcast(*connection, data)) connection->defer_failure(CloseCode::kInternalError);
       continue;
     }
     const bool is_text = connection->broadcast_mode() == BroadcastMode::kForwardText;
@@ -405,7 +405,7 @@ void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data
 std::size_t Context::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                              const Connection* except) {
   const Round round(*this);
-  SharedMessage message(memory_, opcode, data);
+  PreparedMessage message(memory_, opcode, data);
   std::size_t receivers = 0;
   topics_.for_each_subscriber(topic, [&](Connection& connection) {
     if (&connection != except && send_shared(connection, message)) ++receivers;
@@ -414,16 +414,16 @@ std::size_t Context::publish(std::string_view topic, Opcode opcode, std::span<co
 }
 
 // Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks.
-bool Context::send_shared(Connection& connection, SharedMessage& message) {
+bool Context::send_shared(Connection& connection, PreparedMessage& message) {
   try {
     const WriteStatus status = connection.write_shared(message);
     if (status == WriteStatus::kQueueFull && !options_.drops_when_full) {
-      connection.fail_later(CloseCode::kTryAgainLater);
+      connection.defer_failure(CloseCode::kTryAgainLater);
     }
     return status == WriteStatus::kAccepted;
   } catch (const std::bad_alloc&) {
     if (!message.was_made()) throw;  // nobody has got it
-    connection.fail_later(CloseCode::kAbnormal);
+    connection.defer_failure(CloseCode::kAbnormal);
     return false;
   }
 }

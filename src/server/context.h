@@ -13,36 +13,36 @@
 #include <string_view>
 #include <vector>
 
+#include "base/budget.h"
+#include "base/memory_budget.h"
+#include "base/output_queue.h"
+#include "base/result.h"
+#include "loop/watcher.h"
 #include "net/driver.h"
 #include "net/io_batch.h"
-#include "net/result.h"
 #include "net/timer_wheel.h"
-#include "protocol/work.h"
 #include "server/connection.h"
 #include "server/connection_counts.h"
-#include "server/context_handler.h"
 #include "server/fork_link.h"
-#include "server/memory_budget.h"
-#include "server/message_rates.h"
+#include "server/handler.h"
 #include "server/options.h"
-#include "server/output_queue.h"
-#include "server/protocol.h"
 #include "server/refusals.h"
 #include "server/stats.h"
+#include "server/subprotocol.h"
 #include "server/topics.h"
-#include "server/watcher.h"
+#include "websocket/message_rates.h"
 
 namespace websockets {
 
 class Acceptor;
 class Runner;
-class TlsContext;
+class TlsServerContext;
 
 // One server: its listeners, its connections, and the loop that serves them. Contexts know nothing of each other.
 class Context final : private ReadyHandler {
  public:
   // `handler` must outlive the context.
-  static Result<std::unique_ptr<Context>> create(const ContextOptions& options, ContextHandler& handler);
+  static Result<std::unique_ptr<Context>> create(const ContextOptions& options, Handler& handler);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -65,7 +65,7 @@ class Context final : private ReadyHandler {
   // publish_to_child() are left of it. False with errno set: no fork.
   bool fork_service_loop();
   bool is_forked() const { return link_ != nullptr; }
-  ForkLink::Status broadcast_to_child(const Protocol& protocol, std::span<const std::uint8_t> data);
+  ForkLink::Status broadcast_to_child(const Subprotocol& protocol, std::span<const std::uint8_t> data);
   ForkLink::Status publish_to_child(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data);
 
   // Gives `data` to every open connection of the list that was open when the call began, as its mode says. `data` must
@@ -80,10 +80,10 @@ class Context final : private ReadyHandler {
   // Ends the connection of this serial number, if its descriptor is open still.
   void terminate(int fd, std::uint32_t serial);
   // nullptr: there is none of that name.
-  Protocol* find_protocol(std::string_view name);
-  std::span<const Protocol> protocols() const { return protocols_; }
+  Subprotocol* find_protocol(std::string_view name);
+  std::span<const Subprotocol> protocols() const { return protocols_; }
   // Its place in ContextOptions::protocols.
-  std::size_t index_of(const Protocol& protocol) const {
+  std::size_t index_of(const Subprotocol& protocol) const {
     return static_cast<std::size_t>(&protocol - protocols_.data());
   }
 
@@ -142,7 +142,7 @@ class Context final : private ReadyHandler {
   friend class Acceptor;
   friend class Runner;
 
-  Context(const ContextOptions& options, ContextHandler& handler);
+  Context(const ContextOptions& options, Handler& handler);
   Error open();
   Error listen();
   void adopt(UniqueFd fd, const SocketAddress& peer);
@@ -150,7 +150,7 @@ class Context final : private ReadyHandler {
   void refuse(RefusalReason reason, const RefusedClient& client);
   bool report_refusals();
   // `offered` is the client's list, which may be empty.
-  Protocol* choose_protocol(std::string_view offered, std::string_view& why_not);
+  Subprotocol* choose_protocol(std::string_view offered, std::string_view& why_not);
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
   Error open_own_loop(bool pollable_driver);
@@ -168,7 +168,7 @@ class Context final : private ReadyHandler {
   template <typename Function>
   void for_each_list(Function function) {
     function(http_connections_);
-    for (const Protocol& protocol : protocols_) function(protocol);
+    for (const Subprotocol& protocol : protocols_) function(protocol);
   }
   template <typename Function>
   void for_each_connection(Function function) {
@@ -178,7 +178,7 @@ class Context final : private ReadyHandler {
       }
     });
   }
-  bool send_shared(Connection& connection, SharedMessage& message);
+  bool send_shared(Connection& connection, PreparedMessage& message);
   void end_round();  // throws nothing, however short memory is
 
   // batch.cpp
@@ -191,7 +191,7 @@ class Context final : private ReadyHandler {
 
   // turns.cpp
   bool has_turns() const { return !turns_.empty() || !inflating_.empty(); }
-  bool do_deferred_work();
+  bool run_deferred();
   bool take_turns();
   void take_turn();
   void go_on_inflating();
@@ -199,8 +199,8 @@ class Context final : private ReadyHandler {
   bool has_something_to_do() const {
     return !with_work_.empty() || !refusals_.empty() || has_turns() || !to_flush_.empty() || has_undelivered();
   }
-  void keep_within_memory();
-  void drop_largest();
+  void enforce_memory_limit();
+  void shed_largest();
   void free_closed();
   void free(Connection& connection);
 
@@ -209,8 +209,8 @@ class Context final : private ReadyHandler {
   void register_descriptor(Pollable& pollable);
   void forget_descriptor(const Pollable& pollable);
   Pollable* find_descriptor(int fd) const;  // nullptr: it is not of this context
-  void flush_later(Connection& connection);
-  void work_later(Connection& connection);
+  void cork(Connection& connection);
+  void defer(Connection& connection);
   // For what takes long: few connections have their turn in a round, so that all the others wait for these only.
   void turn_later(Connection& connection);
   void inflate_later(Connection& connection);
@@ -221,7 +221,7 @@ class Context final : private ReadyHandler {
   class WorkShare {
    public:
     explicit WorkShare(Context& context)
-        : left(std::clamp(context.work_left_, kWorkPerTurn / 5, kWorkPerTurn)), context_(context), all_(left) {}
+        : left(std::clamp(context.work_left_, kQuantum / 5, kQuantum)), context_(context), all_(left) {}
     ~WorkShare() { spend_work(context_.work_left_, all_ - left); }
     WorkShare(const WorkShare&) = delete;
     WorkShare& operator=(const WorkShare&) = delete;
@@ -239,7 +239,7 @@ class Context final : private ReadyHandler {
   }
   void free_later(Connection& connection);
 
-  static constexpr std::uint32_t kWorkPerRound = 2 * kWorkPerTurn;
+  static constexpr std::uint32_t kWorkPerRound = 2 * kQuantum;
   static constexpr std::size_t kMuchBytes = 256U << 10U;
   static constexpr std::size_t kReceiveBytes = 256U << 10U;
   using ReceiveBuffer = std::array<std::uint8_t, kReceiveBytes>;
@@ -248,11 +248,11 @@ class Context final : private ReadyHandler {
 
   ContextOptions options_;
   ContentBudget contents_;
-  ContextHandler& handler_;
-  pid_t owner_;                      // the process that made it, or was forked to serve it
-  pid_t child_ = 0;                  // that serves it instead
-  std::unique_ptr<ForkLink> link_;   // to that child
-  std::unique_ptr<TlsContext> tls_;  // null: none
+  Handler& handler_;
+  pid_t owner_;                            // the process that made it, or was forked to serve it
+  pid_t child_ = 0;                        // that serves it instead
+  std::unique_ptr<ForkLink> link_;         // to that child
+  std::unique_ptr<TlsServerContext> tls_;  // null: none
   Watcher watcher_;
   std::vector<Pollable*> descriptors_;  // by number
   std::uint64_t now_ms_;
@@ -275,7 +275,7 @@ class Context final : private ReadyHandler {
   std::size_t batch_from_;          // so many connections have to be ready to make a batch worth while
   std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
-  std::vector<Protocol> protocols_;
+  std::vector<Subprotocol> protocols_;
   ConnectionList http_connections_;
   ConnectionQueue<&Connection::next_to_flush_> to_flush_;
   ConnectionQueue<&Connection::next_with_turn_> turns_;

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "net/interrupted.h"
-#include "protocol/bytes.h"
+#include "base/bytes.h"
+#include "base/interrupted.h"
 #include "server/context.h"
 
 namespace websockets {
@@ -35,7 +35,7 @@ constexpr std::uint32_t kPublishBinary = 0xFFFFFFFF;
 // context does not begin the next one.
 class Receiver final : public Pollable {
  public:
-  Receiver(ForkLink& link, Context& context, std::vector<Protocol>& protocols)
+  Receiver(ForkLink& link, Context& context, std::vector<Subprotocol>& protocols)
       : Pollable(link.fd()), link_(link), context_(context), protocols_(protocols) {}
 
   void on_ready(unsigned) override {
@@ -72,7 +72,7 @@ class Receiver final : public Pollable {
   bool has_more_ = false;
   ForkLink& link_;
   Context& context_;
-  std::vector<Protocol>& protocols_;
+  std::vector<Subprotocol>& protocols_;
 };
 
 }  // namespace
@@ -131,7 +131,7 @@ bool Context::serve_broadcasts_and_clients() {
   return true;
 }
 
-ForkLink::Status Context::broadcast_to_child(const Protocol& protocol, std::span<const std::uint8_t> data) {
+ForkLink::Status Context::broadcast_to_child(const Subprotocol& protocol, std::span<const std::uint8_t> data) {
   return link_->send(static_cast<std::uint32_t>(index_of(protocol)), data, options_.fork_busy_timeout_ms);
 }
 

@@ -15,9 +15,9 @@
 #include <system_error>
 #include <utility>
 
-#include "net/clock.h"
+#include "base/clock.h"
+#include "base/interrupted.h"
 #include "net/failed_wait.h"
-#include "net/interrupted.h"
 #include "net/io_result.h"
 #include "net/socket_flags.h"
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "net/result.h"
-#include "net/unique_fd.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace websockets {
 

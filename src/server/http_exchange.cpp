@@ -11,20 +11,20 @@
 #include <string>
 #include <utility>
 
-#include "protocol/bytes.h"
-#include "protocol/handshake.h"
-#include "protocol/work.h"
+#include "base/budget.h"
+#include "base/bytes.h"
+#include "files/directory.h"
+#include "files/sizeless_file.h"
 #include "server/connection.h"
 #include "server/context.h"
-#include "server/folder.h"
-#include "server/sizeless_file.h"
+#include "websocket/handshake.h"
 
 namespace websockets {
 namespace {
 
 // Of a client that is not only there to hold a connection.
 constexpr std::uint64_t kLeastContentBytesPerSecond = 500;
-// In the measure of kWorkPerTurn: to answer it, beside what it takes to read it.
+// In the measure of kQuantum: to answer it, beside what it takes to read it.
 constexpr std::size_t kWorkOfRequest = 300;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -113,19 +113,19 @@ void HttpExchange::send_answer(Connection& connection, ResponseHead& head, Queue
     connection.queue_.append(connection.context_.output_pool_, as_bytes(serialize_head(head, std::time(nullptr))));
     if (head.content_length > 0 && request.method() != "HEAD") queue_body();
   } catch (const std::bad_alloc&) {
-    connection.fail_later(CloseCode::kAbnormal);  // what is queued may be half an answer
+    connection.defer_failure(CloseCode::kAbnormal);  // what is queued may be half an answer
     throw;
   }
   settle(connection);
 }
 
 void HttpExchange::respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body,
-                           KeptPayload kept) {
+                           PinnedPayload kept) {
   head.content_length = body.size();
   head.keep_alive = head.keep_alive && parser_.request().keep_alive();
   send_answer(connection, head, [&] {
     if (kept) {
-      connection.queue_.append_kept(connection.context_.output_pool_, body, std::move(kept));
+      connection.queue_.append_pinned(connection.context_.output_pool_, body, std::move(kept));
     } else {
       connection.queue_.append(connection.context_.output_pool_, body);
     }
@@ -208,7 +208,7 @@ void HttpExchange::settle(Connection& connection) {
     connection.set_timeout(connection.context_.options_.send_timeout_ms);
     connection.after_output();
   }
-  if (connection.has_unread_input()) connection.context_.work_later(connection);
+  if (connection.has_unread_input()) connection.context_.defer(connection);
   connection.update_interest();
 }
 

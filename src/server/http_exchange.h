@@ -10,22 +10,22 @@
 #include <utility>
 #include <vector>
 
+#include "base/output_queue.h"
+#include "base/pinned_payload.h"
 #include "http/request_parser.h"
 #include "http/response.h"
 #include "net/proxy_header.h"
 #include "net/socket_address.h"
-#include "protocol/handshake.h"
 #include "server/connection_counts.h"
-#include "server/kept_payload.h"
-#include "server/output_queue.h"
 #include "server/pending_upgrade.h"
 #include "server/stats.h"
+#include "websocket/handshake.h"
 
 namespace websockets {
 
 class Connection;
 struct ContextOptions;
-struct Protocol;
+struct Subprotocol;
 
 // The HTTP side of a connection, until it becomes a websocket: reads requests, one after the other, and answers them;
 // what the context's owner answers is between begin and end of on_http, or later if it said defer(). http_exchange.cpp
@@ -43,7 +43,7 @@ class HttpExchange {
   // Whether the client uses TLS, be it to a trusted proxy.
   bool is_secure() const { return is_secure_; }
   // The subprotocol that was chosen; null when it is not for a websocket.
-  const Protocol* protocol() const { return protocol_; }
+  const Subprotocol* protocol() const { return protocol_; }
 
   // --- For the owner, while awaits_answer() ---
 
@@ -55,7 +55,7 @@ class HttpExchange {
   bool is_deferred() const { return deferred_; }
   // Answers with this head, but for its length and what is said of the connection, and this body; a HEAD request
   // without the body. `kept`: the body is sent from where it is, else from a copy.
-  void respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body, KeptPayload kept = {});
+  void respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body, PinnedPayload kept = {});
   // The same with a body of text and parts of a regular file, in turns: before each part its text, at last `end`.
   struct FilePart {
     std::string text;
@@ -88,7 +88,7 @@ class HttpExchange {
   // For what it waits for now, while no output waits.
   std::uint64_t timeout_ms(const ContextOptions& options) const;
   // Answers for an owner that has forgotten to decide.
-  void do_deferred_work(Connection& connection);
+  void run_deferred(Connection& connection);
   // The server ends.
   void shut_down(Connection& connection);
   std::size_t request_bytes() const { return parser_.bytes(); }
@@ -144,7 +144,7 @@ class HttpExchange {
   void settle(Connection& connection);
 
   RequestParser parser_;
-  Protocol* protocol_ = nullptr;
+  Subprotocol* protocol_ = nullptr;
   std::shared_ptr<PendingUpgrade> pending_;
   std::unique_ptr<ProxyHeaderParser> proxy_header_;  // while it is not there in full
   std::optional<PeerAddress> proxy_;                 // that is trusted

@@ -12,11 +12,11 @@
 #include "http/request_parser.h"
 #include "net/address_list.h"
 #include "net/listener.h"
-#include "net/tls.h"
-#include "protocol/keepalive.h"
-#include "protocol/message_assembler.h"
-#include "protocol/message_compression.h"
-#include "server/message_rates.h"
+#include "net/tls_server_context.h"
+#include "websocket/keepalive.h"
+#include "websocket/message_compression.h"
+#include "websocket/message_rates.h"
+#include "websocket/message_reader.h"
 
 namespace websockets {
 
@@ -30,7 +30,7 @@ struct ContextOptions {
   std::optional<gid_t> gid;
   std::vector<std::string> protocols;  // the subprotocols that are served
   std::string default_protocol;        // for clients that ask for none; "": the only one there is
-  AssemblerRules rules;
+  ReceiveRules rules;
   std::optional<CompressionOptions> compression;    // none: permessage-deflate is not negotiated
   RequestLimits request_limits;                     // but for `contents`, which the context adds
   std::size_t max_body_memory_bytes = 64U << 20U;   // of the contents of all requests

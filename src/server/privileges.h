@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "net/result.h"
+#include "base/result.h"
 
 namespace websockets {
 

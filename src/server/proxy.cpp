@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "server/client_origin.h"
+#include "server/client_identity.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
@@ -100,7 +100,7 @@ void HttpExchange::refuse_proxy_header(Connection& connection) {
 bool HttpExchange::identify_client(Connection& connection) {
   is_secure_ = connection.is_tls();
   if (!proxy_) return true;
-  const std::optional<ClientOrigin> client =
+  const std::optional<ClientIdentity> client =
       find_client(parser_.request(), {*proxy_, is_secure_}, connection.context_.options_.trusted_proxies);
   if (!client) {
     refuse(connection, RefusalReason::kBadRequest,

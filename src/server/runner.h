@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
+#include "base/result.h"
 #include "net/driver.h"
-#include "net/result.h"
 #include "server/stop_signals.h"
 
 namespace websockets {

@@ -3,7 +3,7 @@
 // to note the time; the timer finds out when it fires, and is set anew.
 #include <optional>
 
-#include "net/clock.h"
+#include "base/clock.h"
 #include "server/connection.h"
 #include "server/context.h"
 

@@ -90,7 +90,7 @@ StatsReport Context::report() {
   report.topics = topics_.topic_count();
   report.subscriptions = topics_.subscription_count();
   for_each_connection([&](const Connection& connection) { report.queued_bytes += connection.buffered_bytes(); });
-  for (const Protocol& protocol : protocols_)
+  for (const Subprotocol& protocol : protocols_)
     report.protocols.push_back({protocol.name, protocol.open, protocol.opened});
   return report;
 }

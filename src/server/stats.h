@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/close_code.h"
 #include "server/connection_counts.h"
+#include "websocket/close_code.h"
 
 namespace websockets {
 

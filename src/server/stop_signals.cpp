@@ -10,7 +10,7 @@
 #include <csignal>
 #include <mutex>
 
-#include "net/unique_fd.h"
+#include "base/unique_fd.h"
 
 namespace websockets {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/result.h"
 #include "net/driver.h"
-#include "net/result.h"
 
 namespace websockets {
 

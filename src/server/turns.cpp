@@ -11,7 +11,7 @@ namespace websockets {
 
 // --- The context: who is next ---
 
-void Context::work_later(Connection& connection) {
+void Context::defer(Connection& connection) {
   if (connection.has_work_) return;
   with_work_.push(connection);
   connection.has_work_ = true;
@@ -36,7 +36,7 @@ void Context::inflate_later(Connection& connection) {
   set_wake_time();
 }
 
-bool Context::do_deferred_work() {
+bool Context::run_deferred() {
   if (with_work_.empty()) return false;
   // What is added meanwhile waits for the next round, so that nobody keeps this one from ending. What is not done yet
   // stays in the list, so that a nested call finds it.
@@ -48,7 +48,7 @@ bool Context::do_deferred_work() {
     }
     connection.has_work_ = false;
     if (!with_work_.empty()) set_wake_time();  // for a loop that a callback runs
-    if (!destroyed_) connection.do_deferred_work();
+    if (!destroyed_) connection.run_deferred();
   }
   return true;
 }
@@ -72,7 +72,7 @@ void Context::take_turn() {
   Connection& connection = turns_.pop();
   connection.has_turn_ = false;
   if (has_turns()) set_wake_time();  // for a loop that a callback runs
-  work_left_ = kWorkPerTurn;
+  work_left_ = kQuantum;
   if (!destroyed_) connection.take_turn();
 }
 
@@ -80,7 +80,7 @@ void Context::go_on_inflating() {
   Connection& connection = inflating_.pop();
   connection.is_to_inflate_ = false;
   if (has_turns()) set_wake_time();
-  work_left_ = kWorkPerTurn;
+  work_left_ = kQuantum;
   if (!destroyed_) connection.go_on_inflating();
 }
 
@@ -88,7 +88,7 @@ void Context::go_on_inflating() {
 
 void Connection::resume_later() { is_inflating() ? context_.inflate_later(*this) : context_.turn_later(*this); }
 
-void Connection::do_deferred_work() {
+void Connection::run_deferred() {
   if (state_ == State::kClosed) return;
   attempt([&] {
     const CloseCode failure = std::exchange(failure_, CloseCode::kNone);
@@ -98,7 +98,7 @@ void Connection::do_deferred_work() {
     const bool drained = drained_ && state_ == State::kOpen && queue_.empty();
     drained_ = false;
     if (drained) check_handler(context_.handler_.on_drained(*this));
-    if (state_ == State::kHttp) exchange_->do_deferred_work(*this);
+    if (state_ == State::kHttp) exchange_->run_deferred(*this);
     if (is_inflating()) {
       if (takes_input()) resume_later();
     } else if (!has_turn_) {

@@ -6,12 +6,12 @@
 #include <string>
 #include <utility>
 
+#include "base/bytes.h"
 #include "http/origin.h"
-#include "protocol/bytes.h"
-#include "protocol/handshake.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
+#include "websocket/handshake.h"
 
 namespace websockets {
 
@@ -128,7 +128,7 @@ void HttpExchange::grant(Connection& connection, std::string_view header_lines) 
   connection.after_output();
   const std::unique_ptr<HttpExchange> self = std::move(connection.exchange_);
   connection.open(*protocol_, *this);
-  if (connection.has_unread_input()) connection.context_.work_later(connection);
+  if (connection.has_unread_input()) connection.context_.defer(connection);
   connection.update_interest();
 }
 
@@ -146,7 +146,7 @@ void HttpExchange::refuse(Connection& connection, const UpgradeAnswer& answer) {
   respond(connection, head, may_have_body(answer.status) ? as_bytes(body) : as_bytes({}));
 }
 
-void HttpExchange::do_deferred_work(Connection& connection) {
+void HttpExchange::run_deferred(Connection& connection) {
   if (is_deciding() && pending_->is_abandoned_) decide(connection, {503, {}, false, {}});
 }
 
@@ -177,7 +177,7 @@ PendingUpgrade::Status PendingUpgrade::answer(UpgradeAnswer&& answer) {
 void PendingUpgrade::abandon() noexcept {
   if (status() != Status::kWaiting) return;
   is_abandoned_ = true;
-  connection_->context_.work_later(*connection_);
+  connection_->context_.defer(*connection_);
 }
 
 }  // namespace websockets

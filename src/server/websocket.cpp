@@ -5,11 +5,11 @@
 #include <new>
 #include <utility>
 
-#include "protocol/bytes.h"
+#include "base/bytes.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
-#include "server/shared_message.h"
+#include "websocket/prepared_message.h"
 
 namespace websockets {
 namespace {
@@ -36,14 +36,14 @@ void Connection::open(ConnectionList& list, const HttpExchange& exchange) {
   serial_ = ++context_.last_serial_;
   ConnectionList::remove(*this);
   list.append(*this);
-  auto& protocol = static_cast<Protocol&>(list);
+  auto& protocol = static_cast<Subprotocol&>(list);
   ++protocol.open;
   ++protocol.opened;
   check_handler(context_.handler_.on_open(*this, exchange));
 }
 
 void Connection::consume_frames(std::span<std::uint8_t>& input, std::uint32_t& work) {
-  on_protocol_error(assembler_.consume(input, context_.options_.rules, *this, work));
+  on_protocol_error(reader_.consume(input, context_.options_.rules, *this, work));
 }
 
 void Connection::on_protocol_error(ProtocolError error) {
@@ -59,7 +59,7 @@ bool Connection::is_within_rate(std::size_t& most) {
   return most > 0;
 }
 
-bool Connection::on_messages(MessageRun& messages) {
+bool Connection::on_messages(MessageBatch& messages) {
   const bool is_limited = context_.rates_.are_limited();
   std::size_t most = 0;
   if (is_limited && !reported_ && is_within_rate(most)) messages.limit(most);
@@ -67,7 +67,7 @@ bool Connection::on_messages(MessageRun& messages) {
   if (is_limited) context_.rates_.spend(this, messages.taken());
   context_.stats_.messages_received += messages.taken();
   // After a local close only the peer's Close frame is waited for.
-  MessageRun::Message ignored;
+  MessageBatch::Message ignored;
   while (reported_ && messages.next(ignored)) {
   }
   return goes_on();
@@ -124,7 +124,7 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
   const bool was_open = serial_ != 0;
   if (!was_open || reported_) return;
   reported_ = true;
-  --static_cast<Protocol*>(list_)->open;
+  --static_cast<Subprotocol*>(list_)->open;
   context_.stats_.close(code);
   context_.topics_.unsubscribe_all(*this);
   context_.rates_.remove(this);
@@ -136,8 +136,8 @@ void Connection::report_closed(CloseCode code, std::string_view reason) {
 // What waits for the end of the round only is sent first.
 bool Connection::has_room(std::size_t bytes) {
   const auto is_full = [&] {
-    return !queue_.empty() &&
-           (buffered_bytes() + bytes > context_.options_.max_backpressure_bytes || context_.memory_.is_exceeded());
+    return !queue_.empty() && (buffered_bytes() + bytes > context_.options_.max_backpressure_bytes ||
+                               context_.memory_.is_above_high_watermark());
   };
   while (is_full() && !blocked_ && flush_now()) {  // whatever the turns of others
   }
@@ -146,7 +146,7 @@ bool Connection::has_room(std::size_t bytes) {
   return false;
 }
 
-WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, KeptPayload kept) {
+WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload kept) {
   if (!is_open()) return WriteStatus::kClosed;
   if (!has_room(payload.size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
@@ -171,7 +171,7 @@ bool Connection::queue_compressed(Opcode opcode, std::span<const std::uint8_t> p
   try {
     if (!compression_->compress(payload, *compressed)) return false;
   } catch (const std::bad_alloc&) {
-    fail_later(CloseCode::kAbnormal);
+    defer_failure(CloseCode::kAbnormal);
     throw;
   }
   FrameHeader header = make_header(opcode, true, compressed->size());
@@ -180,7 +180,7 @@ bool Connection::queue_compressed(Opcode opcode, std::span<const std::uint8_t> p
   return true;
 }
 
-void Connection::queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, KeptPayload kept) {
+void Connection::queue_frame(const FrameHeader& header, std::span<const std::uint8_t> payload, PinnedPayload kept) {
   std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
   const std::size_t header_bytes = encode_frame_header(header, bytes.data());
   try {
@@ -192,12 +192,12 @@ void Connection::queue_frame(const FrameHeader& header, std::span<const std::uin
     }
     queue_.append(context_.output_pool_, std::span(bytes).first(header_bytes));
     if (kept) {
-      queue_.append_kept(context_.output_pool_, payload, std::move(kept));
+      queue_.append_pinned(context_.output_pool_, payload, std::move(kept));
     } else {
       queue_.append(context_.output_pool_, payload);
     }
   } catch (const std::bad_alloc&) {
-    fail_later(CloseCode::kAbnormal);
+    defer_failure(CloseCode::kAbnormal);
     throw;
   }
 }
@@ -206,7 +206,7 @@ void Connection::queue_held_frames() {
   try {
     queue_.append_all(context_.output_pool_, *held_frames_);
   } catch (const std::bad_alloc&) {
-    fail_later(CloseCode::kAbnormal);
+    defer_failure(CloseCode::kAbnormal);
     throw;
   }
   held_frames_.reset();
@@ -217,9 +217,9 @@ void Connection::drop_held_frames() {
   held_frames_.reset();
 }
 
-WriteStatus Connection::write_shared(SharedMessage& message) {
+WriteStatus Connection::write_shared(PreparedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
-  const SharedMessage::Form& form = message.form_for(compression_.get());
+  const PreparedMessage::Form& form = message.form_for(compression_.get());
   const SharedFrame& frame = form.frame;
   if (!has_room(frame->size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;

@@ -12,7 +12,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "protocol/bytes.h"
+#include "base/bytes.h"
 #include "protocol_reference.h"
 
 namespace websockets::faults {
@@ -178,7 +178,7 @@ void Client::answer_close() {
 }
 
 Outcome Client::messages(std::string_view bytes) const {
-  AssemblerRules rules;
+  ReceiveRules rules;
   rules.expect_masked = false;
   const Bytes input = to_bytes(bytes);
   return Reference(deflater_ == nullptr ? input : decompressed(input), rules).outcome();

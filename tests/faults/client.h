@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "net/unique_fd.h"
-#include "protocol/deflate.h"
+#include "base/unique_fd.h"
 #include "protocol_support.h"
+#include "websocket/deflate.h"
 
 namespace websockets::faults {
 

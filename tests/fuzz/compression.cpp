@@ -3,7 +3,7 @@
 // of it. And what is compressed here is understood here.
 #include "assembler_feeder.h"
 #include "fuzz_support.h"
-#include "protocol/message_compression.h"
+#include "websocket/message_compression.h"
 
 using namespace websockets;
 using namespace websockets::protocol_support;
@@ -21,12 +21,12 @@ class CompressedRecorder final : public Recorder {
   MessageCompression& compression_;
 };
 
-Outcome read_frames(Bytes input, const DeflateParameters& agreed, const AssemblerRules& rules, bool chunk_mode,
+Outcome read_frames(Bytes input, const DeflateParameters& agreed, const ReceiveRules& rules, bool chunk_mode,
                     std::size_t piece_bytes) {
   CompressionPool pool(CompressionOptions{});
   MessageCompression compression(pool, agreed);
   CompressedRecorder recorder(compression);
-  MessageAssembler assembler;
+  MessageReader assembler;
   assembler.set_chunk_mode(chunk_mode);
   for (std::size_t at = 0; at < input.size() && !recorder.finished(); at += piece_bytes) {
     std::span<std::uint8_t> piece = std::span(input).subspan(at, std::min(piece_bytes, input.size() - at));
@@ -39,7 +39,7 @@ Outcome read_frames(Bytes input, const DeflateParameters& agreed, const Assemble
 }
 
 void check_messages(std::string_view payload, const std::vector<std::size_t>& cuts, const DeflateParameters& agreed,
-                    const AssemblerRules& rules, Opcode opcode) {
+                    const ReceiveRules& rules, Opcode opcode) {
   Bytes input;
   std::size_t at = 0;
   const auto add = [&](std::size_t end, bool is_last) {
@@ -98,7 +98,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool is_forgetful = (flags & 1U) != 0;
   DeflateParameters agreed;
   agreed.server_no_context_takeover = agreed.client_no_context_takeover = is_forgetful;
-  AssemblerRules rules;
+  ReceiveRules rules;
   rules.max_message_bytes = (flags & 4U) != 0 ? 100 : 1U << 18U;
   const std::vector<std::size_t> cuts = fuzz::take_cuts(input, size);
   check_messages(input.text(), cuts, agreed, rules, (flags & 8U) != 0 ? Opcode::kBinary : Opcode::kText);

@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "context_client.h"
 #include "fake_system.h"
 #include "fuzz_support.h"
-#include "protocol/bytes.h"
 #include "server/connection.h"
 #include "server/http_exchange.h"
 #include "server/pending_upgrade.h"
@@ -41,7 +41,7 @@ struct Seen {
   bool is_closed = false;
 };
 
-class Server final : public ContextHandler {
+class Server final : public Handler {
  public:
   Server(int listener, unsigned flags, const Compression* compression, const SentStreams& sent, fuzz::Input& input)
       : sent_(sent), input_(input) {
@@ -140,9 +140,9 @@ class Server final : public ContextHandler {
     connection.user = new Seen;
     return react();
   }
-  bool on_messages(Connection& connection, MessageRun& messages) override {
+  bool on_messages(Connection& connection, MessageBatch& messages) override {
     auto& seen = *static_cast<Seen*>(connection.user);
-    MessageRun::Message message;
+    MessageBatch::Message message;
     bool is_first = true;
     bool succeeded = true;
     while (succeeded && (is_first || connection.takes_messages()) && messages.next(message)) {

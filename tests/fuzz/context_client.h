@@ -14,7 +14,7 @@
 #include <string_view>
 
 #include "assembler_feeder.h"
-#include "protocol/message_compression.h"
+#include "websocket/message_compression.h"
 
 namespace websockets::fuzz {
 
@@ -48,8 +48,8 @@ class Reader final : public Recorder {
   explicit Reader(Compression& compression) : compression_(compression.pool, compression.as_client) {}
   MessageCompression* compression() override { return &compression_; }
 
-  Outcome read(Bytes stream, const AssemblerRules& rules) {
-    MessageAssembler assembler;
+  Outcome read(Bytes stream, const ReceiveRules& rules) {
+    MessageReader assembler;
     std::span<std::uint8_t> rest(stream);
     while ((!rest.empty() || assembler.is_inflating()) && !finished()) {
       outcome.error = assembler.consume(rest, rules, *this);
@@ -65,7 +65,7 @@ class Reader final : public Recorder {
 using SentStreams = std::deque<std::string>;
 
 inline Outcome read_sent(const std::string& stream) {
-  AssemblerRules rules;
+  ReceiveRules rules;
   rules.max_message_bytes = kMaxLargeMessageBytes;
   return Reference(to_bytes(stream), rules).outcome();
 }
@@ -130,7 +130,7 @@ class Client {
   void check() const {
     const std::size_t end = received_.find("\r\n\r\n");
     if (!received_.starts_with("HTTP/1.1 101 ") || end == std::string::npos) return;
-    AssemblerRules rules;
+    ReceiveRules rules;
     rules.max_message_bytes = kMaxLargeMessageBytes;
     rules.expect_masked = false;
     const Bytes frames = to_bytes(std::string_view(received_).substr(end + 4));

@@ -37,7 +37,7 @@ Bytes behind_fragments(const Bytes& stream, bool are_masked) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   const unsigned flags = input.byte();
-  AssemblerRules rules;
+  ReceiveRules rules;
   rules.expect_masked = (flags & 1U) == 0;
   rules.check_utf8 = (flags & 2U) == 0;
   if ((flags & 4U) != 0) rules.max_message_bytes = 100;

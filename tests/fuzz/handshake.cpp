@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the opening handshake looks at. Each line of the input is one header's value.
-#include "protocol/handshake.h"
+#include "websocket/handshake.h"
 
 #include "fuzz_support.h"
-#include "protocol/deflate_negotiation.h"
-#include "protocol/message_compression.h"
+#include "websocket/deflate_negotiation.h"
+#include "websocket/message_compression.h"
 
 using namespace websockets;
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // What is read from a request's target and from headers that strangers write, and what a script puts into an answer.
 // Each line of the input is one of them.
+#include "base/http_text.h"
+#include "files/content_types.h"
+#include "files/preconditions.h"
 #include "fuzz_support.h"
 #include "http/cookies.h"
 #include "http/forwarded.h"
 #include "http/origin.h"
 #include "http/request_parser.h"
 #include "http/response.h"
-#include "http/static_conditions.h"
-#include "http/static_types.h"
 #include "http/url.h"
-#include "protocol/http_text.h"
 
 using namespace websockets;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // HTTP requests, one behind the other: what comes out does not depend on how they were split, and holds nothing that
 // could be taken for something else when it is written into a log or another request.
+#include "base/http_text.h"
 #include "fuzz_support.h"
-#include "protocol/handshake.h"
-#include "protocol/http_text.h"
 #include "request_feeder.h"
+#include "websocket/handshake.h"
 
 using namespace websockets;
 

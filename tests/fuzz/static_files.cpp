@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What decides which file, and which part of it, a request gets. The first line of the input is a target, the second a
 // Range, the third an Accept-Encoding.
+#include "base/http_text.h"
+#include "files/byte_ranges.h"
+#include "files/content_encodings.h"
+#include "files/file_path.h"
 #include "fuzz_support.h"
-#include "http/static_encodings.h"
-#include "http/static_path.h"
-#include "http/static_ranges.h"
 #include "http/url.h"
-#include "protocol/http_text.h"
 
 using namespace websockets;
 

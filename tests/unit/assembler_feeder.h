@@ -18,9 +18,9 @@ class Recorder : public MessageSink {
   bool go_on = true;  // what each call returns
   std::function<void()> during_call = [] {};
 
-  bool on_messages(MessageRun& messages) override {
+  bool on_messages(MessageBatch& messages) override {
     EXPECT_TRUE(chunks_.empty());
-    MessageRun::Message message;
+    MessageBatch::Message message;
     bool goes_on = true;
     while (goes_on && messages.next(message)) {
       places.push_back(message.payload.data());
@@ -71,24 +71,24 @@ struct FeedOptions {
 // One assembler and what it is fed.
 class Feeder {
  public:
-  Feeder(const Reference& reference, const AssemblerRules& rules, const FeedOptions& options)
+  Feeder(const Reference& reference, const ReceiveRules& rules, const FeedOptions& options)
       : reference_(reference), rules_(rules), options_(options) {
-    assembler_.set_chunk_mode(options.chunk_mode);
+    reader_.set_chunk_mode(options.chunk_mode);
     recorder_.go_on = !options.stop_at_each_event;
   }
 
   // The piece is copied to memory of just its size, which is gone afterwards: an access outside is found by ASan.
   void feed(std::span<const std::uint8_t> bytes) {
     while (options_.direct && !bytes.empty() && !recorder_.finished()) {
-      const std::span<std::uint8_t> space = assembler_.direct_space();
+      const std::span<std::uint8_t> space = reader_.direct_space();
       if (space.empty()) {
         break;
       }
       const std::size_t count = std::min(space.size(), bytes.size());
       std::copy_n(bytes.begin(), count, space.begin());
       fed_ += count;
-      std::uint32_t work = kWorkPerTurn;
-      recorder_.outcome.error = assembler_.consume_in_place(count, rules_, recorder_, work);
+      std::uint32_t work = kQuantum;
+      recorder_.outcome.error = reader_.consume_in_place(count, rules_, recorder_, work);
       bytes = bytes.subspan(count);
     }
     Bytes copy(bytes.begin(), bytes.end());
@@ -108,7 +108,7 @@ class Feeder {
     const std::size_t events_before = recorder_.outcome.events.size();
     const std::size_t calls_before = recorder_.calls;
     const std::size_t left_before = input.size();
-    recorder_.outcome.error = assembler_.consume(input, rules_, recorder_);
+    recorder_.outcome.error = reader_.consume(input, rules_, recorder_);
     fed_ += left_before - input.size();
     const std::size_t events = recorder_.outcome.events.size();
     const bool stopped = options_.stop_at_each_event || recorder_.closed();
@@ -123,9 +123,9 @@ class Feeder {
   }
 
   const Reference& reference_;
-  AssemblerRules rules_;
+  ReceiveRules rules_;
   FeedOptions options_;
-  MessageAssembler assembler_;
+  MessageReader reader_;
   Recorder recorder_;
   std::size_t fed_ = 0;
 };
@@ -141,7 +141,7 @@ constexpr FeedOptions kAllOptions[] = {
 
 // Feeds `input`, cut at the positions `cuts` (ascending), and compares.
 inline void expect_same(const Bytes& input, const std::vector<std::size_t>& cuts, const Reference& reference,
-                        const AssemblerRules& rules, const FeedOptions& options) {
+                        const ReceiveRules& rules, const FeedOptions& options) {
   Feeder feeder(reference, rules, options);
   std::size_t begin = 0;
   for (const std::size_t end : cuts) {
@@ -155,7 +155,7 @@ inline void expect_same(const Bytes& input, const std::vector<std::size_t>& cuts
 }
 
 // An error must be found at the first byte from which on the reference sees it, whatever follows.
-inline void expect_early(const Bytes& input, const Reference& reference, const AssemblerRules& rules) {
+inline void expect_early(const Bytes& input, const Reference& reference, const ReceiveRules& rules) {
   for (const FeedOptions& options : kAllOptions) {
     Feeder feeder(reference, rules, options);
     for (std::size_t end = 1; end <= input.size() && !feeder.recorder().finished(); ++end) {
@@ -174,7 +174,7 @@ inline std::vector<std::size_t> random_cuts(std::mt19937& random, std::size_t in
 }
 
 // Whole, at every two-way split, byte by byte, and at some random splits into three and more.
-inline void expect_same_everywhere(const Bytes& input, const AssemblerRules& rules = {}) {
+inline void expect_same_everywhere(const Bytes& input, const ReceiveRules& rules = {}) {
   const Reference reference(input, rules);
   std::mt19937 random(static_cast<unsigned>(input.size()));
   for (const FeedOptions& options : kAllOptions) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/byte_buffer.h"
+#include "base/byte_buffer.h"
 
 #include <gtest/gtest.h>
 

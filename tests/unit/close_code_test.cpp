@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/close_code.h"
+#include "websocket/close_code.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Compressed messages through MessageAssembler.
+// Compressed messages through MessageReader.
 #include <gtest/gtest.h>
 
 #include "assembler_feeder.h"
-#include "protocol/message_compression.h"
+#include "websocket/message_compression.h"
 
 namespace websockets {
 namespace {
@@ -40,7 +40,7 @@ class Peer {
         compression_(pool_, {.client_no_context_takeover = !settings.takeover}),
         recorder(&compression_) {
     rules_.max_message_bytes = settings.max_message_bytes;
-    assembler_.set_chunk_mode(settings.chunk_mode);
+    reader_.set_chunk_mode(settings.chunk_mode);
     recorder.go_on = !settings.stop_at_each_event;
   }
 
@@ -49,9 +49,9 @@ class Peer {
       Bytes piece(input.begin() + static_cast<std::ptrdiff_t>(at),
                   input.begin() + static_cast<std::ptrdiff_t>(std::min(input.size(), at + settings_.piece_bytes)));
       std::span<std::uint8_t> rest(piece);
-      while ((!rest.empty() || assembler_.is_inflating()) && !recorder.finished()) {
+      while ((!rest.empty() || reader_.is_inflating()) && !recorder.finished()) {
         const std::size_t calls = recorder.calls;
-        recorder.outcome.error = assembler_.consume(rest, rules_, recorder);
+        recorder.outcome.error = reader_.consume(rest, rules_, recorder);
         EXPECT_TRUE(!settings_.stop_at_each_event || recorder.calls <= calls + 1) << "went on after a false";
       }
     }
@@ -62,8 +62,8 @@ class Peer {
   Settings settings_;
   CompressionPool pool_;
   MessageCompression compression_;
-  MessageAssembler assembler_;
-  AssemblerRules rules_;
+  MessageReader reader_;
+  ReceiveRules rules_;
 
  public:
   CompressedRecorder recorder;
@@ -151,7 +151,7 @@ TEST(CompressedMessage, IsMarkedInItsFirstFrameOnly) {
 
 TEST(CompressedMessage, NeedsToBeAgreed) {
   Recorder recorder;
-  MessageAssembler assembler;
+  MessageReader assembler;
   Bytes input = compressed_frame(kHello);
   std::span<std::uint8_t> rest(input);
   EXPECT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kReservedBits);
@@ -219,7 +219,7 @@ TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLarge) {
     CompressionPool pool(CompressionOptions{});
     MessageCompression compression(pool, {.client_no_context_takeover = true});
     CompressedRecorder recorder(&compression);
-    MessageAssembler assembler;
+    MessageReader assembler;
     std::span<std::uint8_t> rest(input);
     std::size_t calls = 0;
     for (std::size_t bytes = 0; recorder.calls == 0; ++calls) {
@@ -249,7 +249,7 @@ TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLargeForNothing) {
     CompressionPool pool(CompressionOptions{});
     MessageCompression compression(pool, {});
     CompressedRecorder recorder(&compression);
-    MessageAssembler assembler;
+    MessageReader assembler;
     assembler.set_chunk_mode(chunk_mode);
     std::span<std::uint8_t> rest(input);
     std::size_t calls = 0;

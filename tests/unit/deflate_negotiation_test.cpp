@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/deflate_negotiation.h"
+#include "websocket/deflate_negotiation.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "protocol/handshake.h"
+#include "websocket/handshake.h"
 
 namespace websockets {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/deflate.h"
+#include "websocket/deflate.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/frame.h"
+#include "websocket/frame.h"
 
 #include <gtest/gtest.h>
 

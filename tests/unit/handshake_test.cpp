@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/handshake.h"
+#include "websocket/handshake.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "net/interrupted.h"
+#include "base/interrupted.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/keepalive.h"
+#include "websocket/keepalive.h"
 
 #include <gtest/gtest.h>
 

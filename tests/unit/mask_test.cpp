@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/mask.h"
+#include "websocket/mask.h"
 
 #include <gtest/gtest.h>
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 // What output queues and shared messages count: all of it is forgotten in the end.
-#include "server/memory_budget.h"
+#include "base/memory_budget.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-#include "server/output_queue.h"
-#include "server/shared_message.h"
+#include "base/output_queue.h"
+#include "websocket/prepared_message.h"
 
 namespace websockets {
 namespace {
 
-class Keeper : public PayloadKeeper {
+class Keeper : public PayloadOwner {
  public:
   void release_payload(int) override {}
 };
@@ -20,19 +20,19 @@ class Keeper : public PayloadKeeper {
 TEST(MemoryBudgetTest, HasALimit) {
   MemoryBudget budget(800);
   budget.add(800);
-  EXPECT_FALSE(budget.is_exceeded());
-  EXPECT_FALSE(budget.is_relieved());
+  EXPECT_FALSE(budget.is_above_high_watermark());
+  EXPECT_FALSE(budget.is_below_low_watermark());
   budget.add(1);
-  EXPECT_TRUE(budget.is_exceeded());
+  EXPECT_TRUE(budget.is_above_high_watermark());
   budget.remove(101);
-  EXPECT_TRUE(budget.is_relieved());
+  EXPECT_TRUE(budget.is_below_low_watermark());
 }
 
 TEST(MemoryBudgetTest, OfZeroHasNone) {
   MemoryBudget budget(0);
   budget.add(std::size_t{1} << 62U);
-  EXPECT_FALSE(budget.is_exceeded());
-  EXPECT_TRUE(budget.is_relieved());
+  EXPECT_FALSE(budget.is_above_high_watermark());
+  EXPECT_TRUE(budget.is_below_low_watermark());
 }
 
 TEST(MemoryBudgetTest, CountsWhatQueuesKeep) {
@@ -48,7 +48,7 @@ TEST(MemoryBudgetTest, CountsWhatQueuesKeep) {
     queue.append(pool, bytes);
     EXPECT_GE(budget.used(), 100'000U);
     EXPECT_LE(budget.used(), 110'000U);
-    queue.append_kept(pool, bytes, KeptPayload(keeper, 1));
+    queue.append_pinned(pool, bytes, PinnedPayload(keeper, 1));
     *queue.extend(pool, 1) = 'x';
     EXPECT_GE(budget.used(), 200'000U);
     EXPECT_LE(budget.used(), 230'000U);
@@ -71,7 +71,7 @@ TEST(MemoryBudgetTest, CountsASharedMessageOnce) {
   std::vector<OutputQueue> queues(10);
   {
     const std::vector<std::uint8_t> bytes(1'000'000, 'x');
-    SharedMessage message(budget, Opcode::kText, bytes);
+    PreparedMessage message(budget, Opcode::kText, bytes);
     for (OutputQueue& queue : queues) queue.append_frame(pool, message.form_for(nullptr).frame);
   }
   EXPECT_GE(budget.used(), 1'000'000U);

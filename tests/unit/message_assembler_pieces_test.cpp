@@ -23,9 +23,9 @@ std::string long_text(std::size_t least_bytes) {
 }
 
 struct Fed {
-  MessageAssembler assembler;
+  MessageReader assembler;
   Recorder recorder;
-  AssemblerRules rules;
+  ReceiveRules rules;
 
   ProtocolError consume(Bytes input) {
     std::span<std::uint8_t> span(input);
@@ -37,7 +37,7 @@ struct Fed {
     const std::span<std::uint8_t> space = assembler.direct_space();
     EXPECT_GE(space.size(), payload_bytes.size());
     std::copy(payload_bytes.begin(), payload_bytes.end(), space.begin());
-    std::uint32_t work = kWorkPerTurn;
+    std::uint32_t work = kQuantum;
     return assembler.consume_in_place(payload_bytes.size(), rules, recorder, work);
   }
   const std::vector<std::string>& events() const { return recorder.outcome.events; }
@@ -62,7 +62,7 @@ TEST(MessageAssemblerPieces, DeliversWholeFramesFromTheInput) {
 }
 
 TEST(MessageAssemblerPieces, ReadsLargeMessagesAtEverySplit) {
-  const AssemblerRules rules;
+  const ReceiveRules rules;
   const std::string text = long_text(17 * kKib);
   const Bytes input = joined({ping_frame("p"), text_frame(text), text_frame("end")});
   const Reference reference(input, rules);
@@ -82,7 +82,7 @@ TEST(MessageAssemblerPieces, ReadsLargeMessagesAtEverySplit) {
 }
 
 TEST(MessageAssemblerPieces, ReadsLargeFragmentsAtRandomSplits) {
-  const AssemblerRules rules;
+  const ReceiveRules rules;
   const std::string text = long_text(200 * kKib);
   const Bytes input = joined({text_frame(text.substr(0, 65535), false), ping_frame("between"),
                               continuation_frame(text.substr(65535, 65536), false), continuation_frame("", false),
@@ -106,7 +106,7 @@ TEST(MessageAssemblerPieces, AgreesWithTheReferenceOnRandomStreams) {
     return make_frame({.opcode = opcode, .payload = long_text(size), .fin = fin});
   };
   for (int round = 0; round < 4000; ++round) {
-    const AssemblerRules rules = {.max_message_bytes = 400};
+    const ReceiveRules rules = {.max_message_bytes = 400};
     Bytes input;
     bool in_message = false;
     for (auto count = random() % 8; count > 0; --count) {
@@ -207,8 +207,8 @@ std::size_t allocated_bytes() { return __sanitizer_get_current_allocated_bytes()
 // Asks for the memory in use during and behind each message.
 class MemoryWatcher : public MessageSink {
  public:
-  bool on_messages(MessageRun& messages) override {
-    MessageRun::Message message;
+  bool on_messages(MessageBatch& messages) override {
+    MessageBatch::Message message;
     while (messages.next(message)) watch();
     return true;
   }
@@ -248,7 +248,7 @@ TEST(MessageAssemblerPieces, KeepsNoMemoryBehindAMessageAndTakesNoneForWholeFram
       {ping_frame(std::string(125, 'x')), false, true, true},
   };
   for (const Case& each : cases) {
-    MessageAssembler assembler;
+    MessageReader assembler;
     assembler.set_chunk_mode(each.chunk_mode);
     MemoryWatcher watcher;
     Bytes input = each.input;
@@ -268,7 +268,7 @@ TEST(MessageAssemblerPieces, KeepsNoMemoryBehindAMessageAndTakesNoneForWholeFram
 }
 
 TEST(MessageAssemblerPieces, AllocatesNoMoreThanTheMessageNeeds) {
-  MessageAssembler assembler;
+  MessageReader assembler;
   MemoryWatcher watcher;
   Bytes input = binary_frame(std::string(100001, 'x'));
   std::span<std::uint8_t> rest(input);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "server/message_rates.h"
+#include "websocket/message_rates.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "server/output_queue.h"
+#include "base/output_queue.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -12,14 +12,14 @@
 #include <random>
 #include <string>
 
-#include "protocol/bytes.h"
-#include "server/shared_message.h"
+#include "base/bytes.h"
 #include "socket_pairs.h"
+#include "websocket/prepared_message.h"
 
 namespace websockets {
 namespace {
 
-class Keeper : public PayloadKeeper {
+class Keeper : public PayloadOwner {
  public:
   void release_payload(int) override { ++released; }
   int released = 0;
@@ -41,7 +41,7 @@ class OutputQueueTest : public ::testing::Test {
   }
 
   SharedFrame frame(std::size_t payload_bytes) {
-    return SharedMessage(budget_, Opcode::kBinary, bytes(payload_bytes)).form_for(nullptr).frame;
+    return PreparedMessage(budget_, Opcode::kBinary, bytes(payload_bytes)).form_for(nullptr).frame;
   }
 
   void append(std::size_t count) {
@@ -57,9 +57,9 @@ class OutputQueueTest : public ::testing::Test {
     expect(*made, [&](auto) { queue_.append_frame(pool_, made); });
   }
 
-  void append_kept(std::size_t count) {
+  void append_pinned(std::size_t count) {
     ++kept_;
-    expect(bytes(count), [&](auto data) { queue_.append_kept(pool_, data, KeptPayload(keeper_, kept_)); });
+    expect(bytes(count), [&](auto data) { queue_.append_pinned(pool_, data, PinnedPayload(keeper_, kept_)); });
   }
 
   void append_held(std::size_t count) {
@@ -100,7 +100,7 @@ class OutputQueueTest : public ::testing::Test {
 
   using Kind = void (OutputQueueTest::*)(std::size_t);
   static constexpr std::array<Kind, 5> kKinds = {&OutputQueueTest::append, &OutputQueueTest::extend,
-                                                 &OutputQueueTest::append_frame, &OutputQueueTest::append_kept,
+                                                 &OutputQueueTest::append_frame, &OutputQueueTest::append_pinned,
                                                  &OutputQueueTest::append_held};
   // Around what pieces, blocks and what is copied may be.
   static constexpr std::array<std::size_t, 15> kSizes = {1,   2,    100,  167,  168,  169,  423,  509,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/ping_log.h"
+#include "websocket/ping_log.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/protocol_error.h"
+#include "websocket/protocol_error.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@ namespace websockets::protocol_support {
 // Reads all of an input at once, byte by byte, with copies, straight along RFC 6455 5.2.
 class Reference {
  public:
-  explicit Reference(Bytes input, const AssemblerRules& rules) : input_(std::move(input)), rules_(rules) {
+  explicit Reference(Bytes input, const ReceiveRules& rules) : input_(std::move(input)), rules_(rules) {
     while (at_ < input_.size() && !done_) {
       done_ = !read_frame();
     }
@@ -194,7 +194,7 @@ class Reference {
   }
 
   Bytes input_;
-  AssemblerRules rules_;
+  ReceiveRules rules_;
   std::size_t at_ = 0;
   bool done_ = false;
   bool in_message_ = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of src/protocol share: frames written out by hand, a reader of frames that is slow and plain,
+// What the tests of src/websocket share: frames written out by hand, a reader of frames that is slow and plain,
 // and a way to feed an assembler in every kind of pieces. None of it uses the code under test where that can be helped.
 #pragma once
 
@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "protocol/message_assembler.h"
+#include "websocket/message_reader.h"
 
 namespace websockets::protocol_support {
 

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/budget.h"
 #include "http/request_parser.h"
-#include "protocol/work.h"
 
 namespace websockets {
 
@@ -30,7 +30,7 @@ inline std::string describe(const Request& request) {
 class RequestFeeder {
  public:
   // `work`: that each call of the parser may do.
-  explicit RequestFeeder(const RequestLimits& limits = {}, std::uint32_t work = kWorkPerTurn)
+  explicit RequestFeeder(const RequestLimits& limits = {}, std::uint32_t work = kQuantum)
       : parser_(limits), work_(work) {}
 
   void feed(std::string_view piece) {

@@ -98,7 +98,7 @@ TEST(SerializeSwitchingProtocols, IsTheAnswerOfTheRfc) {
   EXPECT_EQ(serialize_switching_protocols("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "chat"),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n");
-  EXPECT_EQ(serialize_switching_protocols("x", "").find("Protocol:"), std::string::npos);
+  EXPECT_EQ(serialize_switching_protocols("x", "").find("Subprotocol:"), std::string::npos);
 }
 
 }  // namespace

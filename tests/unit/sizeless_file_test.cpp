@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "server/sizeless_file.h"
+#include "files/sizeless_file.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <memory>
 #include <sstream>
 
-#include "net/unique_fd.h"
+#include "base/unique_fd.h"
 
 namespace websockets {
 namespace {

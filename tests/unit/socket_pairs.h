@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "net/unique_fd.h"
+#include "base/unique_fd.h"
 
 namespace websockets {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "protocol/utf8.h"
+#include "websocket/utf8.h"
 
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 #if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
 #define WEBSOCKETS_HAVE_EPOLL
 
+#include "base/unique_fd.h"
 #include "net/driver.h"
-#include "net/unique_fd.h"
 
 namespace websockets {
 

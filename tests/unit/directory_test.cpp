@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "files/directory.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace websockets {
+namespace {
+
+using Links = Directory::Links;
+
+// outside/secret, outside/base/…: files hold their own names, without what is in front of the last "/".
+class FolderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::array<char, 32> name = {"/tmp/folder_test.XXXXXX"};
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    outside_ = name.data();
+    root_ = outside_ + "/base";
+    std::filesystem::create_directories(root_ + "/a/b");
+    for (const char* path : {"/secret", "/base/file", "/base/a/file", "/base/a/b/file"}) {
+      std::ofstream(outside_ + path) << std::filesystem::path(path).filename().string();
+    }
+    link("../secret", "up");
+    link(outside_ + "/secret", "absolute");
+    link("..", "parent");
+    link("a/../../secret", "zigzag");
+    link("circle", "circle");
+    link("nowhere", "nowhere");
+    link("a/b/", "inside");
+    link("../file", "a/back");
+    link("./a/./b/../file", "detour");
+    link("inside/file", "twice");
+    link("a", "dotted.");
+    ::mkfifo((root_ + "/pipe").c_str(), 0600);
+  }
+  void TearDown() override { std::filesystem::remove_all(outside_); }
+
+  void link(const std::string& target, const std::string& name) {
+    std::filesystem::create_symlink(target, root_ + "/" + name);
+  }
+
+  static std::string contents(const UniqueFd& file) {
+    if (!file) return "none";
+    std::array<char, 100> bytes;
+    const ssize_t size = ::read(file.get(), bytes.data(), bytes.size());
+    return size < 0 ? "folder" : std::string(bytes.data(), static_cast<std::size_t>(size));
+  }
+
+  // Both ways have to come to the same.
+  std::string found(const std::string& path, Links links) {
+    Result<Directory> folder = Directory::open(root_);
+    EXPECT_TRUE(folder);
+    const std::string way = contents(folder->find(path, links).file);
+    EXPECT_EQ(contents(folder->walk(path, links)), way) << path;
+    return way;
+  }
+
+  std::string outside_;
+  std::string root_;
+};
+
+TEST_F(FolderTest, FindsFilesAndFolders) {
+  for (const Links links : {Links::kRefused, Links::kFollowed}) {
+    for (const char* path : {"file", "a/file", "a/b/file"}) EXPECT_EQ(found(path, links), "file") << path;
+    EXPECT_EQ(found("a", links), "folder");
+    EXPECT_EQ(found("a/b", links), "folder");
+    for (const char* path : {"none", "a/none", "none/file", "file/none"}) EXPECT_EQ(found(path, links), "none") << path;
+  }
+}
+
+TEST_F(FolderTest, FindsNothingElse) {
+  Result<Directory> folder = Directory::open(root_);
+  ASSERT_TRUE(folder);
+  const Directory::Found pipe = folder->find("pipe", Links::kRefused);
+  EXPECT_FALSE(pipe.file);
+  EXPECT_EQ(pipe.error, ENOENT);
+}
+
+TEST_F(FolderTest, IsNotLeft) {
+  const std::string absolute = outside_ + "/secret";
+  for (const Links links : {Links::kRefused, Links::kFollowed}) {
+    for (const std::string& path :
+         {std::string("../secret"), std::string("a/../../secret"), std::string("up"), std::string("absolute"),
+          std::string("parent/secret"), std::string("parent"), std::string("zigzag"), std::string("circle"),
+          std::string("nowhere"), std::string("parent/base/file")}) {
+      EXPECT_EQ(found(path, links), "none") << path;
+    }
+  }
+}
+
+TEST_F(FolderTest, FollowsLinksInsideWhenToldSo) {
+  for (const char* path : {"inside/file", "a/back", "detour", "twice", "dotted./file", "inside/../file"}) {
+    EXPECT_EQ(found(path, Links::kFollowed), "file") << path;
+    EXPECT_EQ(found(path, Links::kRefused), "none") << path;
+  }
+  EXPECT_EQ(found("inside", Links::kFollowed), "folder");
+}
+
+TEST_F(FolderTest, StaysTheSameWhenItIsMoved) {
+  Result<Directory> folder = Directory::open(root_);
+  ASSERT_TRUE(folder);
+  std::filesystem::rename(root_, outside_ + "/moved");
+  EXPECT_EQ(contents(folder->find("file", Links::kRefused).file), "file");
+  std::filesystem::rename(outside_ + "/moved", root_);
+}
+
+TEST_F(FolderTest, IsAFolder) {
+  EXPECT_FALSE(Directory::open(root_ + "/file"));
+  EXPECT_FALSE(Directory::open(root_ + "/none"));
+  EXPECT_TRUE(Directory::open(root_ + "/inside"));
+}
+
+}  // namespace
+}  // namespace websockets

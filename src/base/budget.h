@@ -7,13 +7,23 @@
 
 namespace websockets {
 
-// What one connection may do before others have their turn, by what it takes of their time: a unit is some 20 ns. A
-// frame is two of them, a message that is echoed by Lua ten, so are 160 bytes that are decompressed. In all it may do
-// 5000, some 100 µs.
+// What one connection may spend before others have their turn: estimates of the time that things take, in units of some
+// 20 ns, never the clock, so that the same input is always served alike. A frame costs two units, a message that is
+// echoed by Lua ten, so do 160 bytes that are decompressed. In all it is some 100 µs.
 constexpr std::uint32_t kQuantum = 5000;
 
-inline void spend_work(std::uint32_t& left, std::size_t work) {
-  left -= static_cast<std::uint32_t>(std::min<std::size_t>(work, left));
-}
+// How much of that is left: a count that whoever does something takes its cost from. The last thing may cost more than
+// is left.
+class Budget {
+ public:
+  explicit Budget(std::uint32_t left = kQuantum) : left_(left) {}
+
+  bool is_spent() const { return left_ == 0; }
+  std::uint32_t left() const { return left_; }
+  void spend(std::size_t cost) { left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(cost, left_)); }
+
+ private:
+  std::uint32_t left_;
+};
 
 }  // namespace websockets

@@ -23,8 +23,8 @@ constexpr std::size_t kFirstHeadBytes = 1024;
 // What is larger after a request is given back before the next one.
 constexpr std::size_t kMaxKeptBytes = 2048;
 // In the measure of kQuantum: to find the end of a line, and to read it; its bytes.
-constexpr std::size_t kWorkOfLine = 4;
-constexpr std::size_t kLineBytesPerWork = 8;
+constexpr std::size_t kCostOfLine = 4;
+constexpr std::size_t kLineBytesPerUnit = 8;
 
 Refusal refusal_of_line(LineReader::Result result) {
   if (result == LineReader::Result::kFoldedLine) return {400, "A header is folded over several lines."};
@@ -64,14 +64,14 @@ struct RequestParser::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  Status consume(Bytes& input, std::uint32_t& work);
+  Status consume(Bytes& input, Budget& budget);
   Status skip_empty_lines(Bytes& input);
   bool may_be_method(Bytes input);
-  Status consume_head(Bytes& input, std::uint32_t& work);
+  Status consume_head(Bytes& input, Budget& budget);
   Status read_head(bool is_last_input);
-  Status consume_body(Bytes& input, std::uint32_t& work);
-  LineReader::Result take_line(Bytes& input, std::string& block, std::uint32_t& work);
-  Status consume_chunk_line(Bytes& input, std::uint32_t& work);
+  Status consume_body(Bytes& input, Budget& budget);
+  LineReader::Result take_line(Bytes& input, std::string& block, Budget& budget);
+  Status consume_chunk_line(Bytes& input, Budget& budget);
   bool has_whole_chunk_lines();
   Status read_chunk_lines();
   bool charge_content();
@@ -97,13 +97,13 @@ struct RequestParser::Impl {
   bool in_trailers = false;
 };
 
-RequestParser::Status RequestParser::Impl::consume(Bytes& input, std::uint32_t& work) {
+RequestParser::Status RequestParser::Impl::consume(Bytes& input, Budget& budget) {
   switch (phase) {
     case Phase::kEmptyLines:
     case Phase::kHead:
-      return consume_head(input, work);
+      return consume_head(input, budget);
     case Phase::kBody:
-      return consume_body(input, work);
+      return consume_body(input, budget);
     case Phase::kComplete:
       return Status::kComplete;
     case Phase::kError:
@@ -140,14 +140,14 @@ bool RequestParser::Impl::may_be_method(Bytes input) {
   return true;
 }
 
-LineReader::Result RequestParser::Impl::take_line(Bytes& input, std::string& block, std::uint32_t& work) {
+LineReader::Result RequestParser::Impl::take_line(Bytes& input, std::string& block, Budget& budget) {
   const std::size_t before = input.size();
   const LineReader::Result result = lines.take_line(input, block, limits.max_header_bytes);
-  spend_work(work, kWorkOfLine + (before - input.size()) / kLineBytesPerWork);
+  budget.spend(kCostOfLine + (before - input.size()) / kLineBytesPerUnit);
   return result;
 }
 
-RequestParser::Status RequestParser::Impl::consume_head(Bytes& input, std::uint32_t& work) {
+RequestParser::Status RequestParser::Impl::consume_head(Bytes& input, Budget& budget) {
   if (phase == Phase::kEmptyLines) {
     const Status status = skip_empty_lines(input);
     if (status != Status::kComplete) return status;
@@ -155,8 +155,8 @@ RequestParser::Status RequestParser::Impl::consume_head(Bytes& input, std::uint3
         std::clamp(std::min(input.size(), limits.max_header_bytes), Request::kLeastHeadCapacity, kFirstHeadBytes));
   }
   if (!has_method && !may_be_method(input)) return refuse({400, "This is not the beginning of an HTTP request."});
-  while (work > 0) {
-    const LineReader::Result result = take_line(input, request.head_, work);
+  while (!budget.is_spent()) {
+    const LineReader::Result result = take_line(input, request.head_, budget);
     if (result == LineReader::Result::kMore) return Status::kIncomplete;
     if (result == LineReader::Result::kTooLong) return refuse(too_long());
     if (result != LineReader::Result::kLine) return refuse(refusal_of_line(result));
@@ -185,12 +185,12 @@ RequestParser::Status RequestParser::Impl::read_head(bool is_last_input) {
   return Status::kHead;
 }
 
-RequestParser::Status RequestParser::Impl::consume_body(Bytes& input, std::uint32_t& work) {
+RequestParser::Status RequestParser::Impl::consume_body(Bytes& input, Budget& budget) {
   while (!reader->is_done()) {
-    if (input.empty() || work == 0) return Status::kIncomplete;
+    if (input.empty() || budget.is_spent()) return Status::kIncomplete;
     expects_continue = false;
     if (reader->chunked() && reader->chunk_bytes() == 0) {
-      if (consume_chunk_line(input, work) == Status::kError) return Status::kError;
+      if (consume_chunk_line(input, budget) == Status::kError) return Status::kError;
     } else {
       input = input.subspan(reader->read_content(input));
       if (!charge_content()) return refuse({503, "The server has too many requests with content."});
@@ -201,8 +201,8 @@ RequestParser::Status RequestParser::Impl::consume_body(Bytes& input, std::uint3
 }
 
 // Anything but kError: go on with what is left of `input`.
-RequestParser::Status RequestParser::Impl::consume_chunk_line(Bytes& input, std::uint32_t& work) {
-  const LineReader::Result result = take_line(input, chunk_lines, work);
+RequestParser::Status RequestParser::Impl::consume_chunk_line(Bytes& input, Budget& budget) {
+  const LineReader::Result result = take_line(input, chunk_lines, budget);
   if (result == LineReader::Result::kMore) return Status::kIncomplete;
   if (result == LineReader::Result::kTooLong) return refuse({400, "A chunk extension or a trailer is too long."});
   if (result != LineReader::Result::kLine) return refuse(refusal_of_line(result));
@@ -275,8 +275,8 @@ void RequestParser::Impl::reset() {
 RequestParser::RequestParser(const RequestLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}
 RequestParser::~RequestParser() = default;
 
-RequestParser::Status RequestParser::consume(std::span<const std::uint8_t>& input, std::uint32_t& work) {
-  return impl_->consume(input, work);
+RequestParser::Status RequestParser::consume(std::span<const std::uint8_t>& input, Budget& budget) {
+  return impl_->consume(input, budget);
 }
 bool RequestParser::started() const { return impl_->phase != Impl::Phase::kEmptyLines; }
 bool RequestParser::has_head() const {

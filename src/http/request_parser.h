@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string_view>
 
+#include "base/budget.h"
 #include "http/request.h"
 
 namespace websockets {
@@ -44,11 +46,11 @@ class RequestParser {
   // (also with an empty input), kComplete. A request with an Upgrade to "websocket" is complete with its head,
   // so that everything behind the head stays in the input.
   // What cannot be the beginning of a request (a TLS hello, say) is refused at its first bytes.
-  // Takes from `work`, above 0, what reading the input costs, in the measure of kQuantum; the content itself is
+  // Takes from `budget`, above 0, what reading the input costs, in the measure of kQuantum; the content itself is
   // only copied, which costs whoever has received it.
-  Status consume(std::span<const std::uint8_t>& input, std::uint32_t& work);
+  Status consume(std::span<const std::uint8_t>& input, Budget& budget);
   Status consume(std::span<const std::uint8_t>& input) {
-    std::uint32_t any = ~std::uint32_t{0};
+    Budget any(std::numeric_limits<std::uint32_t>::max());
     return consume(input, any);
   }
 

@@ -3,7 +3,8 @@
 
 namespace websockets {
 
-// Told which descriptors an outer loop shall watch for reading. The calls may do anything, as those of its other events.
+// Told which descriptors an outer loop shall watch for reading. The calls may do anything, as those of its other
+// events.
 class DescriptorObserver {
  public:
   virtual void on_add_fd(int fd) = 0;

@@ -20,8 +20,8 @@ constexpr std::size_t kCutReceiveBytes = 64U << 10U;
 // At a time, of anybody else, however little work is left: a message of 64 KiB is received in one piece.
 constexpr std::size_t kLeastReceiveBytes = 68U << 10U;
 // In the measure of kQuantum: a system call, or a record of TLS; what is received, copied, unmasked and looked at.
-constexpr std::size_t kWorkOfReceive = 25;
-constexpr std::size_t kReceivedBytesPerWork = 64;
+constexpr std::size_t kCostOfReceive = 25;
+constexpr std::size_t kReceivedBytesPerUnit = 64;
 // While more of the answers to pipelined requests waits, no further one is read.
 constexpr std::size_t kAnswerBytes = 64U << 10U;
 // What is read while an answer is awaited, only to notice the end.
@@ -127,8 +127,8 @@ void Connection::on_received(IoResult result, std::span<std::uint8_t> input) {
   context_.stats_.bytes_received += input.size();
   attempt([&] {
     Context::WorkShare work(context_);
-    if (!input.empty()) consume(input, work.left);
-    spend_on_receiving(input.size(), work.left);
+    if (!input.empty()) consume(input, work.budget);
+    spend_on_receiving(input.size(), work.budget);
     count_input();
     end_receive(result.status);
     update_interest();
@@ -165,27 +165,27 @@ void Connection::receive_later() {
 void Connection::receive() {
   if (busy_) paused_ = true;  // a callback of this connection serves the others
   Context::WorkShare work(context_);
-  if (awaits_proxy_header() && !receive_proxy_header(work.left)) {
-    is_heavy_ = work.left == 0;
+  if (awaits_proxy_header() && !receive_proxy_header(work.budget)) {
+    is_heavy_ = work.budget.is_spent();
     return;
   }
   if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
-  if (!receive_input(work.left)) return;
+  if (!receive_input(work.budget)) return;
   if (has_output()) flush();
   if (stream_.has_buffered_input() && wants_input()) context_.defer(*this);
   update_interest();
 }
 
 // False: the connection is closed.
-bool Connection::receive_input(std::uint32_t& work) {
+bool Connection::receive_input(Budget& budget) {
   bool goes_on = true;
   std::size_t received = 0;
   // What is only thrown away is not waited for.
   const std::size_t most = state_ == State::kDraining ? kCutReceiveBytes : kReceivedBytesPerRound;
-  while (goes_on && work > 0 && wants_input() && received < most) {
+  while (goes_on && !budget.is_spent() && wants_input() && received < most) {
     bool was_filled = false;
-    const IoResult result = receive_once(was_filled, work);
-    spend_on_receiving(result.bytes, work);
+    const IoResult result = receive_once(was_filled, budget);
+    spend_on_receiving(result.bytes, budget);
     received += result.bytes;
     goes_on = was_filled || stream_.has_buffered_input();
     if (result.status == IoStatus::kWouldBlock) break;
@@ -194,7 +194,7 @@ bool Connection::receive_input(std::uint32_t& work) {
   receives_much_ = received > IoBatch::kReceiveBytes;
   if (received > 0) {
     // What is held for another reason waits for that, not for a turn.
-    const bool was_cut = takes_input() && (has_held_input() || (work == 0 && goes_on));
+    const bool was_cut = takes_input() && (has_held_input() || (budget.is_spent() && goes_on));
     is_heavy_ = was_cut || received >= kReceivedBytesPerRound;
     note_heard();
   }
@@ -203,12 +203,12 @@ bool Connection::receive_input(std::uint32_t& work) {
   return state_ != State::kClosed;
 }
 
-void Connection::spend_on_receiving(std::size_t bytes, std::uint32_t& work) {
-  spend_work(work, kWorkOfReceive * (1 + stream_.take_record_count()) + bytes / kReceivedBytesPerWork);
+void Connection::spend_on_receiving(std::size_t bytes, Budget& budget) {
+  budget.spend(kCostOfReceive * (1 + stream_.take_record_count()) + bytes / kReceivedBytesPerUnit);
 }
 
-IoResult Connection::receive_once(bool& was_filled, std::uint32_t& work) {
-  const std::size_t affordable = std::max(work * kReceivedBytesPerWork, kLeastReceiveBytes);
+IoResult Connection::receive_once(bool& was_filled, Budget& budget) {
+  const std::size_t affordable = std::max(budget.left() * kReceivedBytesPerUnit, kLeastReceiveBytes);
   std::span<std::uint8_t> direct = is_websocket() ? reader_.direct_space() : std::span<std::uint8_t>();
   if (!direct.empty()) {
     direct = direct.first(std::min(direct.size(), affordable));
@@ -217,7 +217,7 @@ IoResult Connection::receive_once(bool& was_filled, std::uint32_t& work) {
     was_filled = result.bytes == direct.size();
     if (result.status == IoStatus::kDone) {
       busy_ = true;
-      on_protocol_error(reader_.consume_in_place(result.bytes, context_.options_.rules, *this, work));
+      on_protocol_error(reader_.consume_in_place(result.bytes, context_.options_.rules, *this, budget));
       busy_ = paused_ = false;
       if (is_inflating()) resume_later();
     }
@@ -230,27 +230,27 @@ IoResult Connection::receive_once(bool& was_filled, std::uint32_t& work) {
   const std::span<std::uint8_t> space = std::span(*buffer).first(most);
   const IoResult result = stream_.receive(space);
   was_filled = result.bytes == space.size();
-  if (result.status == IoStatus::kDone) consume(std::span(*buffer).first(result.bytes), work);
+  if (result.status == IoStatus::kDone) consume(std::span(*buffer).first(result.bytes), budget);
   context_.give_back(std::move(buffer));
   return result;
 }
 
-void Connection::consume(std::span<std::uint8_t> input, std::uint32_t& work) {
-  const std::span<std::uint8_t> rest = has_held_input() ? input : deliver(input, work);  // its turn is first
+void Connection::consume(std::span<std::uint8_t> input, Budget& budget) {
+  const std::span<std::uint8_t> rest = has_held_input() ? input : deliver(input, budget);  // its turn is first
   if (rest.empty()) return;
   if (held_input_ == nullptr) held_input_ = std::make_unique<ByteBuffer>();
   held_input_->append(rest);
 }
 
 // Returns what may not be delivered yet. Its own callbacks may serve the others meanwhile.
-std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input, std::uint32_t& work) {
+std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input, Budget& budget) {
   const auto has_more = [&] { return (!input.empty() || is_inflating()) && takes_input(); };
   busy_ = true;
-  while (has_more() && work > 0) {
+  while (has_more() && !budget.is_spent()) {
     if (state_ == State::kHttp) {
-      exchange_->consume(*this, input, work);
+      exchange_->consume(*this, input, budget);
     } else if (is_websocket()) {
-      consume_frames(input, work);
+      consume_frames(input, budget);
     } else {
       input = {};
     }
@@ -267,7 +267,7 @@ void Connection::resume_input() {
   std::unique_ptr<ByteBuffer> input;
   input.swap(held_input_);
   Context::WorkShare work(context_);
-  const std::size_t left = deliver(input == nullptr ? std::span<std::uint8_t>() : input->bytes(), work.left).size();
+  const std::size_t left = deliver(input == nullptr ? std::span<std::uint8_t>() : input->bytes(), work.budget).size();
   if (left == 0) return;
   input->consume(input->size() - left);
   held_input_ = std::move(input);

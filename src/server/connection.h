@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/budget.h"
 #include "base/byte_buffer.h"
 #include "base/output_queue.h"
 #include "net/driver.h"
@@ -166,11 +167,11 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool has_unread_input() const { return has_held_input() || stream_.has_buffered_input(); }
   void receive();
   void receive_later();
-  bool receive_input(std::uint32_t& work);
-  IoResult receive_once(bool& was_filled, std::uint32_t& work);
-  void spend_on_receiving(std::size_t bytes, std::uint32_t& work);
-  void consume(std::span<std::uint8_t> input, std::uint32_t& work);
-  std::span<std::uint8_t> deliver(std::span<std::uint8_t> input, std::uint32_t& work);
+  bool receive_input(Budget& budget);
+  IoResult receive_once(bool& was_filled, Budget& budget);
+  void spend_on_receiving(std::size_t bytes, Budget& budget);
+  void consume(std::span<std::uint8_t> input, Budget& budget);
+  std::span<std::uint8_t> deliver(std::span<std::uint8_t> input, Budget& budget);
   void resume_input();
   void end_receive(IoStatus status);
   void count_input();
@@ -213,7 +214,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   PeerAddress counted_address() const;
   bool set_peer(const PeerAddress& peer);
   bool awaits_proxy_header() const;
-  bool receive_proxy_header(std::uint32_t& work);
+  bool receive_proxy_header(Budget& budget);
   bool end_proxy_header();
 
   // silence.cpp
@@ -224,7 +225,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   // websocket.cpp
   void open(ConnectionList& list, const HttpExchange& exchange);
-  void consume_frames(std::span<std::uint8_t>& input, std::uint32_t& work);
+  void consume_frames(std::span<std::uint8_t>& input, Budget& budget);
   void on_protocol_error(ProtocolError error);
   bool is_within_rate(std::size_t& most);
   void fail(CloseCode code, std::string_view reason);

@@ -221,12 +221,14 @@ class Context final : private ReadyHandler {
   class WorkShare {
    public:
     explicit WorkShare(Context& context)
-        : left(std::clamp(context.work_left_, kQuantum / 5, kQuantum)), context_(context), all_(left) {}
-    ~WorkShare() { spend_work(context_.work_left_, all_ - left); }
+        : budget(std::clamp(context.round_budget_.left(), kQuantum / 5, kQuantum)),
+          context_(context),
+          all_(budget.left()) {}
+    ~WorkShare() { context_.round_budget_.spend(all_ - budget.left()); }
     WorkShare(const WorkShare&) = delete;
     WorkShare& operator=(const WorkShare&) = delete;
 
-    std::uint32_t left;
+    Budget budget;
 
    private:
     Context& context_;
@@ -235,7 +237,7 @@ class Context final : private ReadyHandler {
   void note_much_sent() { sent_bytes_ = std::max(sent_bytes_, kMuchBytes); }
   void begin_round() {
     sent_bytes_ = 0;
-    work_left_ = kWorkPerRound;
+    round_budget_ = Budget(kWorkPerRound);
   }
   void free_later(Connection& connection);
 
@@ -301,7 +303,7 @@ class Context final : private ReadyHandler {
   std::size_t connection_count_ = 0;  // that have a descriptor
   std::size_t served_ = 0;            // descriptors, since the last turns
   std::size_t sent_bytes_ = 0;        // likewise
-  std::uint32_t work_left_ = kWorkPerRound;
+  Budget round_budget_{kWorkPerRound};
   bool shutting_down_ = false;
   int depth_ = 0;
   bool destroyed_ = false;

@@ -25,7 +25,7 @@ namespace {
 // Of a client that is not only there to hold a connection.
 constexpr std::uint64_t kLeastContentBytesPerSecond = 500;
 // In the measure of kQuantum: to answer it, beside what it takes to read it.
-constexpr std::size_t kWorkOfRequest = 300;
+constexpr std::size_t kCostOfRequest = 300;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -43,12 +43,12 @@ bool is_limit(int status) { return status == 413 || status == 414 || status == 4
 
 }  // namespace
 
-void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& input, std::uint32_t& work) {
+void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& input, Budget& budget) {
   std::span<const std::uint8_t> rest = input;
-  const RequestParser::Status status = parser_.consume(rest, work);
+  const RequestParser::Status status = parser_.consume(rest, budget);
   input = input.subspan(input.size() - rest.size());
   if (status == RequestParser::Status::kComplete || status == RequestParser::Status::kError) {
-    spend_work(work, kWorkOfRequest);
+    budget.spend(kCostOfRequest);
   }
   switch (status) {
     case RequestParser::Status::kIncomplete:
@@ -58,7 +58,7 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
         connection.queue_.append(connection.context_.output_pool_, as_bytes(kContinue));
         connection.after_output();
       }
-      return consume(connection, input, work);  // once: a request without content is complete
+      return consume(connection, input, budget);  // once: a request without content is complete
     case RequestParser::Status::kComplete:
       return handle_request(connection);
     case RequestParser::Status::kError:

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/budget.h"
 #include "base/output_queue.h"
 #include "base/pinned_payload.h"
 #include "http/request_parser.h"
@@ -82,8 +83,8 @@ class HttpExchange {
   // Who answers is not done yet. What comes meanwhile is kept.
   bool keeps_input() const { return awaits_answer() || is_deciding(); }
   // Takes requests from the front of `input`, until one has to wait. May destroy this object: when the connection has
-  // become a websocket. Takes from `work` what it does.
-  void consume(Connection& connection, std::span<std::uint8_t>& input, std::uint32_t& work);
+  // become a websocket. Takes from `budget` what it does.
+  void consume(Connection& connection, std::span<std::uint8_t>& input, Budget& budget);
   void on_timeout(Connection& connection);
   // For what it waits for now, while no output waits.
   std::uint64_t timeout_ms(const ContextOptions& options) const;

@@ -49,10 +49,10 @@ bool Connection::awaits_proxy_header() const { return state_ == State::kHttp && 
 
 // It is before the TLS handshake, of which nothing may be taken. False: more is needed, or the work is used up, or the
 // connection ends.
-bool Connection::receive_proxy_header(std::uint32_t& work) {
+bool Connection::receive_proxy_header(Budget& budget) {
   auto status = ProxyHeaderParser::Status::kIncomplete;
   while (status == ProxyHeaderParser::Status::kIncomplete) {
-    if (work == 0) return false;
+    if (budget.is_spent()) return false;
     std::array<std::uint8_t, kPeekedBytes> bytes;
     const IoResult result = stream_.peek(bytes);
     if (result.status == IoStatus::kWouldBlock) return false;
@@ -63,7 +63,7 @@ bool Connection::receive_proxy_header(std::uint32_t& work) {
     std::span<const std::uint8_t> input = std::span(bytes).first(result.bytes);
     status = exchange_->proxy_header_->consume(input);
     stream_.skip(result.bytes - input.size());
-    spend_on_receiving(2 * result.bytes, work);
+    spend_on_receiving(2 * result.bytes, budget);
   }
   if (status == ProxyHeaderParser::Status::kError) {
     exchange_->refuse_proxy_header(*this);

@@ -72,7 +72,7 @@ void Context::take_turn() {
   Connection& connection = turns_.pop();
   connection.has_turn_ = false;
   if (has_turns()) set_wake_time();  // for a loop that a callback runs
-  work_left_ = kQuantum;
+  round_budget_ = Budget(kQuantum);
   if (!destroyed_) connection.take_turn();
 }
 
@@ -80,7 +80,7 @@ void Context::go_on_inflating() {
   Connection& connection = inflating_.pop();
   connection.is_to_inflate_ = false;
   if (has_turns()) set_wake_time();
-  work_left_ = kQuantum;
+  round_budget_ = Budget(kQuantum);
   if (!destroyed_) connection.go_on_inflating();
 }
 

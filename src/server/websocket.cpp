@@ -42,8 +42,8 @@ void Connection::open(ConnectionList& list, const HttpExchange& exchange) {
   check_handler(context_.handler_.on_open(*this, exchange));
 }
 
-void Connection::consume_frames(std::span<std::uint8_t>& input, std::uint32_t& work) {
-  on_protocol_error(reader_.consume(input, context_.options_.rules, *this, work));
+void Connection::consume_frames(std::span<std::uint8_t>& input, Budget& budget) {
+  on_protocol_error(reader_.consume(input, context_.options_.rules, *this, budget));
 }
 
 void Connection::on_protocol_error(ProtocolError error) {

@@ -26,11 +26,11 @@ constexpr std::uint64_t kMinAverageFragmentBytes = 16;
 
 // In the measure of kQuantum: of each frame, and beside that of a message, of a control frame, which may have to be
 // answered, and of its payload. Bytes that are decompressed are those of MessageCompression::effort().
-constexpr std::size_t kWorkOfFrame = 2;
-constexpr std::size_t kWorkOfMessage = 10;
-constexpr std::size_t kWorkOfControlFrame = 5;
-constexpr std::size_t kControlBytesPerWork = 16;
-constexpr std::size_t kInflatedBytesPerWork = 16;
+constexpr std::size_t kCostOfFrame = 2;
+constexpr std::size_t kCostOfMessage = 10;
+constexpr std::size_t kCostOfControlFrame = 5;
+constexpr std::size_t kControlBytesPerUnit = 16;
+constexpr std::size_t kInflatedBytesPerUnit = 16;
 // A message that becomes no more than this is not decompressed in two calls.
 constexpr std::size_t kUndividedBytes = std::size_t{16} << 10U;
 
@@ -76,10 +76,10 @@ ProtocolError deliver_close_frame(std::span<const std::uint8_t> body, MessageSin
 }  // namespace
 
 ProtocolError MessageReader::consume(std::span<std::uint8_t>& input, const ReceiveRules& rules, MessageSink& sink,
-                                     std::uint32_t& work) {
+                                     Budget& budget) {
   const Feed feed{input, rules, sink};
   Step step;
-  work_left_ = work;
+  work_left_ = budget.left();
   while (step.go_on && (!input.empty() || is_inflating()) && work_left_ > 0) {
     if (is_inflating()) {
       step = inflate_gathered(feed);
@@ -96,7 +96,7 @@ ProtocolError MessageReader::consume(std::span<std::uint8_t>& input, const Recei
       }
     }
   }
-  work = work_left_;
+  budget = Budget(work_left_);
   return step.error;
 }
 
@@ -150,15 +150,15 @@ ProtocolError MessageReader::check_length(const FrameHeader& header, const Recei
 }
 
 MessageReader::Step MessageReader::take_short_messages(const Feed& feed) {
-  const MessageBatch::Source source{feed.input, feed.rules, chunk_mode_, work_left_ / kWorkOfMessage + 1};
+  const MessageBatch::Source source{feed.input, feed.rules, chunk_mode_, work_left_ / kCostOfMessage + 1};
   MessageBatch run(source);
   const bool go_on = !run.has_next_ || feed.sink.on_messages(run);
-  spend(run.taken() * kWorkOfMessage);
+  spend(run.taken() * kCostOfMessage);
   return {run.error_, go_on && run.error_ == ProtocolError::kNone};
 }
 
 MessageReader::Step MessageReader::deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink) {
-  spend(kWorkOfMessage);
+  spend(kCostOfMessage);
   MessageBatch run({type, payload});
   return {ProtocolError::kNone, sink.on_messages(run)};
 }
@@ -172,10 +172,10 @@ MessageReader::Step MessageReader::inflate(std::span<const std::uint8_t> payload
     *message = std::move(compression.unfinished());
   }
   const std::uint64_t effort_before = compression.effort();
-  const std::size_t most = std::max(work_left_ * kInflatedBytesPerWork, kUndividedBytes);
+  const std::size_t most = std::max(work_left_ * kInflatedBytesPerUnit, kUndividedBytes);
   const ProtocolError error = compression.inflate_message(payload, feed.rules.max_message_bytes, most, *message);
   // The others have their turn before a second message that is large.
-  spend(was_divided ? kQuantum : (compression.effort() - effort_before) / kInflatedBytesPerWork);
+  spend(was_divided ? kQuantum : (compression.effort() - effort_before) / kInflatedBytesPerUnit);
   position_ = Position::kHeader;
   if (error != ProtocolError::kNone) {
     return {error, false};
@@ -220,7 +220,7 @@ MessageReader::Step MessageReader::take_header(const Feed& feed) {
     return {};
   }
   split_header_bytes_ = 0;
-  spend(kWorkOfFrame);
+  spend(kCostOfFrame);
   take_front(feed.input, header.header_bytes - kept_bytes);
   return is_control(header.opcode) ? begin_control_frame(header, feed) : begin_data_frame(header, feed);
 }
@@ -270,12 +270,12 @@ MessageReader::Step MessageReader::take_whole_message(const FrameHeader& header,
 
 MessageReader::Step MessageReader::deliver_control_frame(Opcode opcode, std::span<const std::uint8_t> payload,
                                                          MessageSink& sink) {
-  spend(kWorkOfControlFrame + payload.size() / kControlBytesPerWork);
+  spend(kCostOfControlFrame + payload.size() / kControlBytesPerUnit);
   if (opcode == Opcode::kPing) {
     return {ProtocolError::kNone, sink.on_ping(payload)};
   }
   if (opcode == Opcode::kPong) {
-    spend(kWorkOfMessage);  // it may be delivered as one is
+    spend(kCostOfMessage);  // it may be delivered as one is
     return {ProtocolError::kNone, sink.on_pong(payload)};
   }
   return {deliver_close_frame(payload, sink), false};
@@ -348,9 +348,9 @@ MessageReader::Step MessageReader::take_compressed_chunk(const Feed& feed) {
       return {error, false};
     }
     effort = compression.effort() - effort_before;
-  } while (remaining_ != 0 && !feed.input.empty() && effort < work_left_ * kInflatedBytesPerWork &&
+  } while (remaining_ != 0 && !feed.input.empty() && effort < work_left_ * kInflatedBytesPerUnit &&
            chunk->size() + MessageCompression::kInflatedPieceBytes <= kChunkBytes);
-  spend(effort / kInflatedBytesPerWork);
+  spend(effort / kInflatedBytesPerUnit);
   if (!check_text(chunk->bytes(), feed.rules)) {
     return {ProtocolError::kInvalidUtf8, false};
   }
@@ -383,7 +383,7 @@ MessageReader::Step MessageReader::end_piece(std::span<const std::uint8_t> piece
     if (piece.empty() && !is_last) {
       return {};
     }
-    spend(kWorkOfMessage);
+    spend(kCostOfMessage);
     return {ProtocolError::kNone, feed.sink.on_chunk(type_, piece, is_last)};
   }
   if (!is_last) {
@@ -431,7 +431,7 @@ std::span<std::uint8_t> MessageReader::direct_space() {
 }
 
 ProtocolError MessageReader::consume_in_place(std::size_t count, const ReceiveRules& rules, MessageSink& sink,
-                                              std::uint32_t& work) {
+                                              Budget& budget) {
   std::span<std::uint8_t> no_input;
   const std::span<std::uint8_t> piece = {gathered_.data() + gathered_.size(), count};
   unmask(piece);
@@ -439,9 +439,9 @@ ProtocolError MessageReader::consume_in_place(std::size_t count, const ReceiveRu
     return ProtocolError::kInvalidUtf8;
   }
   gathered_.commit(count);
-  work_left_ = work;
+  work_left_ = budget.left();
   const Step step = end_piece(piece, {no_input, rules, sink});
-  work = work_left_;
+  budget = Budget(work_left_);
   return step.error;
 }
 

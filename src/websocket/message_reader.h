@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -51,18 +52,17 @@ class MessageSink {
 class MessageReader {
  public:
   // Takes bytes from the front of `input`, modifying them in place (unmasking), and advances `input` behind what was
-  // taken. Returns kNone when the input is used up, a Close frame was delivered, the sink said stop, or `work`, of
+  // taken. Returns kNone when the input is used up, a Close frame was delivered, the sink said stop, or `budget`, of
   // which it takes what it does, is used up. Then it goes on when it is called again; is_inflating() says whether that
   // is worth while without any input. `input` says where it stopped only when it returns, not yet during the calls of
   // the sink. Everything is checked as early as the bytes allow: a message over the limit or out of order fails at its
   // frame header (kMessageTooBig counts all fragments so far plus the announced length), text at its first impossible
   // byte, even within a split frame. Only the body of a Close frame and a compressed message are judged as a whole.
   // Throws std::bad_alloc when memory is short; it must not be fed any more then, either.
-  ProtocolError consume(std::span<std::uint8_t>& input, const ReceiveRules& rules, MessageSink& sink,
-                        std::uint32_t& work);
+  ProtocolError consume(std::span<std::uint8_t>& input, const ReceiveRules& rules, MessageSink& sink, Budget& budget);
   ProtocolError consume(std::span<std::uint8_t>& input, const ReceiveRules& rules, MessageSink& sink) {
-    std::uint32_t work = kQuantum;
-    return consume(input, rules, sink, work);
+    Budget budget;
+    return consume(input, rules, sink, budget);
   }
 
   // While a large payload is only partly there: where the next bytes of the stream may be received directly,
@@ -71,7 +71,7 @@ class MessageReader {
   // Memory follows what has arrived, not what was announced: at most sixteen times that, and a small first step. Throws
   // std::bad_alloc as consume() does.
   std::span<std::uint8_t> direct_space();
-  ProtocolError consume_in_place(std::size_t count, const ReceiveRules& rules, MessageSink& sink, std::uint32_t& work);
+  ProtocolError consume_in_place(std::size_t count, const ReceiveRules& rules, MessageSink& sink, Budget& budget);
 
   // In the midst of decompressing a message.
   bool is_inflating() const { return position_ == Position::kInflating; }
@@ -104,7 +104,7 @@ class MessageReader {
     bool go_on = true;
   };
 
-  void spend(std::size_t work) { spend_work(work_left_, work); }
+  void spend(std::size_t cost) { work_left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(cost, work_left_)); }
   Step take_short_messages(const Feed& feed);
   Step deliver(MessageType type, std::span<const std::uint8_t> payload, MessageSink& sink);
   Step inflate(std::span<const std::uint8_t> payload, const Feed& feed);

@@ -2,7 +2,7 @@
 // Compressed messages through MessageReader.
 #include <gtest/gtest.h>
 
-#include "assembler_feeder.h"
+#include "reader_feeder.h"
 #include "websocket/message_compression.h"
 
 namespace websockets {

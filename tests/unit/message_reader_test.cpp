@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "assembler_feeder.h"
+#include "reader_feeder.h"
 
 namespace websockets {
 namespace {

@@ -48,13 +48,13 @@ class RequestFeeder {
 
  private:
   bool step(std::span<const std::uint8_t>& input) {
-    std::uint32_t work = work_;
-    const RequestParser::Status status = parser_.consume(input, work);
+    Budget budget(work_);
+    const RequestParser::Status status = parser_.consume(input, budget);
     const std::string position = std::to_string(fed_ - input.size());
     switch (status) {
       case RequestParser::Status::kIncomplete:
-        EXPECT_TRUE(input.empty() || work == 0) << "not all input was taken";
-        return !input.empty() && work == 0;
+        EXPECT_TRUE(input.empty() || budget.is_spent()) << "not all input was taken";
+        return !input.empty() && budget.is_spent();
       case RequestParser::Status::kHead:
         log_.append("head ").append(position).append("\n");
         EXPECT_EQ(parser_.request().body(), "");

@@ -166,8 +166,8 @@ std::size_t read_in_a_turn(const std::string& begin, std::string_view unit) {
   while (flood.size() < 1U << 20U) flood += unit;
   RequestParser parser({.max_body_bytes = flood.size()});
   std::span<const std::uint8_t> input(reinterpret_cast<const std::uint8_t*>(flood.data()), flood.size());
-  for (std::uint32_t work = kQuantum; work > 0;) {
-    const Status status = parser.consume(input, work);
+  for (Budget budget; !budget.is_spent();) {
+    const Status status = parser.consume(input, budget);
     EXPECT_NE(status, Status::kError);
     if (status == Status::kComplete) parser.reset();
   }

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "assembler_feeder.h"
+#include "reader_feeder.h"
 
 namespace websockets {
 namespace {
@@ -37,8 +37,8 @@ struct Fed {
     const std::span<std::uint8_t> space = assembler.direct_space();
     EXPECT_GE(space.size(), payload_bytes.size());
     std::copy(payload_bytes.begin(), payload_bytes.end(), space.begin());
-    std::uint32_t work = kQuantum;
-    return assembler.consume_in_place(payload_bytes.size(), rules, recorder, work);
+    Budget budget;
+    return assembler.consume_in_place(payload_bytes.size(), rules, recorder, budget);
   }
   const std::vector<std::string>& events() const { return recorder.outcome.events; }
 

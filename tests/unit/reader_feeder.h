@@ -87,8 +87,8 @@ class Feeder {
       const std::size_t count = std::min(space.size(), bytes.size());
       std::copy_n(bytes.begin(), count, space.begin());
       fed_ += count;
-      std::uint32_t work = kQuantum;
-      recorder_.outcome.error = reader_.consume_in_place(count, rules_, recorder_, work);
+      Budget budget;
+      recorder_.outcome.error = reader_.consume_in_place(count, rules_, recorder_, budget);
       bytes = bytes.subspan(count);
     }
     Bytes copy(bytes.begin(), bytes.end());

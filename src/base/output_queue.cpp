@@ -31,7 +31,7 @@ struct HeldPayload {
   std::size_t bytes;
 };
 
-struct FileRange {
+struct FilePosition {
   SharedFile file;
   off_t offset;
 };
@@ -41,9 +41,9 @@ struct FileRange {
 struct OutputPiece {
   OutputPiece* next = nullptr;
   OutputBlock* block = nullptr;
-  const std::uint8_t* data = nullptr;                                        // the first byte to send; nullptr: a file
-  std::uint64_t size = 0;                                                    // still to send
-  std::variant<std::monostate, SharedFrame, HeldPayload, FileRange> source;  // monostate: the bytes lie behind it
+  const std::uint8_t* data = nullptr;  // the first byte to send; nullptr: a file
+  std::uint64_t size = 0;              // still to send
+  std::variant<std::monostate, SharedFrame, HeldPayload, FilePosition> source;  // monostate: the bytes lie behind it
 
   bool owns_bytes() const { return source.index() == 0; }
 };
@@ -56,7 +56,6 @@ constexpr std::size_t kMaxFreeBytes = 4U << 20U;
 // What is no longer than this is copied: it leaves together with its neighbours, which takes less time than a
 // reference, and the reference would take more memory than a very short frame. Beyond 1 KiB copying takes more time.
 constexpr std::size_t kCopiedBytes = 512;
-constexpr std::size_t kPiecesPerCall = 64;
 
 constexpr std::size_t size_index(std::size_t block_bytes) {
   return static_cast<std::size_t>(std::bit_width((block_bytes - 1) / kSmallestBlock));
@@ -76,7 +75,7 @@ struct Gathered {
 };
 
 // Up to a file, and `most` bytes.
-Gathered gather(OutputPiece* piece, std::size_t most, std::span<iovec> parts) {
+Gathered gather_from(OutputPiece* piece, std::size_t most, std::span<iovec> parts) {
   std::size_t count = 0;
   for (; piece != nullptr && piece->data != nullptr && count < parts.size() && most > 0; piece = piece->next) {
     const std::size_t size = std::min(most, static_cast<std::size_t>(piece->size));
@@ -197,7 +196,7 @@ void OutputQueue::append_pinned(OutputPool& pool, std::span<const std::uint8_t> 
 }
 
 void OutputQueue::append_file(OutputPool& pool, SharedFile file, std::uint64_t offset, std::uint64_t bytes) {
-  refer(pool, nullptr, bytes).source = FileRange{std::move(file), static_cast<off_t>(offset)};
+  refer(pool, nullptr, bytes).source = FilePosition{std::move(file), static_cast<off_t>(offset)};
 }
 
 void OutputQueue::append_all(OutputPool& pool, OutputQueue& other) {
@@ -230,8 +229,12 @@ std::size_t OutputQueue::held_bytes() const {
   return held;
 }
 
-std::size_t OutputQueue::parts(std::span<iovec> parts, std::size_t most) const {
-  const auto [count, is_all] = gather(first_, most, parts);
+std::size_t OutputQueue::gather(std::span<iovec> parts, std::size_t most) const {
+  return gather_from(first_, most, parts).count;
+}
+
+std::size_t OutputQueue::gather_all(std::span<iovec> parts, std::size_t most) const {
+  const auto [count, is_all] = gather_from(first_, most, parts);
   return is_all ? count : 0;
 }
 
@@ -243,28 +246,18 @@ bool OutputQueue::has_file() const {
   return piece != nullptr;
 }
 
-IoResult OutputQueue::send(OutputPool& pool, Stream& stream, std::size_t most) {
-  if (begins_with_file()) {
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(first_->size, most));
-    auto& range = std::get<FileRange>(first_->source);
-    const IoResult result = stream.send_file(range.file->get(), range.offset, count);
-    // A file that became shorter than what its header promised: the connection is of no use any more.
-    if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};
-    if (result.status == IoStatus::kDone) {
-      range.offset += static_cast<off_t>(result.bytes);
-      first_->size -= result.bytes;
-      if (first_->size == 0) pop(pool);
-    }
-    return result;
-  }
-  std::array<iovec, kPiecesPerCall> parts;
-  const auto [count, is_all] = gather(first_, most, parts);
-  const IoResult result = stream.send({parts.data(), count});
-  if (result.status == IoStatus::kDone) consume(pool, result.bytes);
-  return result;
+OutputQueue::FileRange OutputQueue::front_file() const {
+  const auto& range = std::get<FilePosition>(first_->source);
+  return {range.file->get(), range.offset, first_->size};
 }
 
 void OutputQueue::consume(OutputPool& pool, std::size_t bytes) {
+  if (begins_with_file()) {
+    std::get<FilePosition>(first_->source).offset += static_cast<off_t>(bytes);
+    first_->size -= bytes;
+    if (first_->size == 0) pop(pool);
+    return;
+  }
   bytes_ -= bytes;
   while (first_ != nullptr && first_->data != nullptr && bytes >= first_->size) {
     bytes -= static_cast<std::size_t>(first_->size);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <array>
 #include <cstddef>
@@ -13,7 +14,6 @@
 #include "base/memory_budget.h"
 #include "base/pinned_payload.h"
 #include "base/unique_fd.h"
-#include "net/stream.h"
 
 namespace websockets {
 
@@ -71,12 +71,20 @@ class OutputQueue {
   // So many bytes, at least one, of a regular file.
   void append_file(OutputPool& pool, SharedFile file, std::uint64_t offset, std::uint64_t bytes);
 
-  // What send() would send, if that is all there is, no file, and fits into `parts`; else 0.
-  std::size_t parts(std::span<iovec> parts, std::size_t most) const;
-  // Removes from the front what was sent otherwise.
+  // The bytes at the front, at most `most`, as far as the next file. Fills `parts` from its front and returns how many.
+  std::size_t gather(std::span<iovec> parts, std::size_t most) const;
+  // The same if it is all there is, no file, and fits into `parts`; else 0.
+  std::size_t gather_all(std::span<iovec> parts, std::size_t most) const;
+  // The part of a file that is to be sent next.
+  struct FileRange {
+    int file;
+    off_t offset;
+    std::uint64_t bytes;
+  };
+  bool begins_with_file() const;
+  FileRange front_file() const;  // while begins_with_file()
+  // Removes so many bytes from the front, of what gather() gave, or of the file.
   void consume(OutputPool& pool, std::size_t bytes);
-  // Sends from the front, at most so many bytes, by one system call, and removes what was taken. Not while empty().
-  IoResult send(OutputPool& pool, Stream& stream, std::size_t most);
 
   // Moves all of `other` behind what is here. When memory is short, some of it stays there.
   void append_all(OutputPool& pool, OutputQueue& other);
@@ -91,7 +99,6 @@ class OutputQueue {
   OutputPiece& link_piece(OutputBlock& block);
   void append_long(OutputPool& pool, std::span<const std::uint8_t> bytes);
   OutputPiece& refer(OutputPool& pool, const std::uint8_t* data, std::uint64_t size);
-  bool begins_with_file() const;
   void pop(OutputPool& pool);
 
   OutputPiece* first_ = nullptr;

@@ -196,6 +196,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void on_output_empty();
   void on_output_progress();
   void after_output();
+  IoResult send_front(std::size_t most);
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
   bool flush_now();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The part of a connection that sends what is queued, and says what it has to be watched for.
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/clock.h"
@@ -17,6 +19,7 @@ constexpr std::size_t kShortOutputBytes = 128U << 10U;
 // What goes to a small window becomes many small segments, which takes long. The first part of much tells.
 constexpr std::size_t kFirstPartBytes = 16U << 10U;
 constexpr std::uint64_t kSlowPartUs = 100;
+constexpr std::size_t kPartsPerCall = 64;
 // What is written meanwhile leaves in one go, unless it is this much.
 constexpr std::size_t kCorkLimitBytes = 256U << 10U;
 
@@ -57,7 +60,7 @@ bool Connection::flush_now() {
       context_.turn_later(*this);
       break;
     }
-    const IoResult result = queue_.send(context_.output_pool_, stream_, most - sent);
+    const IoResult result = send_front(most - sent);
     sent += result.bytes;
     if (!note_send(result)) return false;
     if (most == kSentBytesPerRound || sent < most) continue;
@@ -71,6 +74,23 @@ bool Connection::flush_now() {
   return turn_is_over_;
 }
 
+// By one system call.
+IoResult Connection::send_front(std::size_t most) {
+  IoResult result;
+  if (queue_.begins_with_file()) {
+    const OutputQueue::FileRange range = queue_.front_file();
+    result = stream_.send_file(range.file, range.offset,
+                               static_cast<std::size_t>(std::min<std::uint64_t>(range.bytes, most)));
+    // A file that became shorter than what its header promised: the connection is of no use any more.
+    if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};
+  } else {
+    std::array<iovec, kPartsPerCall> parts;
+    result = stream_.send(std::span(parts).first(queue_.gather(parts, most)));
+  }
+  if (result.status == IoStatus::kDone) queue_.consume(context_.output_pool_, result.bytes);
+  return result;
+}
+
 // Only HTTP sends files.
 bool Connection::has_much_output() const {
   return queue_.bytes() > kShortOutputBytes || (exchange_ != nullptr && queue_.has_file());
@@ -78,7 +98,7 @@ bool Connection::has_much_output() const {
 
 std::size_t Connection::begin_send(std::span<iovec> parts) const {
   const bool is_simple = has_output() && state_ != State::kClosed && !stream_.is_tls();
-  return is_simple ? queue_.parts(parts, kShortOutputBytes) : 0;
+  return is_simple ? queue_.gather_all(parts, kShortOutputBytes) : 0;
 }
 
 void Connection::on_sent(IoResult result) {

@@ -17,9 +17,8 @@
 #include "files/file_path.h"
 #include "files/preconditions.h"
 #include "files/sizeless_file.h"
+#include "http/responder.h"
 #include "http/response.h"
-#include "server/connection.h"
-#include "server/http_exchange.h"
 
 namespace websockets {
 
@@ -63,8 +62,8 @@ std::string make_boundary() {
 }
 
 // The body for what was selected, and what the head says of it. `text` is what `head` points to.
-std::vector<HttpExchange::FilePart> make_parts(const RangeSelection& selection, const StaticAnswer& answer,
-                                               ResponseHead& head, std::string& text, std::string& end) {
+std::vector<Responder::FilePart> make_parts(const RangeSelection& selection, const StaticAnswer& answer,
+                                            ResponseHead& head, std::string& text, std::string& end) {
   if (selection.status == RangeSelection::Status::kWhole) return {{{}, 0, answer.size()}};
   head.status = 206;
   if (selection.ranges.size() == 1) {
@@ -77,7 +76,7 @@ std::vector<HttpExchange::FilePart> make_parts(const RangeSelection& selection, 
   text.append("multipart/byteranges; boundary=").append(boundary);
   head.content_type = text;
   end = range_parts_end(boundary);
-  std::vector<HttpExchange::FilePart> parts;
+  std::vector<Responder::FilePart> parts;
   for (const ByteRange& range : selection.ranges) {
     parts.push_back({range_part_head(boundary, answer.content_type, range, answer.size()), range.first, range.bytes});
   }
@@ -93,33 +92,33 @@ Error FileServer::open(const std::string& root) {
   return {};
 }
 
-bool FileServer::answer(Connection& connection, std::string_view target) const {
-  const Request& request = connection.http()->request();
+bool FileServer::answer(Responder& responder, std::string_view target) const {
+  const Request& request = responder.request();
   if (request.method() != "GET" && request.method() != "HEAD") {
-    return refuse(connection, 405, "Only GET and HEAD are allowed here.", "GET, HEAD");
+    return refuse(responder, 405, "Only GET and HEAD are allowed here.", "GET, HEAD");
   }
   StaticPath where = resolve_static_path(target, options.shows_hidden);
-  if (where.status == 400) return refuse(connection, 400, "The path of the request is malformed.");
-  if (where.status != 0) return refuse(connection, where.status, kNothing);
+  if (where.status == 400) return refuse(responder, 400, "The path of the request is malformed.");
+  if (where.status != 0) return refuse(responder, where.status, kNothing);
 
   StaticAnswer answer;
   answer.found = find(where.path, where.is_folder);
   if (!answer.found.file) {
-    if (is_shortage(answer.found.error)) return refuse(connection, 503, "The server is busy.");
-    return refuse(connection, 404, kNothing);
+    if (is_shortage(answer.found.error)) return refuse(responder, 503, "The server is busy.");
+    return refuse(responder, 404, kNothing);
   }
   if (answer.found.is_folder()) {
-    redirect(connection, target);
+    redirect(responder, target);
     return true;
   }
   answer.content_type = type_of(where.path);
   if (options.has_compressed) choose_encoding(request.joined("Accept-Encoding"), where.path, answer);
   Result<std::optional<std::string>> content = read_sizeless(answer.found.file.get(), answer.found.info.st_size);
-  if (!content) return refuse(connection, 404, kNothing);
+  if (!content) return refuse(responder, 404, kNothing);
   answer.content = std::move(*content);
   answer.validators = validators_of(answer.found.info);
   answer.now = std::time(nullptr);
-  answer.content ? send_content(connection, answer) : send(connection, answer);
+  answer.content ? send_content(responder, answer) : send(responder, answer);
   return true;
 }
 
@@ -161,8 +160,7 @@ std::string_view FileServer::type_of(std::string_view path) const {
 }
 
 // 405, 416: with the value of the header that belongs to it.
-bool FileServer::refuse(Connection& connection, int status, std::string_view text,
-                        std::string_view header_value) const {
+bool FileServer::refuse(Responder& responder, int status, std::string_view text, std::string_view header_value) const {
   if (options.falls_through && (status == 400 || status == 404 || status == 405)) return false;
   ResponseHead head;
   head.status = status;
@@ -170,18 +168,18 @@ bool FileServer::refuse(Connection& connection, int status, std::string_view tex
   head.header_lines = options.header_lines;
   if (!header_value.empty()) head.headers.emplace_back(status == 405 ? "Allow" : "Content-Range", header_value);
   const std::string body = std::string(text) + "\n";
-  connection.http()->respond(connection, head, as_bytes(body));
+  responder.respond(head, as_bytes(body));
   return true;
 }
 
 // By a relative reference: who calls may have taken something off the front of the target.
-void FileServer::redirect(Connection& connection, std::string_view target) const {
+void FileServer::redirect(Responder& responder, std::string_view target) const {
   const std::string location = folder_reference(target);
   ResponseHead head;
   head.status = 301;
   head.header_lines = options.header_lines;
   head.headers.emplace_back("Location", location);
-  connection.http()->respond(connection, head, {});
+  responder.respond(head, {});
 }
 
 ResponseHead FileServer::make_head() const {
@@ -193,37 +191,36 @@ ResponseHead FileServer::make_head() const {
 }
 
 // What was made up when it was read has neither a time of change nor parts.
-void FileServer::send_content(Connection& connection, const StaticAnswer& answer) const {
+void FileServer::send_content(Responder& responder, const StaticAnswer& answer) const {
   ResponseHead head = make_head();
   head.content_type = answer.content_type;
   if (!answer.encoding.empty()) head.headers.emplace_back("Content-Encoding", answer.encoding);
-  connection.http()->respond(connection, head, as_bytes(*answer.content));
+  responder.respond(head, as_bytes(*answer.content));
 }
 
-void FileServer::send(Connection& connection, StaticAnswer& answer) const {
-  const Request& request = connection.http()->request();
+void FileServer::send(Responder& responder, StaticAnswer& answer) const {
+  const Request& request = responder.request();
   const Precondition precondition = check_preconditions(request, answer.validators, answer.now);
   if (precondition == Precondition::kFailed) {
-    refuse(connection, 412, "The file is in another state.");
+    refuse(responder, 412, "The file is in another state.");
     return;
   }
   ResponseHead head = make_head();
   head.headers.emplace_back("ETag", answer.validators.etag);
-  if (precondition == Precondition::kHolds) return send_file(connection, answer, head);
+  if (precondition == Precondition::kHolds) return send_file(responder, answer, head);
   head.status = 304;
-  connection.http()->respond(connection, head, {});
+  responder.respond(head, {});
 }
 
-void FileServer::send_file(Connection& connection, StaticAnswer& answer, ResponseHead& head) const {
-  HttpExchange& exchange = *connection.http();
-  const Request& request = exchange.request();
+void FileServer::send_file(Responder& responder, StaticAnswer& answer, ResponseHead& head) const {
+  const Request& request = responder.request();
   RangeSelection selection;
   // RFC 9110 14.2: for GET only.
   if (request.method() == "GET" && range_is_current(request, answer.validators, answer.now)) {
     selection = select_ranges(request.header("Range"), answer.size());
   }
   if (selection.status == RangeSelection::Status::kUnsatisfiable) {
-    refuse(connection, 416, "The file has no such bytes.", unsatisfied_range(answer.size()));
+    refuse(responder, 416, "The file has no such bytes.", unsatisfied_range(answer.size()));
     return;
   }
   // RFC 9110 8.8.2.1: not later than now.
@@ -236,8 +233,8 @@ void FileServer::send_file(Connection& connection, StaticAnswer& answer, Respons
   const auto file = std::make_shared<const UniqueFd>(std::move(answer.found.file));
   std::string text;  // what views in `head` point to
   std::string end;
-  const std::vector<HttpExchange::FilePart> parts = make_parts(selection, answer, head, text, end);
-  exchange.respond_with_file(connection, head, file, parts, end);
+  const std::vector<Responder::FilePart> parts = make_parts(selection, answer, head, text, end);
+  responder.respond_with_file(head, file, parts, end);
 }
 
 }  // namespace websockets

@@ -12,7 +12,7 @@
 
 namespace websockets {
 
-class Connection;
+class Responder;
 struct ResponseHead;
 struct StaticAnswer;
 
@@ -33,20 +33,20 @@ class FileServer {
   StaticOptions options;  // until open()
 
   Error open(const std::string& root);
-  // Answers the request that the connection awaits an answer to, as if it were for this target. False: it did not, as
-  // there is no such file and the options say so.
-  bool answer(Connection& connection, std::string_view target) const;
+  // Answers the request as if it were for this target. False: it did not, as there is no such file and the options say
+  // so.
+  bool answer(Responder& responder, std::string_view target) const;
 
  private:
   Directory::Found find(std::string& path, bool is_folder) const;
   void choose_encoding(std::string_view accept_encoding, const std::string& path, StaticAnswer& answer) const;
   std::string_view type_of(std::string_view path) const;
-  bool refuse(Connection& connection, int status, std::string_view text, std::string_view header_value = {}) const;
-  void redirect(Connection& connection, std::string_view target) const;
+  bool refuse(Responder& responder, int status, std::string_view text, std::string_view header_value = {}) const;
+  void redirect(Responder& responder, std::string_view target) const;
   ResponseHead make_head() const;
-  void send_content(Connection& connection, const StaticAnswer& answer) const;
-  void send(Connection& connection, StaticAnswer& answer) const;
-  void send_file(Connection& connection, StaticAnswer& answer, ResponseHead& head) const;
+  void send_content(Responder& responder, const StaticAnswer& answer) const;
+  void send(Responder& responder, StaticAnswer& answer) const;
+  void send_file(Responder& responder, StaticAnswer& answer, ResponseHead& head) const;
   Directory::Links links() const {
     return options.follows_links ? Directory::Links::kFollowed : Directory::Links::kRefused;
   }

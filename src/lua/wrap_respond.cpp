@@ -37,7 +37,7 @@ int respond(lua_State* L) {
     head.status = static_cast<int>(status);
     head.header_lines = headers.text;
     if (!headers.has_content_type && !body.empty()) head.content_type = "text/plain; charset=utf-8";
-    exchange->respond(*ws.connection, head, body, std::move(kept));
+    exchange->respond(head, body, std::move(kept));
   });
   return push_status(L, 0);
 }

@@ -133,11 +133,11 @@ int serve(lua_State* L) {
   const FileServer* const site = check_object<SiteUserdata>(L, lua_upvalueindex(1)).site;
   if (site == nullptr) raise_static_error(L, "it was collected");  // a finalizer asks
   if (is_closed(ws)) return push_refusal(L, "closed");
-  const HttpExchange* const exchange = ws.connection->http();
+  HttpExchange* const exchange = ws.connection->http();
   if (exchange == nullptr) return luaL_error(L, "websocket static files are for on_http only");
   if (!exchange->awaits_answer()) return push_refusal(L, "already answered");
   bool was_answered = false;
-  with_entry(L, ws, [&] { was_answered = site->answer(*ws.connection, target); });
+  with_entry(L, ws, [&] { was_answered = site->answer(*exchange, target); });
   lua_pushboolean(L, was_answered ? 1 : 0);
   return 1;
 }

@@ -50,7 +50,7 @@ int write_http(lua_State* L, const LuaWebsocket& ws, std::span<const std::uint8_
   HttpExchange* const exchange = ws.connection->http();
   luaL_argcheck(L, exchange != nullptr, 3, "WRITE_HTTP is for on_http only");
   if (!exchange->awaits_answer() && !exchange->is_raw()) return push_failure(L, "already answered");
-  with_entry(L, ws, [&] { exchange->write_raw(*ws.connection, data); });
+  with_entry(L, ws, [&] { exchange->write_raw(data); });
   return push_status(L, 0);
 }
 
@@ -120,7 +120,7 @@ int serve_http_file(lua_State* L) {
   if (exchange == nullptr) return luaL_error(L, "websocket serve_http_file is for on_http only");
   if (!exchange->awaits_answer()) return push_failure(L, "already answered");
   bool served = false;
-  with_entry(L, ws, [&] { served = exchange->serve_file(*ws.connection, path, type); });
+  with_entry(L, ws, [&] { served = exchange->serve_file(path, type); });
   return served ? push_status(L, 0) : push_failure(L, "not found");
 }
 

@@ -35,7 +35,7 @@ Connection::Connection(Context& context, Stream stream, const PeerAddress& peer)
     : Pollable(stream.fd()),
       context_(context),
       stream_(std::move(stream)),
-      exchange_(std::make_unique<HttpExchange>(context.options_.request_limits)),
+      exchange_(std::make_unique<HttpExchange>(*this, context.options_.request_limits)),
       peer_(peer) {}
 
 Connection::~Connection() {
@@ -61,7 +61,7 @@ bool Connection::restart(Watcher& watcher) { return interest_ == 0 || watcher.wa
 void Connection::refuse(Admission admission) {
   is_refused_ = context_.counts_.begin_refusal();
   // Before the TLS handshake it cannot be told.
-  if (is_refused_ && !(stream_.is_tls() && awaits_proxy_header())) return exchange_->refuse(*this, admission);
+  if (is_refused_ && !(stream_.is_tls() && awaits_proxy_header())) return exchange_->refuse(admission);
   context_.refuse(reason_of(admission), {&peer_});
   terminate();
 }
@@ -169,7 +169,7 @@ void Connection::receive() {
     is_heavy_ = work.budget.is_spent();
     return;
   }
-  if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text(*this);
+  if (stream_.fell_back_from_tls()) return exchange_->refuse_plain_text();
   if (!receive_input(work.budget)) return;
   if (has_output()) flush();
   if (stream_.has_buffered_input() && wants_input()) context_.defer(*this);
@@ -248,7 +248,7 @@ std::span<std::uint8_t> Connection::deliver(std::span<std::uint8_t> input, Budge
   busy_ = true;
   while (has_more() && !budget.is_spent()) {
     if (state_ == State::kHttp) {
-      exchange_->consume(*this, input, budget);
+      exchange_->consume(input, budget);
     } else if (is_websocket()) {
       consume_frames(input, budget);
     } else {
@@ -340,7 +340,7 @@ void Connection::give_up() {
   constexpr std::string_view kWhy = "the server is short of memory";
   context_.refuse(RefusalReason::kMemory, {&peer_});
   try {
-    if (state_ == State::kHttp) return exchange_->give_up(*this);
+    if (state_ == State::kHttp) return exchange_->give_up();
     // Else the peer would have to read first what it does not read.
     if (!is_websocket() || !queue_.empty()) return terminate(CloseCode::kTryAgainLater, kWhy);
     fail(CloseCode::kTryAgainLater, kWhy);
@@ -380,7 +380,7 @@ void Connection::on_timeout() {
     if (state_ == State::kOpen) return on_silence();
     if (takes_second_chance()) return;
     if (state_ != State::kHttp) return terminate();
-    exchange_->on_timeout(*this);
+    exchange_->on_timeout();
   } catch (const std::bad_alloc&) {
     terminate();
   }

@@ -22,7 +22,7 @@
 namespace websockets {
 namespace {
 
-// Of a client that is not only there to hold a connection.
+// Of a client that is not only there to hold a connection_.
 constexpr std::uint64_t kLeastContentBytesPerSecond = 500;
 // In the measure of kQuantum: to answer it, beside what it takes to read it.
 constexpr std::size_t kCostOfRequest = 300;
@@ -43,7 +43,7 @@ bool is_limit(int status) { return status == 413 || status == 414 || status == 4
 
 }  // namespace
 
-void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& input, Budget& budget) {
+void HttpExchange::consume(std::span<std::uint8_t>& input, Budget& budget) {
   std::span<const std::uint8_t> rest = input;
   const RequestParser::Status status = parser_.consume(rest, budget);
   input = input.subspan(input.size() - rest.size());
@@ -52,115 +52,113 @@ void HttpExchange::consume(Connection& connection, std::span<std::uint8_t>& inpu
   }
   switch (status) {
     case RequestParser::Status::kIncomplete:
-      return on_incomplete(connection);
+      return on_incomplete();
     case RequestParser::Status::kHead:
       if (parser_.expects_continue()) {
-        connection.queue_.append(connection.context_.output_pool_, as_bytes(kContinue));
-        connection.after_output();
+        connection_.queue_.append(connection_.context_.output_pool_, as_bytes(kContinue));
+        connection_.after_output();
       }
-      return consume(connection, input, budget);  // once: a request without content is complete
+      return consume(input, budget);  // once: a request without content is complete
     case RequestParser::Status::kComplete:
-      return handle_request(connection);
+      return handle_request();
     case RequestParser::Status::kError:
-      return refuse(connection,
-                    is_limit(parser_.error_status()) ? RefusalReason::kTooLarge : RefusalReason::kBadRequest,
+      return refuse(is_limit(parser_.error_status()) ? RefusalReason::kTooLarge : RefusalReason::kBadRequest,
                     {parser_.error_status(), parser_.error_text()});
   }
 }
 
 // The time of the first request runs since the connection was there.
-void HttpExchange::on_incomplete(Connection& connection) {
+void HttpExchange::on_incomplete() {
   const Stage stage = parser_.has_head() ? Stage::kHead : parser_.started() ? Stage::kBeginning : Stage::kNothing;
   if (stage == stage_) return;
   stage_ = stage;
   if (stage == Stage::kBeginning && !was_kept_alive_) return;
-  if (connection.queue_.empty()) connection.set_timeout(timeout_ms(connection.context_.options_));
+  if (connection_.queue_.empty()) connection_.set_timeout(timeout_ms(connection_.context_.options_));
 }
 
-void HttpExchange::handle_request(Connection& connection) {
+void HttpExchange::handle_request() {
   const Request& request = parser_.request();
-  if (!identify_client(connection)) return;
+  if (!identify_client()) return;
   const std::string protocols = request.joined("Upgrade");
-  if (asks_for_websocket(protocols)) return upgrade(connection, protocols);
+  if (asks_for_websocket(protocols)) return upgrade(protocols);
 
-  ++connection.context_.stats_.http_requests;
+  ++connection_.context_.stats_.http_requests;
   phase_ = Phase::kAwaiting;
   deferred_ = raw_ = false;
   in_handler_ = true;
-  const bool succeeded = connection.context_.handler_.on_http(connection, request);
+  const bool succeeded = connection_.context_.handler_.on_http(connection_, request);
   in_handler_ = false;
-  if (connection.state_ != Connection::State::kHttp) return;
+  if (connection_.state_ != Connection::State::kHttp) return;
   if (!succeeded && awaits_answer()) {
-    return answer(connection, {500, "The server failed to answer this request."}, false);
+    return answer({500, "The server failed to answer this request."}, false);
   }
   if (awaits_answer()) {
-    if (!deferred_) return answer(connection, {404, "There is nothing here."}, request.keep_alive());
-    if (connection.queue_.empty()) connection.set_timeout(connection.context_.options_.answer_timeout_ms);
+    if (!deferred_) return answer({404, "There is nothing here."}, request.keep_alive());
+    if (connection_.queue_.empty()) connection_.set_timeout(connection_.context_.options_.answer_timeout_ms);
     return;
   }
   if (!succeeded) keep_alive_ = false;
-  settle(connection);
+  settle();
 }
 
 template <typename QueueBody>
-void HttpExchange::send_answer(Connection& connection, ResponseHead& head, QueueBody queue_body) {
+void HttpExchange::send_answer(ResponseHead& head, QueueBody queue_body) {
   const Request& request = parser_.request();
   phase_ = Phase::kAnswered;
-  head.keep_alive = head.keep_alive && !connection.context_.is_shutting_down();
+  head.keep_alive = head.keep_alive && !connection_.context_.is_shutting_down();
   keep_alive_ = head.keep_alive;
   head.http_1_0 = request.minor_version() == 0;
   try {
-    connection.queue_.append(connection.context_.output_pool_, as_bytes(serialize_head(head, std::time(nullptr))));
+    connection_.queue_.append(connection_.context_.output_pool_, as_bytes(serialize_head(head, std::time(nullptr))));
     if (head.content_length > 0 && request.method() != "HEAD") queue_body();
   } catch (const std::bad_alloc&) {
-    connection.defer_failure(CloseCode::kAbnormal);  // what is queued may be half an answer
+    connection_.defer_failure(CloseCode::kAbnormal);  // what is queued may be half an answer
     throw;
   }
-  settle(connection);
+  settle();
 }
 
-void HttpExchange::respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body,
-                           PinnedPayload kept) {
+void HttpExchange::respond(ResponseHead& head, std::span<const std::uint8_t> body, PinnedPayload pinned) {
   head.content_length = body.size();
   head.keep_alive = head.keep_alive && parser_.request().keep_alive();
-  send_answer(connection, head, [&] {
-    if (kept) {
-      connection.queue_.append_pinned(connection.context_.output_pool_, body, std::move(kept));
+  send_answer(head, [&] {
+    if (pinned) {
+      connection_.queue_.append_pinned(connection_.context_.output_pool_, body, std::move(pinned));
     } else {
-      connection.queue_.append(connection.context_.output_pool_, body);
+      connection_.queue_.append(connection_.context_.output_pool_, body);
     }
   });
 }
 
-void HttpExchange::respond_with_file(Connection& connection, ResponseHead& head, const SharedFile& file,
-                                     std::span<const FilePart> parts, std::string_view end) {
+void HttpExchange::respond_with_file(ResponseHead& head, const SharedFile& file, std::span<const FilePart> parts,
+                                     std::string_view end) {
   head.content_length = end.size();
   for (const FilePart& part : parts) head.content_length += part.text.size() + part.bytes;
   head.keep_alive = head.keep_alive && parser_.request().keep_alive();
-  send_answer(connection, head, [&] {
-    OutputPool& pool = connection.context_.output_pool_;
+  send_answer(head, [&] {
+    OutputPool& pool = connection_.context_.output_pool_;
     for (const FilePart& part : parts) {
-      connection.queue_.append(pool, as_bytes(part.text));
-      connection.queue_.append_file(pool, file, part.first, part.bytes);
+      connection_.queue_.append(pool, as_bytes(part.text));
+      connection_.queue_.append_file(pool, file, part.first, part.bytes);
     }
-    connection.queue_.append(pool, as_bytes(end));
+    connection_.queue_.append(pool, as_bytes(end));
   });
 }
 
-void HttpExchange::answer(Connection& connection, const Answer& answer, bool keep_alive) {
+void HttpExchange::answer(const Answer& answer, bool keep_alive) {
   const std::string body = std::string(answer.text) + "\n";
   ResponseHead head;
   head.status = answer.status;
   head.content_type = kTextType;
   head.keep_alive = keep_alive;
   head.headers = answer.headers;
-  respond(connection, head, as_bytes(body));
+  respond(head, as_bytes(body));
 }
 
-bool HttpExchange::serve_file(Connection& connection, const char* path, std::string_view content_type) {
+bool HttpExchange::serve_file(const char* path, std::string_view content_type) {
   const Request& request = parser_.request();
   if (request.method() != "GET" && request.method() != "HEAD") {
-    answer(connection, {405, "Only GET and HEAD are allowed here.", {{"Allow", "GET, HEAD"}}}, request.keep_alive());
+    answer({405, "Only GET and HEAD are allowed here.", {{"Allow", "GET, HEAD"}}}, request.keep_alive());
     return false;
   }
   struct stat info {};
@@ -169,70 +167,69 @@ bool HttpExchange::serve_file(Connection& connection, const char* path, std::str
       file ? read_sizeless(file.get(), info.st_size) : system_error("no file");
   if (!content) {
     const bool shortage = is_shortage(content.error().code);
-    answer(connection, {shortage ? 503 : 404, shortage ? "The server is busy." : "There is nothing here."},
-           request.keep_alive());
+    answer({shortage ? 503 : 404, shortage ? "The server is busy." : "There is nothing here."}, request.keep_alive());
     return false;
   }
   ResponseHead head;
   head.content_type = content_type;
   if (*content) {
-    respond(connection, head, as_bytes(**content));
+    respond(head, as_bytes(**content));
     return true;
   }
   const FilePart whole{{}, 0, static_cast<std::uint64_t>(info.st_size)};
-  respond_with_file(connection, head, std::make_shared<const UniqueFd>(std::move(file)), {&whole, 1});
+  respond_with_file(head, std::make_shared<const UniqueFd>(std::move(file)), {&whole, 1}, {});
   return true;
 }
 
-void HttpExchange::write_raw(Connection& connection, std::span<const std::uint8_t> bytes) {
+void HttpExchange::write_raw(std::span<const std::uint8_t> bytes) {
   raw_ = true;
   phase_ = Phase::kAnswered;
   keep_alive_ = false;
-  connection.queue_.append(connection.context_.output_pool_, bytes);
-  settle(connection);
+  connection_.queue_.append(connection_.context_.output_pool_, bytes);
+  settle();
 }
 
 // The answer is queued: gets ready for the next request, unless the handler is still at work.
-void HttpExchange::settle(Connection& connection) {
+void HttpExchange::settle() {
   if (in_handler_) return;
-  if (!keep_alive_ || connection.context_.is_shutting_down()) return connection.drain(true);
+  if (!keep_alive_ || connection_.context_.is_shutting_down()) return connection_.drain(true);
   parser_.reset();
-  connection.count_input();
+  connection_.count_input();
   phase_ = Phase::kReading;
   stage_ = Stage::kNothing;
   seen_content_bytes_ = 0;
   was_kept_alive_ = true;
-  if (connection.queue_.empty()) {
-    connection.on_output_empty();
+  if (connection_.queue_.empty()) {
+    connection_.on_output_empty();
   } else {
-    connection.set_timeout(connection.context_.options_.send_timeout_ms);
-    connection.after_output();
+    connection_.set_timeout(connection_.context_.options_.send_timeout_ms);
+    connection_.after_output();
   }
-  if (connection.has_unread_input()) connection.context_.defer(connection);
-  connection.update_interest();
+  if (connection_.has_unread_input()) connection_.context_.defer(connection_);
+  connection_.update_interest();
 }
 
-void HttpExchange::refuse_plain_text(Connection& connection) {
-  refuse(connection, RefusalReason::kPlainText, {400, "This port speaks TLS: use https or wss."});
+void HttpExchange::refuse_plain_text() {
+  refuse(RefusalReason::kPlainText, {400, "This port speaks TLS: use https or wss."});
 }
 
-void HttpExchange::refuse(Connection& connection, Admission why) {
+void HttpExchange::refuse(Admission why) {
   const Answer refusal = why == Admission::kTooManyOfAddress
                              ? Answer{429, "There are too many connections from this address."}
                              : Answer{503, "The server has too many connections."};
-  refuse(connection, reason_of(why), refusal);
+  refuse(reason_of(why), refusal);
 }
 
-void HttpExchange::refuse(Connection& connection, RefusalReason reason, const Answer& refusal, const Request* request) {
-  connection.context_.refuse(reason, {&connection.peer(), request, refusal.status, refusal.text});
-  answer(connection, refusal, false);
+void HttpExchange::refuse(RefusalReason reason, const Answer& refusal, const Request* request) {
+  connection_.context_.refuse(reason, {&connection_.peer(), request, refusal.status, refusal.text});
+  answer(refusal, false);
 }
 
-void HttpExchange::give_up(Connection& connection) {
-  if (phase_ != Phase::kReading || !connection.queue_.empty()) return connection.terminate();
-  answer(connection, {503, "The server is short of memory."}, false);
+void HttpExchange::give_up() {
+  if (phase_ != Phase::kReading || !connection_.queue_.empty()) return connection_.terminate();
+  answer({503, "The server is short of memory."}, false);
   parser_.reset();
-  connection.count_input();
+  connection_.count_input();
 }
 
 std::uint64_t HttpExchange::timeout_ms(const ContextOptions& options) const {
@@ -249,20 +246,20 @@ bool HttpExchange::has_content_progress(const ContextOptions& options) {
   return progress > 0 && progress >= options.body_timeout_ms * kLeastContentBytesPerSecond / 1000;
 }
 
-void HttpExchange::on_timeout(Connection& connection) {
-  if (!connection.queue_.empty()) return connection.terminate();  // a client that does not read
-  if (is_deciding()) return decide(connection, {503, {}, false, {}});
+void HttpExchange::on_timeout() {
+  if (!connection_.queue_.empty()) return connection_.terminate();  // a client that does not read
+  if (is_deciding()) return decide({503, {}, false, {}});
   if (awaits_answer() && deferred_ && !in_handler_) {
-    return refuse(connection, RefusalReason::kTimeout, {503, "The answer took too long."}, &request());
+    return refuse(RefusalReason::kTimeout, {503, "The answer took too long."}, &request());
   }
   if (phase_ != Phase::kReading) return;
   if (!parser_.started()) {
-    if (connection.stream_.is_in_handshake()) connection.context_.refuse(RefusalReason::kTls, {&connection.peer()});
-    return connection.terminate();
+    if (connection_.stream_.is_in_handshake()) connection_.context_.refuse(RefusalReason::kTls, {&connection_.peer()});
+    return connection_.terminate();
   }
-  const ContextOptions& options = connection.context_.options_;
-  if (parser_.has_head() && has_content_progress(options)) return connection.set_timeout(options.body_timeout_ms);
-  refuse(connection, RefusalReason::kTimeout, {408, "The request did not arrive in time."});
+  const ContextOptions& options = connection_.context_.options_;
+  if (parser_.has_head() && has_content_progress(options)) return connection_.set_timeout(options.body_timeout_ms);
+  refuse(RefusalReason::kTimeout, {408, "The request did not arrive in time."});
 }
 
 }  // namespace websockets

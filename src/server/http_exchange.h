@@ -14,6 +14,7 @@
 #include "base/output_queue.h"
 #include "base/pinned_payload.h"
 #include "http/request_parser.h"
+#include "http/responder.h"
 #include "http/response.h"
 #include "net/proxy_header.h"
 #include "net/socket_address.h"
@@ -31,16 +32,16 @@ struct Subprotocol;
 // The HTTP side of a connection, until it becomes a websocket: reads requests, one after the other, and answers them;
 // what the context's owner answers is between begin and end of on_http, or later if it said defer(). http_exchange.cpp
 // answers requests, upgrade.cpp makes websockets of them.
-class HttpExchange {
+class HttpExchange final : public Responder {
  public:
-  explicit HttpExchange(const RequestLimits& limits) : parser_(limits) {}
+  HttpExchange(Connection& connection, const RequestLimits& limits) : connection_(connection), parser_(limits) {}
   ~HttpExchange();
   HttpExchange(const HttpExchange&) = delete;
   HttpExchange& operator=(const HttpExchange&) = delete;
 
   // Whether a request is there in full, until it was answered.
   bool has_request() const { return phase_ != Phase::kReading; }
-  const Request& request() const { return parser_.request(); }
+  const Request& request() const override { return parser_.request(); }
   // Whether the client uses TLS, be it to a trusted proxy.
   bool is_secure() const { return is_secure_; }
   // The subprotocol that was chosen; null when it is not for a websocket.
@@ -54,21 +55,14 @@ class HttpExchange {
   // The answer will come after on_http has returned.
   void defer() { deferred_ = true; }
   bool is_deferred() const { return deferred_; }
-  // Answers with this head, but for its length and what is said of the connection, and this body; a HEAD request
-  // without the body. `kept`: the body is sent from where it is, else from a copy.
-  void respond(Connection& connection, ResponseHead& head, std::span<const std::uint8_t> body, PinnedPayload kept = {});
-  // The same with a body of text and parts of a regular file, in turns: before each part its text, at last `end`.
-  struct FilePart {
-    std::string text;
-    std::uint64_t first;  // byte
-    std::uint64_t bytes;
-  };
-  void respond_with_file(Connection& connection, ResponseHead& head, const SharedFile& file,
-                         std::span<const FilePart> parts, std::string_view end = {});
+  using Responder::respond;
+  void respond(ResponseHead& head, std::span<const std::uint8_t> body, PinnedPayload pinned) override;
+  void respond_with_file(ResponseHead& head, const SharedFile& file, std::span<const FilePart> parts,
+                         std::string_view end) override;
   // Answers with the regular file, or 404 when there is none and 405 when the request is not GET or HEAD: false then.
-  bool serve_file(Connection& connection, const char* path, std::string_view content_type);
+  bool serve_file(const char* path, std::string_view content_type);
   // Sends bytes as they are; the connection ends when they have left. May be called several times within on_http.
-  void write_raw(Connection& connection, std::span<const std::uint8_t> bytes);
+  void write_raw(std::span<const std::uint8_t> bytes);
   bool is_raw() const { return raw_; }
 
   // --- For the connection ---
@@ -84,21 +78,21 @@ class HttpExchange {
   bool keeps_input() const { return awaits_answer() || is_deciding(); }
   // Takes requests from the front of `input`, until one has to wait. May destroy this object: when the connection has
   // become a websocket. Takes from `budget` what it does.
-  void consume(Connection& connection, std::span<std::uint8_t>& input, Budget& budget);
-  void on_timeout(Connection& connection);
+  void consume(std::span<std::uint8_t>& input, Budget& budget);
+  void on_timeout();
   // For what it waits for now, while no output waits.
   std::uint64_t timeout_ms(const ContextOptions& options) const;
   // Answers for an owner that has forgotten to decide.
-  void run_deferred(Connection& connection);
+  void run_deferred();
   // The server ends.
-  void shut_down(Connection& connection);
+  void shut_down();
   std::size_t request_bytes() const { return parser_.bytes(); }
   // There is no memory for the request.
-  void give_up(Connection& connection);
+  void give_up();
   // Answers a client that does not speak TLS where it should.
-  void refuse_plain_text(Connection& connection);
+  void refuse_plain_text();
   // Says why the connection was not admitted.
-  void refuse(Connection& connection, Admission why);
+  void refuse(Admission why);
 
  private:
   friend class Connection;
@@ -117,33 +111,34 @@ class HttpExchange {
     std::vector<std::pair<std::string_view, std::string_view>> headers = {};
   };
 
-  void handle_request(Connection& connection);
-  void on_incomplete(Connection& connection);
+  void handle_request();
+  void on_incomplete();
   bool has_content_progress(const ContextOptions& options);
   // proxy.cpp
-  bool identify_client(Connection& connection);
-  void refuse_proxy_header(Connection& connection);
+  bool identify_client();
+  void refuse_proxy_header();
 
   // upgrade.cpp
-  void upgrade(Connection& connection, std::string_view upgrade);
+  void upgrade(std::string_view upgrade);
   HandshakeVerdict check_upgrade(std::string_view upgrade) const;
   bool allows_origin(const ContextOptions& options) const;
-  void refuse_handshake(Connection& connection, const HandshakeVerdict& verdict);
-  void ask_for_decision(Connection& connection);
+  void refuse_handshake(const HandshakeVerdict& verdict);
+  void ask_for_decision();
   // May destroy this object, and so may grant().
-  void decide(Connection& connection, const UpgradeAnswer& answer);
-  std::string negotiate_compression(Connection& connection) const;
-  void grant(Connection& connection, std::string_view header_lines);
-  void refuse(Connection& connection, const UpgradeAnswer& answer);
+  void decide(const UpgradeAnswer& answer);
+  std::string negotiate_compression() const;
+  void grant(std::string_view header_lines);
+  void refuse(const UpgradeAnswer& answer);
 
   // The last answer of a connection, which says why its client does not get what it came for. `request`: null when it
   // has not arrived.
-  void refuse(Connection& connection, RefusalReason reason, const Answer& refusal, const Request* request = nullptr);
-  void answer(Connection& connection, const Answer& answer, bool keep_alive);
+  void refuse(RefusalReason reason, const Answer& refusal, const Request* request = nullptr);
+  void answer(const Answer& answer, bool keep_alive);
   template <typename QueueBody>
-  void send_answer(Connection& connection, ResponseHead& head, QueueBody queue_body);
-  void settle(Connection& connection);
+  void send_answer(ResponseHead& head, QueueBody queue_body);
+  void settle();
 
+  Connection& connection_;
   RequestParser parser_;
   Subprotocol* protocol_ = nullptr;
   std::shared_ptr<PendingUpgrade> pending_;

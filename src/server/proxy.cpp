@@ -66,7 +66,7 @@ bool Connection::receive_proxy_header(Budget& budget) {
     spend_on_receiving(2 * result.bytes, budget);
   }
   if (status == ProxyHeaderParser::Status::kError) {
-    exchange_->refuse_proxy_header(*this);
+    exchange_->refuse_proxy_header();
     return false;
   }
   return end_proxy_header();
@@ -84,31 +84,31 @@ bool Connection::end_proxy_header() {
   return true;
 }
 
-void HttpExchange::refuse_proxy_header(Connection& connection) {
+void HttpExchange::refuse_proxy_header() {
   // Without TLS it can be told.
-  if (connection.is_tls()) {
-    connection.context_.refuse(RefusalReason::kBadRequest, {&connection.peer()});
-    return connection.terminate();
+  if (connection_.is_tls()) {
+    connection_.context_.refuse(RefusalReason::kBadRequest, {&connection_.peer()});
+    return connection_.terminate();
   }
   proxy_header_.reset();
-  refuse(connection, RefusalReason::kBadRequest, {400, "A header of the PROXY protocol is expected here."});
+  refuse(RefusalReason::kBadRequest, {400, "A header of the PROXY protocol is expected here."});
 }
 
 // --- Headers ---
 
 // False: the request was refused.
-bool HttpExchange::identify_client(Connection& connection) {
-  is_secure_ = connection.is_tls();
+bool HttpExchange::identify_client() {
+  is_secure_ = connection_.is_tls();
   if (!proxy_) return true;
   const std::optional<ClientIdentity> client =
-      find_client(parser_.request(), {*proxy_, is_secure_}, connection.context_.options_.trusted_proxies);
+      find_client(parser_.request(), {*proxy_, is_secure_}, connection_.context_.options_.trusted_proxies);
   if (!client) {
-    refuse(connection, RefusalReason::kBadRequest,
-           {400, "Forwarded and X-Forwarded-For or -Proto contradict each other."}, &parser_.request());
+    refuse(RefusalReason::kBadRequest, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other."},
+           &parser_.request());
     return false;
   }
   is_secure_ = client->is_secure;
-  return connection.set_peer(client->address);
+  return connection_.set_peer(client->address);
 }
 
 }  // namespace websockets

@@ -27,17 +27,17 @@ void Context::end_shutdown() {
 
 void Connection::shut_down(CloseCode code, std::string_view reason) {
   try {
-    if (state_ == State::kHttp) return exchange_->shut_down(*this);
+    if (state_ == State::kHttp) return exchange_->shut_down();
     close(code, reason);
   } catch (const std::bad_alloc&) {  // the others have to be told nevertheless
     terminate();
   }
 }
 
-void HttpExchange::shut_down(Connection& connection) {
+void HttpExchange::shut_down() {
   if (phase_ != Phase::kReading || parser_.started()) return;  // its answer will be the last one
-  if (connection.queue_.empty()) return connection.terminate();
-  connection.drain(true);
+  if (connection_.queue_.empty()) return connection_.terminate();
+  connection_.drain(true);
 }
 
 }  // namespace websockets

@@ -98,7 +98,7 @@ void Connection::run_deferred() {
     const bool drained = drained_ && state_ == State::kOpen && queue_.empty();
     drained_ = false;
     if (drained) check_handler(context_.handler_.on_drained(*this));
-    if (state_ == State::kHttp) exchange_->run_deferred(*this);
+    if (state_ == State::kHttp) exchange_->run_deferred();
     if (is_inflating()) {
       if (takes_input()) resume_later();
     } else if (!has_turn_) {

@@ -44,23 +44,23 @@ HandshakeVerdict HttpExchange::check_upgrade(std::string_view upgrade) const {
   return check_handshake(handshake);
 }
 
-void HttpExchange::upgrade(Connection& connection, std::string_view upgrade) {
+void HttpExchange::upgrade(std::string_view upgrade) {
   const HandshakeVerdict verdict = check_upgrade(upgrade);
-  if (verdict.status != 101) return refuse_handshake(connection, verdict);
+  if (verdict.status != 101) return refuse_handshake(verdict);
 
-  Context& context = connection.context_;
+  Context& context = connection_.context_;
   if (!allows_origin(context.options_)) {
-    return refuse(connection, RefusalReason::kOrigin, {403, "Pages of this origin may not open websockets here."},
+    return refuse(RefusalReason::kOrigin, {403, "Pages of this origin may not open websockets here."},
                   &parser_.request());
   }
   const Request& request = parser_.request();
   std::string_view why_not;
   protocol_ = context.choose_protocol(request.joined("Sec-WebSocket-Protocol"), why_not);
   if (protocol_ == nullptr) {
-    return refuse(connection, RefusalReason::kSubprotocol, {400, why_not}, &request);
+    return refuse(RefusalReason::kSubprotocol, {400, why_not}, &request);
   }
-  if (context.options_.asks_before_upgrade) return ask_for_decision(connection);
-  grant(connection, {});
+  if (context.options_.asks_before_upgrade) return ask_for_decision();
+  grant({});
 }
 
 // RFC 6455 10.2. Who is no browser need not send an Origin, and could send any.
@@ -73,81 +73,80 @@ bool HttpExchange::allows_origin(const ContextOptions& options) const {
                                    [&](const std::string& pattern) { return matches_origin(origin, pattern); });
 }
 
-void HttpExchange::refuse_handshake(Connection& connection, const HandshakeVerdict& verdict) {
+void HttpExchange::refuse_handshake(const HandshakeVerdict& verdict) {
   Answer refusal{verdict.status, verdict.text};
   if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
   // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
   if (verdict.status == 426) {
     refusal.headers = {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
   }
-  refuse(connection, verdict.status == 426 ? RefusalReason::kVersion : RefusalReason::kHandshake, refusal,
-         &parser_.request());
+  refuse(verdict.status == 426 ? RefusalReason::kVersion : RefusalReason::kHandshake, refusal, &parser_.request());
 }
 
 // --- The owner's decision ---
 
-void HttpExchange::ask_for_decision(Connection& connection) {
+void HttpExchange::ask_for_decision() {
   phase_ = Phase::kDeciding;
-  pending_ = std::make_shared<PendingUpgrade>(connection);
+  pending_ = std::make_shared<PendingUpgrade>(connection_);
   // The callback may end the connection, which is freed later.
-  const bool succeeded = connection.context_.handler_.on_upgrade(connection, *this, pending_);
+  const bool succeeded = connection_.context_.handler_.on_upgrade(connection_, *this, pending_);
   pending_->is_in_handler_ = false;
-  if (connection.state_ != Connection::State::kHttp) return;
-  if (!succeeded) return decide(connection, {500, {}, false, "The server failed to answer this request.\n"});
-  if (pending_->answer_) return decide(connection, *std::exchange(pending_->answer_, std::nullopt));
-  connection.set_timeout(connection.context_.options_.upgrade_timeout_ms);
+  if (connection_.state_ != Connection::State::kHttp) return;
+  if (!succeeded) return decide({500, {}, false, "The server failed to answer this request.\n"});
+  if (pending_->answer_) return decide(*std::exchange(pending_->answer_, std::nullopt));
+  connection_.set_timeout(connection_.context_.options_.upgrade_timeout_ms);
 }
 
-void HttpExchange::decide(Connection& connection, const UpgradeAnswer& answer) {
+void HttpExchange::decide(const UpgradeAnswer& answer) {
   pending_->status_ = PendingUpgrade::Status::kAnswered;
-  if (answer.status == 101) return grant(connection, answer.header_lines);
-  refuse(connection, answer);
+  if (answer.status == 101) return grant(answer.header_lines);
+  refuse(answer);
 }
 
 // The header line that says what was agreed upon; none when nothing was.
-std::string HttpExchange::negotiate_compression(Connection& connection) const {
-  CompressionPool* const pool = connection.context_.compression_.get();
+std::string HttpExchange::negotiate_compression() const {
+  CompressionPool* const pool = connection_.context_.compression_.get();
   if (pool == nullptr) return {};
   std::string answer;
-  connection.compression_ = pool->negotiate(parser_.request().joined("Sec-WebSocket-Extensions"), answer);
-  if (connection.compression_ == nullptr) return {};
+  connection_.compression_ = pool->negotiate(parser_.request().joined("Sec-WebSocket-Extensions"), answer);
+  if (connection_.compression_ == nullptr) return {};
   return std::string("Sec-WebSocket-Extensions: ").append(answer).append("\r\n");
 }
 
-void HttpExchange::grant(Connection& connection, std::string_view header_lines) {
-  if (connection.context_.is_shutting_down()) {
-    return refuse(connection, RefusalReason::kShutdown, {503, "The server is shutting down."}, &parser_.request());
+void HttpExchange::grant(std::string_view header_lines) {
+  if (connection_.context_.is_shutting_down()) {
+    return refuse(RefusalReason::kShutdown, {503, "The server is shutting down."}, &parser_.request());
   }
   const Request& request = parser_.request();
   const bool has_offers = !is_empty_list(request.joined("Sec-WebSocket-Protocol"));
-  const std::string all_lines = negotiate_compression(connection).append(header_lines);
+  const std::string all_lines = negotiate_compression().append(header_lines);
   const std::string head =
       serialize_switching_protocols(accept_key(request.header("Sec-WebSocket-Key")),
                                     has_offers ? std::string_view(protocol_->name) : std::string_view(), all_lines);
-  connection.queue_.append(connection.context_.output_pool_, as_bytes(head));
-  connection.after_output();
-  const std::unique_ptr<HttpExchange> self = std::move(connection.exchange_);
-  connection.open(*protocol_, *this);
-  if (connection.has_unread_input()) connection.context_.defer(connection);
-  connection.update_interest();
+  connection_.queue_.append(connection_.context_.output_pool_, as_bytes(head));
+  connection_.after_output();
+  const std::unique_ptr<HttpExchange> self = std::move(connection_.exchange_);
+  connection_.open(*protocol_, *this);
+  if (connection_.has_unread_input()) connection_.context_.defer(connection_);
+  connection_.update_interest();
 }
 
 // What follows is no request, but may be frames: the connection ends.
-void HttpExchange::refuse(Connection& connection, const UpgradeAnswer& answer) {
+void HttpExchange::refuse(const UpgradeAnswer& answer) {
   const std::string_view reason = reason_phrase(answer.status);
   const std::string meaning = std::string(reason.empty() ? "Refused" : reason).append("\n");
   const std::string_view body = answer.body ? std::string_view(*answer.body) : std::string_view(meaning);
-  connection.context_.refuse(RefusalReason::kUpgrade, {&connection.peer(), &parser_.request(), answer.status, body});
+  connection_.context_.refuse(RefusalReason::kUpgrade, {&connection_.peer(), &parser_.request(), answer.status, body});
   ResponseHead head;
   head.status = answer.status;
   if (!answer.has_content_type) head.content_type = kTextType;
   head.keep_alive = false;
   head.header_lines = answer.header_lines;
-  respond(connection, head, may_have_body(answer.status) ? as_bytes(body) : as_bytes({}));
+  respond(head, may_have_body(answer.status) ? as_bytes(body) : as_bytes({}));
 }
 
-void HttpExchange::run_deferred(Connection& connection) {
-  if (is_deciding() && pending_->is_abandoned_) decide(connection, {503, {}, false, {}});
+void HttpExchange::run_deferred() {
+  if (is_deciding() && pending_->is_abandoned_) decide({503, {}, false, {}});
 }
 
 // --- What the owner has of it ---
@@ -166,7 +165,7 @@ PendingUpgrade::Status PendingUpgrade::answer(UpgradeAnswer&& answer) {
     return before;
   }
   try {
-    connection_->exchange_->decide(*connection_, answer);
+    connection_->exchange_->decide(answer);
   } catch (const std::bad_alloc&) {
     connection_->terminate();
     throw;

@@ -188,8 +188,8 @@ class Server final : public Handler {
   bool on_http(Connection& connection, const Request&) override {
     const unsigned choice = input_.byte() % 4;
     ResponseHead head{.content_type = "text/plain"};
-    if (choice == 0) connection.http()->write_raw(connection, as_bytes("HTTP/1.1 200 OK\r\n\r\n"));
-    if (choice == 1) connection.http()->respond(connection, head, as_bytes("hello"));
+    if (choice == 0) connection.http()->write_raw(as_bytes("HTTP/1.1 200 OK\r\n\r\n"));
+    if (choice == 1) connection.http()->respond(head, as_bytes("hello"));
     if (choice == 3) connection.http()->defer();
     return react();
   }

@@ -20,6 +20,7 @@
 #include "websocket/frame.h"
 #include "websocket/keepalive.h"
 #include "websocket/message_reader.h"
+#include "websocket/write_status.h"
 
 namespace websockets {
 
@@ -33,8 +34,6 @@ class Watcher;
 enum class Admission : std::uint8_t;
 struct Subscription;
 struct ConnectionList;
-
-enum class WriteStatus : std::uint8_t { kAccepted, kClosed, kQueueFull };
 
 // How a connection takes a broadcast.
 enum class BroadcastMode : std::uint8_t { kForwardText, kForwardBinary, kCallback };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +9,7 @@
 #include <vector>
 
 #include "server/connection_counts.h"
-#include "websocket/close_code.h"
+#include "websocket/session_rules.h"
 
 namespace websockets {
 
@@ -50,21 +49,13 @@ constexpr RefusalReason reason_of(Admission admission) {
 }
 
 // What a context has counted since it was made. Only plain additions, where it touches its own memory anyway.
-struct Stats {
+struct Stats : SessionStats {
   std::uint64_t connections = 0;
   std::uint64_t http_requests = 0;
-  std::uint64_t messages_received = 0;
-  std::uint64_t messages_sent = 0;
   std::uint64_t bytes_received = 0;  // within TLS; heads and headers, too
   std::uint64_t bytes_sent = 0;
-  std::uint64_t queue_full = 0;  // frames
   std::array<std::uint64_t, kRefusalNames.size()> refused{};
-  // By code; what clients may choose freely has one place, behind the others.
-  static constexpr std::size_t kFirstCode = 1000;
-  static constexpr std::size_t kCodes = 16;
-  std::array<std::uint64_t, kCodes + 1> closed{};
 
-  void close(CloseCode code) { ++closed[std::min(static_cast<std::size_t>(code) - kFirstCode, kCodes)]; }
   void refuse(RefusalReason reason) { ++refused[static_cast<std::size_t>(reason)]; }
 };
 

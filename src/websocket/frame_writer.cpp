@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "websocket/frame_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/bytes.h"
+#include "websocket/mask.h"
+
+namespace websockets {
+namespace {
+
+// Up to this size a frame is queued in one piece.
+constexpr std::size_t kShortPayloadBytes = 1024;
+// Of a payload that is masked at a time, while the cache still has its copy.
+constexpr std::size_t kMaskedAtOnceBytes = 16U << 10U;
+
+}  // namespace
+
+void FrameWriter::append(OutputQueue& queue, FrameHeader header, std::span<const std::uint8_t> payload,
+                         PinnedPayload&& kept) const {
+  if (masks()) return append_masked(queue, header, payload);
+  header.payload_bytes = payload.size();
+  std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
+  const std::size_t header_bytes = encode_frame_header(header, bytes.data());
+  if (payload.size() <= kShortPayloadBytes) {
+    std::uint8_t* const at = queue.extend(pool_, header_bytes + payload.size());
+    std::copy_n(bytes.data(), header_bytes, at);
+    std::copy_n(payload.data(), payload.size(), at + header_bytes);
+    return;
+  }
+  queue.append(pool_, std::span(bytes).first(header_bytes));
+  if (kept) {
+    queue.append_pinned(pool_, payload, std::move(kept));
+  } else {
+    queue.append(pool_, payload);
+  }
+}
+
+void FrameWriter::append_masked(OutputQueue& queue, FrameHeader header, std::span<const std::uint8_t> payload) const {
+  header.payload_bytes = payload.size();
+  header.masked = true;
+  header.mask_key = keys_->next();
+  std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
+  const std::size_t header_bytes = encode_frame_header(header, bytes.data());
+  std::uint8_t* const at = queue.extend(pool_, header_bytes + payload.size());
+  std::copy_n(bytes.data(), header_bytes, at);
+  const std::span<std::uint8_t> copy(at + header_bytes, payload.size());
+  for (std::size_t done = 0; done < payload.size(); done += kMaskedAtOnceBytes) {
+    const std::size_t count = std::min(kMaskedAtOnceBytes, payload.size() - done);
+    std::copy_n(payload.data() + done, count, copy.data() + done);
+    apply_mask(copy.subspan(done, count), header.mask_key, done);
+  }
+}
+
+void FrameWriter::append_close(OutputQueue& queue, CloseCode code, std::string_view reason) const {
+  std::array<std::uint8_t, kMaxControlPayloadBytes> body;
+  std::size_t size = 0;
+  if (code != CloseCode::kNone) {
+    body[size++] = static_cast<std::uint8_t>(static_cast<unsigned>(code) >> 8U);
+    body[size++] = static_cast<std::uint8_t>(static_cast<unsigned>(code) & 0xFFU);
+    const std::span<const std::uint8_t> text = as_bytes(reason).first(std::min(reason.size(), body.size() - size));
+    std::copy(text.begin(), text.end(), body.begin() + static_cast<std::ptrdiff_t>(size));
+    size += text.size();
+  }
+  FrameHeader header;
+  header.opcode = Opcode::kClose;
+  header.fin = true;
+  append(queue, header, std::span(body).first(size));
+}
+
+void FrameWriter::append_shared(OutputQueue& queue, const SharedFrame& frame) const {
+  if (!masks()) return queue.append_frame(pool_, frame);
+  FrameHeader header;
+  ProtocolError error = ProtocolError::kNone;
+  parse_frame_header(*frame, header, error);
+  append_masked(queue, header, std::span(*frame).subspan(header.header_bytes));
+}
+
+}  // namespace websockets

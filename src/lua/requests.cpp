@@ -77,8 +77,7 @@ bool LuaContext::on_open(Connection& connection, const HttpExchange& exchange) {
   if (!has_websocket) return false;
   if (!connection.is_open()) return true;  // a finalizer has ended it: there will be no on_closed
 
-  const auto* protocol = static_cast<const Subprotocol*>(connection.list());
-  const int slot = kFirstProtocol + static_cast<int>(context_->index_of(*protocol));
+  const int slot = kFirstProtocol + static_cast<int>(connection.subprotocol());
   const Opening opening{&connection, &exchange, std::exchange(opening_, &opening)};
   const bool succeeded = run(&connection, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, slot);

@@ -108,9 +108,9 @@ int broadcast(lua_State* L) {
   LuaContext& context = check_context(L, callbacks);
   luaL_checkstring(L, 2);
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
-  Subprotocol& protocol = check_protocol(L, context, 2);
+  const Subprotocol& protocol = check_protocol(L, context, 2);
   if (context.context().is_forked()) return broadcast_to_child(L, context.context(), protocol, data);
-  enter(L, context, callbacks, [&] { context.context().broadcast(protocol, data); });
+  enter(L, context, callbacks, [&] { context.context().hub().broadcast(protocol, data); });
   lua_pushinteger(L, 0);
   return 1;
 }
@@ -286,9 +286,9 @@ LuaContext& check_served_here(lua_State* L, int& callbacks) {
   return context;
 }
 
-Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index) {
+const Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index) {
   const std::span<const std::uint8_t> name = check_bytes(L, index);
-  Subprotocol* const protocol = context.context().find_protocol(as_text(name));
+  const Subprotocol* const protocol = context.context().hub().find(as_text(name));
   if (protocol == nullptr) raise(L, "websocket unknown protocol '%s'", lua_tostring(L, index));
   return *protocol;
 }

@@ -20,7 +20,7 @@ LuaContext& check_served_here(lua_State* L, int& callbacks);
 LuaContext* find_context(lua_State* L, int& callbacks);
 
 // The protocol whose name is at `index`.
-Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index);
+const Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index);
 
 // websockets.context()
 int create_context(lua_State* L);

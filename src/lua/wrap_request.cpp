@@ -11,6 +11,7 @@
 #include "lua/lua_request.h"
 #include "lua/upgrade_answer.h"
 #include "lua/userdata.h"
+#include "server/connection.h"
 #include "server/http_exchange.h"
 #include "server/subprotocol.h"
 

@@ -81,14 +81,14 @@ int publish(lua_State* L) {
   const Opcode opcode = check_message_type(L, 4);
   if (context.context().is_forked()) return publish_to_child(L, context.context(), topic, opcode, data);
   std::size_t receivers = 0;
-  enter(L, context, callbacks, [&] { receivers = context.context().publish(topic, opcode, data); });
+  enter(L, context, callbacks, [&] { receivers = context.context().hub().publish(topic, opcode, data).receivers; });
   return push_receivers(L, receivers);
 }
 
 int topics(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  return push_copy(L, push_counts, [&] { return context.context().topics().list(); });
+  return push_copy(L, push_counts, [&] { return context.context().hub().topics().list(); });
 }
 
 // --- Of a websocket ---
@@ -97,7 +97,7 @@ int subscribe(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
   if (!is_open(ws)) return push_closed(L);
-  guarded(L, [&] { context_of(ws).context().topics().subscribe(*ws.connection, topic); });
+  guarded(L, [&] { context_of(ws).context().hub().subscribe(*ws.connection, topic); });
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -106,7 +106,7 @@ int unsubscribe(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
   if (!is_open(ws)) return push_closed(L);
-  lua_pushboolean(L, context_of(ws).context().topics().unsubscribe(*ws.connection, topic) ? 1 : 0);
+  lua_pushboolean(L, context_of(ws).context().hub().unsubscribe(*ws.connection, topic) ? 1 : 0);
   return 1;
 }
 
@@ -117,14 +117,16 @@ int publish_to_others(lua_State* L) {
   const Opcode opcode = check_message_type(L, 4);
   if (!is_open(ws)) return push_failure(L, "closed");
   std::size_t receivers = 0;
-  with_entry(L, ws, [&] { receivers = context_of(ws).context().publish(topic, opcode, data, ws.connection); });
+  with_entry(L, ws,
+             [&] { receivers = context_of(ws).context().hub().publish(topic, opcode, data, ws.connection).receivers; });
   return push_receivers(L, receivers);
 }
 
 int topics_of_websocket(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  return push_copy(L, push_names,
-                   [&] { return is_open(ws) ? context_of(ws).context().topics().list_of(*ws.connection) : Names(); });
+  return push_copy(L, push_names, [&] {
+    return is_open(ws) ? context_of(ws).context().hub().topics().list_of(*ws.connection) : Names();
+  });
 }
 
 }  // namespace

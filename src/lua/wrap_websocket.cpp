@@ -104,7 +104,10 @@ int broadcast(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::span<const std::uint8_t> data = check_bytes(L, 2);
   if (is_closed(ws) || !ws.connection->is_open()) return push_failure(L, "closed");
-  with_entry(L, ws, [&] { context_of(ws).context().broadcast(*ws.connection->list(), data); });
+  with_entry(L, ws, [&] {
+    Hub& hub = context_of(ws).context().hub();
+    hub.broadcast(hub.subprotocol_of(*ws.connection), data);
+  });
   return push_status(L, 0);
 }
 

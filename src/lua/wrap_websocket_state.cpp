@@ -3,7 +3,7 @@
 #include "lua/wrap_websocket_state.h"
 
 #include "lua/wrap_websocket.h"
-#include "server/subprotocol.h"
+#include "server/context.h"
 
 namespace websockets::lua {
 namespace {
@@ -21,7 +21,7 @@ int context(lua_State* L) {
 int protocol(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   if (is_closed(ws) || ws.connection->http() != nullptr) return 0;
-  const std::string& name = static_cast<const Subprotocol*>(ws.connection->list())->name;
+  const std::string& name = context_of(ws).context().hub().subprotocol_of(*ws.connection).name;
   lua_pushlstring(L, name.data(), name.size());
   return 1;
 }

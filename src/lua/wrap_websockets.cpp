@@ -16,9 +16,10 @@ namespace {
 // Appends the open websockets of a protocol to the list on top of the stack, as far as there is room for them. Takes no
 // memory, so that no finalizer changes what it goes through.
 void append_websockets(lua_State* L, int callbacks, const Subprotocol& protocol, int room, int& count) {
-  for (Connection* connection = protocol.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
-    const auto* const ws = static_cast<const LuaWebsocket*>(connection->user);
-    if (ws == nullptr || !connection->is_open() || ++count > room) continue;
+  for (Receiver* receiver = protocol.receivers.first(); receiver != nullptr; receiver = ReceiverList::next(*receiver)) {
+    const auto& connection = static_cast<const Connection&>(*receiver);
+    const auto* const ws = static_cast<const LuaWebsocket*>(connection.user);
+    if (ws == nullptr || !connection.is_open() || ++count > room) continue;
     lua_rawgeti(L, callbacks, ws->self);
     lua_rawseti(L, -2, count);
   }
@@ -30,7 +31,7 @@ void push_websockets(lua_State* L, int callbacks, Context& context, const Subpro
   for (;;) {
     lua_createtable(L, room, 0);  // its finalizers may open and close some
     int count = 0;
-    for (const Subprotocol& protocol : context.protocols()) {
+    for (const Subprotocol& protocol : context.hub().subprotocols()) {
       if (only == nullptr || only == &protocol) append_websockets(L, callbacks, protocol, room, count);
     }
     if (count <= room) return;

@@ -365,7 +365,7 @@ void Connection::destroy(CloseCode code) {
 
 void Connection::abandon() {
   is_abandoned_ = true;
-  context_.topics_.unsubscribe_all(*this);
+  if (serial() != 0 && !reported_) context_.hub_.leave(*this);
   context_.rates_.remove(this);
   close_descriptor();
 }

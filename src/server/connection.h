@@ -16,6 +16,7 @@
 #include "net/socket_address.h"
 #include "net/stream.h"
 #include "net/timer_wheel.h"
+#include "server/receiver.h"
 #include "websocket/close_code.h"
 #include "websocket/frame.h"
 #include "websocket/keepalive.h"
@@ -29,19 +30,14 @@ class Handler;
 class HttpExchange;
 class MessageCompression;
 class PreparedMessage;
-class Topics;
 class Watcher;
 enum class Admission : std::uint8_t;
-struct Subscription;
-struct ConnectionList;
-
-// How a connection takes a broadcast.
-enum class BroadcastMode : std::uint8_t { kForwardText, kForwardBinary, kCallback };
+struct Subprotocol;
 
 // One client, from accept to the end: first it speaks HTTP, then, if it asked for that, WebSocket. Owned by its
 // context, which frees it only when no code of it can be on the stack any more. connection.cpp and
 // connection_output.cpp move the bytes, turns.cpp says when; websocket.cpp speaks WebSocket, http_exchange.cpp HTTP.
-class Connection final : public Pollable, public Timer, private MessageSink {
+class Connection final : public Pollable, public Timer, private MessageSink, public Receiver {
  public:
   Connection(Context& context, Stream stream, const PeerAddress& peer);
   ~Connection();
@@ -59,7 +55,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // It was closed before it became a websocket.
   bool has_ended_in_http() const { return exchange_ != nullptr && state_ != State::kHttp; }
   Handler& handler() const;
-  ConnectionList* list() const { return list_; }  // the connections of the same subprotocol
   // The client's address, as far as it is known: a trusted proxy tells it.
   const PeerAddress& peer() const { return peer_; }
   bool is_tls() const { return stream_.is_tls(); }
@@ -73,7 +68,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // `kept`: the payload is sent from where it is, else from a copy.
   WriteStatus write(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload kept = {});
   // What goes to other connections, too. Waits for the end of a message sent in fragments.
-  WriteStatus write_shared(PreparedMessage& message);
+  WriteStatus send(PreparedMessage& message);
   // Whether a fragment without FIN was sent last.
   bool is_fragmenting() const { return fragmenting_; }
   // Starts the closing handshake; on_closed follows when the peer has answered. `code` kNone: without a code.
@@ -90,8 +85,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   // Off: nothing is read or delivered, not even what was read already.
   void set_reading(bool enabled);
   void set_chunk_mode(bool enabled) { reader_.set_chunk_mode(enabled); }
-  void set_broadcast_mode(BroadcastMode mode) { broadcast_mode_ = mode; }
-  BroadcastMode broadcast_mode() const { return broadcast_mode_; }
   void set_wants_drained(bool wants) { wants_drained_ = wants; }
   void set_wants_pongs(bool wants) { wants_pongs_ = wants; }
   std::uint64_t remaining_frame_bytes() const { return reader_.remaining_frame_bytes(); }
@@ -129,7 +122,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void destroy(CloseCode code);
   // Another process has it now: gives up the descriptor without a word to the peer or to the handler but on_freed.
   void abandon();
-  std::uint64_t serial() const { return serial_; }
   // What the context's MemoryBudget counts for it: received, and to be sent.
   std::size_t held_bytes() const {
     return counted_input_bytes_ + queue_.held_bytes() + (held_frames_ == nullptr ? 0 : held_frames_->held_bytes());
@@ -140,9 +132,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
  private:
   friend class Context;
   friend class HttpExchange;
-  friend class Topics;
   friend class PendingUpgrade;
-  friend struct ConnectionList;
 
   enum class State : std::uint8_t {
     kHttp,
@@ -224,7 +214,7 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   void schedule_silence();
 
   // websocket.cpp
-  void open(ConnectionList& list, const HttpExchange& exchange);
+  void open(const Subprotocol& subprotocol, const HttpExchange& exchange);
   void consume_frames(std::span<std::uint8_t>& input, Budget& budget);
   void on_protocol_error(ProtocolError error);
   bool is_within_rate(std::size_t& most);
@@ -248,20 +238,14 @@ class Connection final : public Pollable, public Timer, private MessageSink {
 
   Context& context_;
   Stream stream_;
-  std::uint64_t serial_ = 0;  // rises with each connection that opens
-  Connection* previous_ = nullptr;
-  Connection* next_ = nullptr;
-  ConnectionList* list_ = nullptr;
   Connection* next_to_flush_ = nullptr;
   Connection* next_with_work_ = nullptr;
   Connection* next_with_turn_ = nullptr;
   Connection* next_inflating_ = nullptr;
-  Subscription* subscriptions_ = nullptr;  // the newest one
   OutputQueue queue_;
   [[no_unique_address]] MessageReader reader_;  // what follows takes the place that it leaves at its end
   CloseCode failure_ = CloseCode::kNone;        // what run_deferred() has to close it with
   State state_ = State::kHttp;
-  BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
   std::uint8_t interest_ = 0;  // what the driver watches for
   std::unique_ptr<HttpExchange> exchange_;
   std::unique_ptr<MessageCompression> compression_;  // null: not negotiated
@@ -295,16 +279,6 @@ class Connection final : public Pollable, public Timer, private MessageSink {
   bool is_counted_ : 1 = false;
   bool is_refused_ : 1 = false;  // there are too many, as it is told
   bool had_second_chance_ : 1 = false;
-};
-
-// Connections in the order in which they came to it.
-struct ConnectionList {
-  Connection* first = nullptr;
-  Connection* last = nullptr;
-
-  static Connection* next(const Connection& connection) { return connection.next_; }
-  void append(Connection& connection);
-  static void remove(Connection& connection);
 };
 
 // Connections that something is to be done with, linked by a member of theirs: to add one takes no memory, so it cannot

@@ -16,8 +16,6 @@
 #include "server/acceptor.h"
 #include "server/http_exchange.h"
 #include "server/privileges.h"
-#include "websocket/handshake.h"
-#include "websocket/prepared_message.h"
 
 namespace websockets {
 
@@ -34,9 +32,8 @@ Context::Context(const ContextOptions& options, Handler& handler)
       output_pool_(memory_),
       counts_(options.max_connections, options.max_connections_per_address),
       rates_(options.max_message_rate),
-      protocols_(options.protocols.size()) {
+      hub_(options_, *this, memory_) {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
-  for (std::size_t i = 0; i < protocols_.size(); ++i) protocols_[i].name = options.protocols[i];
   options_.request_limits.contents = &contents_;
 }
 
@@ -101,7 +98,7 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   SslSession session = is_tls ? tls_->new_session(fd.get()) : nullptr;
   auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), address);
   Connection& connection = *owner;
-  http_connections_.append(*owner.release());
+  http_connections_.push_back(*owner.release());
   ++connection_count_;
   try {
     connection.start();
@@ -333,7 +330,11 @@ void Context::free_closed() {
 
 void Context::free(Connection& connection) {
   const std::unique_ptr<Connection> owner(&connection);
-  ConnectionList::remove(connection);
+  if (connection.serial() == 0) {
+    http_connections_.remove(connection);
+  } else {
+    hub_.remove(connection);
+  }
   if (connection.user != nullptr) handler_.on_freed(connection);
 }
 
@@ -358,74 +359,21 @@ std::unique_ptr<Context::ReceiveBuffer> Context::borrow_receive_buffer() {
 
 void Context::give_back(std::unique_ptr<ReceiveBuffer> buffer) { spare_receive_buffer_ = std::move(buffer); }
 
-// --- Protocols ---
-
 const SocketAddress& Context::address(std::size_t listener) const { return acceptors_[listener]->address(); }
 
-Subprotocol* Context::find_protocol(std::string_view name) {
-  const auto found = std::find_if(protocols_.begin(), protocols_.end(),
-                                  [&](const Subprotocol& protocol) { return protocol.name == name; });
-  return found == protocols_.end() ? nullptr : &*found;
+// --- For the hub ---
+
+WriteStatus Context::send(Receiver& receiver, PreparedMessage& message) {
+  return static_cast<Connection&>(receiver).send(message);
 }
 
-// The first one that the client offers and the context has (RFC 6455 4.2.2).
-Subprotocol* Context::choose_protocol(std::string_view offered, std::string_view& why_not) {
-  if (is_empty_list(offered)) {
-    why_not = "This server has several subprotocols: name one in Sec-WebSocket-Protocol.";
-    return protocols_.size() == 1 ? &protocols_.front() : find_protocol(options_.default_protocol);
-  }
-  SubprotocolOffers offers(offered);
-  Subprotocol* chosen = nullptr;
-  for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
-    if (chosen == nullptr) chosen = find_protocol(name);
-  }
-  why_not = "This server has none of the subprotocols in Sec-WebSocket-Protocol.";
-  if (!offers.malformed()) return chosen;
-  why_not = "The Sec-WebSocket-Protocol header is malformed.";
-  return nullptr;
+bool Context::on_broadcast(Receiver& receiver, std::span<const std::uint8_t> data) {
+  auto& connection = static_cast<Connection&>(receiver);
+  return !connection.is_open() || handler_.on_broadcast(connection, data);
 }
 
-void Context::broadcast(ConnectionList& list, std::span<const std::uint8_t> data) {
-  const Round round(*this);
-  const std::uint64_t last_serial = last_serial_;
-  PreparedMessage text(memory_, Opcode::kText, data);
-  PreparedMessage binary(memory_, Opcode::kBinary, data);
-  for (Connection* connection = list.first; connection != nullptr && connection->serial() <= last_serial;
-       connection = ConnectionList::next(*connection)) {
-    if (!connection->is_open()) continue;
-    if (connection->broadcast_mode() == BroadcastMode::kCallback) {
-      if (!handler_.on_broadcast(*connection, data)) connection->defer_failure(CloseCode::kInternalError);
-      continue;
-    }
-    const bool is_text = connection->broadcast_mode() == BroadcastMode::kForwardText;
-    send_shared(*connection, is_text ? text : binary);
-  }
-}
-
-std::size_t Context::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
-                             const Connection* except) {
-  const Round round(*this);
-  PreparedMessage message(memory_, opcode, data);
-  std::size_t receivers = 0;
-  topics_.for_each_subscriber(topic, [&](Connection& connection) {
-    if (&connection != except && send_shared(connection, message)) ++receivers;
-  });
-  return receivers;
-}
-
-// Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks.
-bool Context::send_shared(Connection& connection, PreparedMessage& message) {
-  try {
-    const WriteStatus status = connection.write_shared(message);
-    if (status == WriteStatus::kQueueFull && !options_.drops_when_full) {
-      connection.defer_failure(CloseCode::kTryAgainLater);
-    }
-    return status == WriteStatus::kAccepted;
-  } catch (const std::bad_alloc&) {
-    if (!message.was_made()) throw;  // nobody has got it
-    connection.defer_failure(CloseCode::kAbnormal);
-    return false;
-  }
+void Context::defer_failure(Receiver& receiver, CloseCode code) {
+  static_cast<Connection&>(receiver).defer_failure(code);
 }
 
 // --- The end ---

@@ -25,11 +25,10 @@
 #include "server/connection_counts.h"
 #include "server/fork_link.h"
 #include "server/handler.h"
+#include "server/hub.h"
 #include "server/options.h"
 #include "server/refusals.h"
 #include "server/stats.h"
-#include "server/subprotocol.h"
-#include "server/topics.h"
 #include "websocket/message_rates.h"
 
 namespace websockets {
@@ -39,7 +38,7 @@ class Runner;
 class TlsServerContext;
 
 // One server: its listeners, its connections, and the loop that serves them. Contexts know nothing of each other.
-class Context final : private ReadyHandler {
+class Context final : private ReadyHandler, private ReceiverOwner {
  public:
   // `handler` must outlive the context.
   static Result<std::unique_ptr<Context>> create(const ContextOptions& options, Handler& handler);
@@ -68,24 +67,10 @@ class Context final : private ReadyHandler {
   ForkLink::Status broadcast_to_child(const Subprotocol& protocol, std::span<const std::uint8_t> data);
   ForkLink::Status publish_to_child(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data);
 
-  // Gives `data` to every open connection of the list that was open when the call began, as its mode says. `data` must
-  // stay valid whatever the callbacks do.
-  void broadcast(ConnectionList& list, std::span<const std::uint8_t> data);
-  // The subscriptions of open websockets, which end before on_closed.
-  Topics& topics() { return topics_; }
-  // Sends `data`, as text or binary, to every open connection that is subscribed but to `except`. Returns how many have
-  // taken it. Calls nobody.
-  std::size_t publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
-                      const Connection* except = nullptr);
+  // Its open websockets, which leave before on_closed. A Round is held while it sends.
+  Hub& hub() { return hub_; }
   // Ends the connection of this serial number, if its descriptor is open still.
   void terminate(int fd, std::uint32_t serial);
-  // nullptr: there is none of that name.
-  Subprotocol* find_protocol(std::string_view name);
-  std::span<const Subprotocol> protocols() const { return protocols_; }
-  // Its place in ContextOptions::protocols.
-  std::size_t index_of(const Subprotocol& protocol) const {
-    return static_cast<std::size_t>(&protocol - protocols_.data());
-  }
 
   std::size_t connection_count() const { return connection_count_; }
 
@@ -149,8 +134,6 @@ class Context final : private ReadyHandler {
   // Counts it, and tells of it later.
   void refuse(RefusalReason reason, const RefusedClient& client);
   bool report_refusals();
-  // `offered` is the client's list, which may be empty.
-  Subprotocol* choose_protocol(std::string_view offered, std::string_view& why_not);
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
   Error open_own_loop(bool pollable_driver);
@@ -168,17 +151,19 @@ class Context final : private ReadyHandler {
   template <typename Function>
   void for_each_list(Function function) {
     function(http_connections_);
-    for (const Subprotocol& protocol : protocols_) function(protocol);
+    for (const Subprotocol& subprotocol : hub_.subprotocols()) function(subprotocol.receivers);
   }
   template <typename Function>
   void for_each_connection(Function function) {
-    for_each_list([&](const ConnectionList& list) {
-      for (Connection* connection = list.first; connection != nullptr; connection = ConnectionList::next(*connection)) {
-        function(*connection);
+    for_each_list([&](const ReceiverList& list) {
+      for (Receiver* receiver = list.first(); receiver != nullptr; receiver = ReceiverList::next(*receiver)) {
+        function(static_cast<Connection&>(*receiver));
       }
     });
   }
-  bool send_shared(Connection& connection, PreparedMessage& message);
+  WriteStatus send(Receiver& receiver, PreparedMessage& message) override;
+  bool on_broadcast(Receiver& receiver, std::span<const std::uint8_t> data) override;
+  void defer_failure(Receiver& receiver, CloseCode code) override;
   void end_round();  // throws nothing, however short memory is
 
   // batch.cpp
@@ -261,7 +246,6 @@ class Context final : private ReadyHandler {
   TimerWheel timers_;
   MemoryBudget memory_;
   OutputPool output_pool_;
-  Topics topics_;
   Stats stats_;
   ConnectionCounts counts_;
   MessageRates rates_;
@@ -277,8 +261,8 @@ class Context final : private ReadyHandler {
   std::size_t batch_from_;          // so many connections have to be ready to make a batch worth while
   std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
-  std::vector<Subprotocol> protocols_;
-  ConnectionList http_connections_;
+  Hub hub_;
+  ReceiverList http_connections_;
   ConnectionQueue<&Connection::next_to_flush_> to_flush_;
   ConnectionQueue<&Connection::next_with_turn_> turns_;
   // Those that are decompressing a message: the first one until it is complete, so that one only holds more than comes
@@ -287,7 +271,6 @@ class Context final : private ReadyHandler {
   ConnectionQueue<&Connection::next_with_work_> with_work_;
   ConnectionQueue<&Connection::next_with_work_> closed_;  // to be freed, as are those in with_work_ that were closed
   bool has_closed_ = false;                               // in one of them
-  std::uint64_t last_serial_ = 0;
   // Destroys the context.
   class ShutdownTimer final : public Timer {
    public:

@@ -33,10 +33,9 @@ constexpr std::uint32_t kPublishBinary = 0xFFFFFFFF;
 
 // Sends in the child what the parent sends: between the rounds, so that a callback of a broadcast that serves the
 // context does not begin the next one.
-class Receiver final : public Pollable {
+class LinkReceiver final : public Pollable {
  public:
-  Receiver(ForkLink& link, Context& context, std::vector<Subprotocol>& protocols)
-      : Pollable(link.fd()), link_(link), context_(context), protocols_(protocols) {}
+  LinkReceiver(ForkLink& link, Context& context) : Pollable(link.fd()), link_(link), context_(context) {}
 
   void on_ready(unsigned) override {
     static_cast<void>(link_.drain());
@@ -60,19 +59,19 @@ class Receiver final : public Pollable {
 
  private:
   void take(std::uint32_t tag, std::span<const std::uint8_t> data) {
-    if (tag < protocols_.size()) return context_.broadcast(protocols_[tag], data);
+    const Context::Round round(context_);
+    Hub& hub = context_.hub();
+    if (tag < hub.subprotocols().size()) return hub.deliver(hub.subprotocols()[tag], data);
     std::uint64_t topic_bytes;
     std::memcpy(&topic_bytes, data.data(), sizeof topic_bytes);
     data = data.subspan(sizeof topic_bytes);
     const auto topic = static_cast<std::size_t>(topic_bytes);
-    context_.publish(as_text(data.first(topic)), tag == kPublishText ? Opcode::kText : Opcode::kBinary,
-                     data.subspan(topic));
+    hub.deliver(as_text(data.first(topic)), tag == kPublishText ? Opcode::kText : Opcode::kBinary, data.subspan(topic));
   }
 
   bool has_more_ = false;
   ForkLink& link_;
   Context& context_;
-  std::vector<Subprotocol>& protocols_;
 };
 
 }  // namespace
@@ -122,7 +121,7 @@ bool Context::serve_broadcasts_and_clients() {
   link->become_receiver();
   // The parent's drivers are shared with it: what is changed there is changed for both.
   watcher_.abandon();
-  Receiver receiver(*link, *this, protocols_);
+  LinkReceiver receiver(*link, *this);
   if (open_own_loop(false) || !watch_internal(receiver)) return false;
   while (!destroyed_) {
     service(receiver.has_more() ? 0 : -1);
@@ -132,7 +131,7 @@ bool Context::serve_broadcasts_and_clients() {
 }
 
 ForkLink::Status Context::broadcast_to_child(const Subprotocol& protocol, std::span<const std::uint8_t> data) {
-  return link_->send(static_cast<std::uint32_t>(index_of(protocol)), data, options_.fork_busy_timeout_ms);
+  return link_->send(static_cast<std::uint32_t>(hub_.index_of(protocol)), data, options_.fork_busy_timeout_ms);
 }
 
 ForkLink::Status Context::publish_to_child(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data) {

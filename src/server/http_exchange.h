@@ -140,7 +140,7 @@ class HttpExchange final : public Responder {
 
   Connection& connection_;
   RequestParser parser_;
-  Subprotocol* protocol_ = nullptr;
+  const Subprotocol* protocol_ = nullptr;
   std::shared_ptr<PendingUpgrade> pending_;
   std::unique_ptr<ProxyHeaderParser> proxy_header_;  // while it is not there in full
   std::optional<PeerAddress> proxy_;                 // that is trusted

@@ -87,11 +87,12 @@ StatsReport Context::report() {
   StatsReport report;
   report.counted = stats_;
   report.connections = connection_count_;
-  report.topics = topics_.topic_count();
-  report.subscriptions = topics_.subscription_count();
+  report.topics = hub_.topics().topic_count();
+  report.subscriptions = hub_.topics().subscription_count();
   for_each_connection([&](const Connection& connection) { report.queued_bytes += connection.buffered_bytes(); });
-  for (const Subprotocol& protocol : protocols_)
+  for (const Subprotocol& protocol : hub_.subprotocols()) {
     report.protocols.push_back({protocol.name, protocol.open, protocol.opened});
+  }
   return report;
 }
 

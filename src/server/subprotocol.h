@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <string>
 
-#include "server/connection.h"
+#include "server/receiver.h"
 
 namespace websockets {
 
-// A subprotocol and its open connections.
-struct Subprotocol : ConnectionList {
+// A subprotocol and its websockets, in the order in which they opened.
+struct Subprotocol {
   std::string name;
+  ReceiverList receivers;    // until they are freed
   std::size_t open = 0;      // without those that are closed but there still
   std::uint64_t opened = 0;  // ever
 };

@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "server/topics.h"
 
-#include "server/connection.h"
-
 namespace websockets {
 
 // Addresses are multiples of their alignment, and differ in few bits: all have to count.
 std::size_t Topics::KeyHash::operator()(const Key& key) const noexcept {
-  const auto connection = reinterpret_cast<std::size_t>(key.first);
+  const auto subscriber = reinterpret_cast<std::size_t>(key.first);
   const auto topic = reinterpret_cast<std::size_t>(key.second);
   constexpr std::size_t kOdd = static_cast<std::size_t>(0x9E3779B97F4A7C15U);
-  const std::size_t mixed = (connection * kOdd) ^ topic;
+  const std::size_t mixed = (subscriber * kOdd) ^ topic;
   return (mixed * kOdd) ^ (mixed >> (sizeof mixed * 4));
 }
 
-void Topics::subscribe(Connection& connection, std::string_view name) {
+void Topics::subscribe(Subscriber& subscriber, std::string_view name) {
   Topic* topic = topics_.find(name);
   const bool is_new = topic == nullptr;
   if (is_new) topic = &topics_.insert(name);
   Subscription* added = nullptr;
   try {
-    const auto made = subscriptions_.try_emplace(Key{&connection, topic}, Subscription{&connection, topic});
+    const auto made = subscriptions_.try_emplace(Key{&subscriber, topic}, Subscription{&subscriber, topic});
     if (!made.second) return;
     added = &made.first->second;
   } catch (...) {
@@ -31,33 +29,33 @@ void Topics::subscribe(Connection& connection, std::string_view name) {
   (topic->last == nullptr ? topic->first : topic->last->next_of_topic) = added;
   topic->last = added;
   ++topic->count;
-  added->next_of_connection = connection.subscriptions_;
-  if (connection.subscriptions_ != nullptr) connection.subscriptions_->previous_of_connection = added;
-  connection.subscriptions_ = added;
+  added->next_of_subscriber = subscriber.newest_subscription;
+  if (subscriber.newest_subscription != nullptr) subscriber.newest_subscription->previous_of_subscriber = added;
+  subscriber.newest_subscription = added;
 }
 
-bool Topics::unsubscribe(Connection& connection, std::string_view name) {
+bool Topics::unsubscribe(Subscriber& subscriber, std::string_view name) {
   const Topic* const topic = topics_.find(name);
   if (topic == nullptr) return false;
-  const auto found = subscriptions_.find(Key{&connection, topic});
+  const auto found = subscriptions_.find(Key{&subscriber, topic});
   if (found == subscriptions_.end()) return false;
   remove(found->second);
   return true;
 }
 
-void Topics::unsubscribe_all(Connection& connection) {
-  while (connection.subscriptions_ != nullptr) remove(*connection.subscriptions_);
+void Topics::unsubscribe_all(Subscriber& subscriber) {
+  while (subscriber.newest_subscription != nullptr) remove(*subscriber.newest_subscription);
 }
 
 void Topics::remove(Subscription& one) {
   Topic& topic = *one.topic;
   (one.previous_of_topic == nullptr ? topic.first : one.previous_of_topic->next_of_topic) = one.next_of_topic;
   (one.next_of_topic == nullptr ? topic.last : one.next_of_topic->previous_of_topic) = one.previous_of_topic;
-  Subscription*& before = one.previous_of_connection == nullptr ? one.connection->subscriptions_
-                                                                : one.previous_of_connection->next_of_connection;
-  before = one.next_of_connection;
-  if (one.next_of_connection != nullptr) one.next_of_connection->previous_of_connection = one.previous_of_connection;
-  subscriptions_.erase(Key{one.connection, &topic});
+  Subscription*& before = one.previous_of_subscriber == nullptr ? one.subscriber->newest_subscription
+                                                                : one.previous_of_subscriber->next_of_subscriber;
+  before = one.next_of_subscriber;
+  if (one.next_of_subscriber != nullptr) one.next_of_subscriber->previous_of_subscriber = one.previous_of_subscriber;
+  subscriptions_.erase(Key{one.subscriber, &topic});
   if (--topic.count == 0) topics_.erase(topic.name);
 }
 
@@ -68,9 +66,9 @@ std::vector<std::pair<std::string, std::size_t>> Topics::list() const {
   return all;
 }
 
-std::vector<std::string> Topics::list_of(const Connection& connection) const {
+std::vector<std::string> Topics::list_of(const Subscriber& subscriber) const {
   std::vector<std::string> names;
-  for (const Subscription* one = connection.subscriptions_; one != nullptr; one = one->next_of_connection) {
+  for (const Subscription* one = subscriber.newest_subscription; one != nullptr; one = one->next_of_subscriber) {
     names.emplace_back(one->topic->name);
   }
   return names;

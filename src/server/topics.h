@@ -12,20 +12,23 @@
 
 namespace websockets {
 
-class Connection;
+// Who can be subscribed to topics: to be derived from.
+struct Subscriber {
+  Subscription* newest_subscription = nullptr;
+};
 
-// One connection at one topic: in a list of each.
+// One subscriber at one topic: in a list of each.
 struct Subscription {
-  Connection* connection;
+  Subscriber* subscriber;
   Topic* topic;
   Subscription* previous_of_topic = nullptr;
   Subscription* next_of_topic = nullptr;
-  Subscription* previous_of_connection = nullptr;
-  Subscription* next_of_connection = nullptr;
+  Subscription* previous_of_subscriber = nullptr;
+  Subscription* next_of_subscriber = nullptr;
 };
 
 // Who is subscribed to what. Subscribing, leaving and each delivery take the same time whatever the number of topics
-// and connections, or its logarithm where clients chose the names of the topics to that end; a connection without
+// and subscribers, or its logarithm where clients chose the names of the topics to that end; a subscriber without
 // subscriptions costs one pointer. A topic is any string, and there as long as it has a subscriber.
 class Topics {
  public:
@@ -34,10 +37,10 @@ class Topics {
   Topics& operator=(const Topics&) = delete;
 
   // Does nothing when it is subscribed already. Throws std::bad_alloc, and leaves all as it was then.
-  void subscribe(Connection& connection, std::string_view name);
+  void subscribe(Subscriber& subscriber, std::string_view name);
   // False: it was not subscribed.
-  bool unsubscribe(Connection& connection, std::string_view name);
-  void unsubscribe_all(Connection& connection);
+  bool unsubscribe(Subscriber& subscriber, std::string_view name);
+  void unsubscribe_all(Subscriber& subscriber);
 
   // Calls `deliver` with each subscriber, in the order in which they came. It must not subscribe or unsubscribe.
   template <typename Function>
@@ -45,18 +48,18 @@ class Topics {
     const Topic* const topic = topics_.find(name);
     if (topic == nullptr) return;
     for (const Subscription* one = topic->first; one != nullptr; one = one->next_of_topic) {
-      deliver(*one->connection);
+      deliver(*one->subscriber);
     }
   }
 
   // Each topic with the number of its subscribers.
   std::vector<std::pair<std::string, std::size_t>> list() const;
-  std::vector<std::string> list_of(const Connection& connection) const;
+  std::vector<std::string> list_of(const Subscriber& subscriber) const;
   std::size_t topic_count() const { return topics_.size(); }
   std::size_t subscription_count() const { return subscriptions_.size(); }
 
  private:
-  using Key = std::pair<const Connection*, const Topic*>;
+  using Key = std::pair<const Subscriber*, const Topic*>;
   struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept;
   };

@@ -55,7 +55,7 @@ void HttpExchange::upgrade(std::string_view upgrade) {
   }
   const Request& request = parser_.request();
   std::string_view why_not;
-  protocol_ = context.choose_protocol(request.joined("Sec-WebSocket-Protocol"), why_not);
+  protocol_ = context.hub_.choose(request.joined("Sec-WebSocket-Protocol"), why_not);
   if (protocol_ == nullptr) {
     return refuse(RefusalReason::kSubprotocol, {400, why_not}, &request);
   }

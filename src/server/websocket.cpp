@@ -29,16 +29,12 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
 
 // --- From the HTTP exchange, and what arrives ---
 
-void Connection::open(ConnectionList& list, const HttpExchange& exchange) {
+void Connection::open(const Subprotocol& subprotocol, const HttpExchange& exchange) {
   state_ = State::kOpen;
   cancel_timeout();
   watch_silence();
-  serial_ = ++context_.last_serial_;
-  ConnectionList::remove(*this);
-  list.append(*this);
-  auto& protocol = static_cast<Subprotocol&>(list);
-  ++protocol.open;
-  ++protocol.opened;
+  context_.http_connections_.remove(*this);
+  context_.hub_.join(*this, subprotocol);
   check_handler(context_.handler_.on_open(*this, exchange));
 }
 
@@ -121,12 +117,11 @@ void Connection::check_handler(bool succeeded) {
 }
 
 void Connection::report_closed(CloseCode code, std::string_view reason) {
-  const bool was_open = serial_ != 0;
+  const bool was_open = serial() != 0;
   if (!was_open || reported_) return;
   reported_ = true;
-  --static_cast<Subprotocol*>(list_)->open;
   context_.stats_.close(code);
-  context_.topics_.unsubscribe_all(*this);
+  context_.hub_.leave(*this);
   context_.rates_.remove(this);
   context_.handler_.on_closed(*this, code, reason);
 }
@@ -217,7 +212,7 @@ void Connection::drop_held_frames() {
   held_frames_.reset();
 }
 
-WriteStatus Connection::write_shared(PreparedMessage& message) {
+WriteStatus Connection::send(PreparedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
   const PreparedMessage::Form& form = message.form_for(compression_.get());
   const SharedFrame& frame = form.frame;
@@ -269,24 +264,6 @@ void Connection::close(CloseCode code, std::string_view reason) {
   set_reading(true);
   write_close(code, reason);
   report_closed(code == CloseCode::kNone ? CloseCode::kNoStatus : code, reason);
-}
-
-// --- Lists ---
-
-void ConnectionList::append(Connection& connection) {
-  connection.list_ = this;
-  connection.previous_ = last;
-  connection.next_ = nullptr;
-  (last == nullptr ? first : last->next_) = &connection;
-  last = &connection;
-}
-
-void ConnectionList::remove(Connection& connection) {
-  ConnectionList* const list = connection.list_;
-  if (list == nullptr) return;
-  (connection.previous_ == nullptr ? list->first : connection.previous_->next_) = connection.next_;
-  (connection.next_ == nullptr ? list->last : connection.next_->previous_) = connection.previous_;
-  connection.list_ = nullptr;
 }
 
 }  // namespace websockets

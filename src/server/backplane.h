@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "websocket/frame.h"
+
+namespace websockets {
+
+// What became of a message for many.
+enum class DeliveryStatus : std::uint8_t {
+  kDelivered,  // to the receivers of this process, and to the backplane, if there is one
+  kForwarded,  // to the process that has all the receivers: how many, is not known here
+  kBusy,       // that process takes nothing, and will see nothing of this message
+  kClosed,     // it has ended
+};
+
+// Carries what a hub sends to the hubs of other processes. What comes from there goes to Hub::deliver().
+class Backplane {
+ public:
+  virtual ~Backplane() = default;
+
+  // To those of a subprotocol, by its place in the hub. Both throw std::bad_alloc.
+  virtual DeliveryStatus broadcast(std::size_t subprotocol, std::span<const std::uint8_t> data) = 0;
+  virtual DeliveryStatus publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data) = 0;
+  // There will be no more: gives the others the time to take what was sent.
+  virtual void finish() = 0;
+};
+
+}  // namespace websockets

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "server/hub.h"
+
+#include <algorithm>
+#include <new>
+
+#include "server/options.h"
+#include "websocket/handshake.h"
+#include "websocket/prepared_message.h"
+
+namespace websockets {
+
+Hub::Hub(const ContextOptions& options, ReceiverOwner& owner, MemoryBudget& memory)
+    : owner_(owner),
+      memory_(memory),
+      subprotocols_(options.protocols.size()),
+      default_subprotocol_(options.default_protocol),
+      drops_when_full_(options.drops_when_full) {
+  for (std::size_t i = 0; i < subprotocols_.size(); ++i) subprotocols_[i].name = options.protocols[i];
+}
+
+// --- Subprotocols ---
+
+const Subprotocol* Hub::find(std::string_view name) const {
+  const auto found = std::find_if(subprotocols_.begin(), subprotocols_.end(),
+                                  [&](const Subprotocol& subprotocol) { return subprotocol.name == name; });
+  return found == subprotocols_.end() ? nullptr : &*found;
+}
+
+// The first one that the client offers and the hub has (RFC 6455 4.2.2).
+const Subprotocol* Hub::choose(std::string_view offered, std::string_view& why_not) const {
+  if (is_empty_list(offered)) {
+    why_not = "This server has several subprotocols: name one in Sec-WebSocket-Protocol.";
+    return subprotocols_.size() == 1 ? &subprotocols_.front() : find(default_subprotocol_);
+  }
+  SubprotocolOffers offers(offered);
+  const Subprotocol* chosen = nullptr;
+  for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
+    if (chosen == nullptr) chosen = find(name);
+  }
+  why_not = "This server has none of the subprotocols in Sec-WebSocket-Protocol.";
+  if (!offers.malformed()) return chosen;
+  why_not = "The Sec-WebSocket-Protocol header is malformed.";
+  return nullptr;
+}
+
+// --- Receivers ---
+
+void Hub::join(Receiver& receiver, const Subprotocol& subprotocol) {
+  const std::size_t index = index_of(subprotocol);
+  receiver.join(index, ++last_serial_);
+  Subprotocol& joined = subprotocols_[index];
+  joined.receivers.push_back(receiver);
+  ++joined.open;
+  ++joined.opened;
+}
+
+void Hub::leave(Receiver& receiver) {
+  --subprotocols_[receiver.subprotocol()].open;
+  topics_.unsubscribe_all(receiver);
+}
+
+// --- What is sent ---
+
+DeliveryStatus Hub::broadcast(const Subprotocol& subprotocol, std::span<const std::uint8_t> data) {
+  deliver(subprotocol, data);
+  return backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->broadcast(index_of(subprotocol), data);
+}
+
+Hub::Published Hub::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                            const Receiver* except) {
+  const std::size_t receivers = deliver(topic, opcode, data, except);
+  return {backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->publish(topic, opcode, data), receivers};
+}
+
+void Hub::deliver(const Subprotocol& subprotocol, std::span<const std::uint8_t> data) {
+  const std::uint64_t last_serial = last_serial_;
+  PreparedMessage text(memory_, Opcode::kText, data);
+  PreparedMessage binary(memory_, Opcode::kBinary, data);
+  for (Receiver* receiver = subprotocol.receivers.first(); receiver != nullptr && receiver->serial() <= last_serial;
+       receiver = ReceiverList::next(*receiver)) {
+    if (receiver->broadcast_mode() == BroadcastMode::kCallback) {
+      if (!owner_.on_broadcast(*receiver, data)) owner_.defer_failure(*receiver, CloseCode::kInternalError);
+      continue;
+    }
+    send(*receiver, receiver->broadcast_mode() == BroadcastMode::kForwardText ? text : binary);
+  }
+}
+
+std::size_t Hub::deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                         const Receiver* except) {
+  PreparedMessage message(memory_, opcode, data);
+  std::size_t receivers = 0;
+  topics_.for_each_subscriber(topic, [&](Subscriber& subscriber) {
+    auto& receiver = static_cast<Receiver&>(subscriber);
+    if (&receiver != except && send(receiver, message)) ++receivers;
+  });
+  return receivers;
+}
+
+// Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks.
+bool Hub::send(Receiver& receiver, PreparedMessage& message) const {
+  try {
+    const WriteStatus status = owner_.send(receiver, message);
+    if (status == WriteStatus::kQueueFull && !drops_when_full_)
+      owner_.defer_failure(receiver, CloseCode::kTryAgainLater);
+    return status == WriteStatus::kAccepted;
+  } catch (const std::bad_alloc&) {
+    if (!message.was_made()) throw;  // nobody has got it
+    owner_.defer_failure(receiver, CloseCode::kAbnormal);
+    return false;
+  }
+}
+
+}  // namespace websockets

@@ -13,17 +13,20 @@ namespace websockets {
 constexpr std::uint32_t kQuantum = 5000;
 
 // How much of that is left: a count that whoever does something takes its cost from. The last thing may cost more than
-// is left.
+// is left: what is missing then is the overdraft.
 class Budget {
  public:
-  explicit Budget(std::uint32_t left = kQuantum) : left_(left) {}
+  explicit Budget(std::uint32_t left = kQuantum) : balance_(left) {}
 
-  bool is_spent() const { return left_ == 0; }
-  std::uint32_t left() const { return left_; }
-  void spend(std::size_t cost) { left_ -= static_cast<std::uint32_t>(std::min<std::size_t>(cost, left_)); }
+  bool is_spent() const { return balance_ <= 0; }
+  std::uint32_t left() const { return static_cast<std::uint32_t>(std::max<std::int64_t>(balance_, 0)); }
+  std::uint32_t overdraft() const { return static_cast<std::uint32_t>(std::max<std::int64_t>(-balance_, 0)); }
+  void spend(std::size_t cost) { balance_ -= static_cast<std::int64_t>(std::min(cost, kMostCost)); }
 
  private:
-  std::uint32_t left_;
+  static constexpr std::size_t kMostCost = 1U << 28U;  // of one thing: some 5 s
+
+  std::int64_t balance_;
 };
 
 }  // namespace websockets

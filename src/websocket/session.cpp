@@ -303,6 +303,7 @@ WriteStatus Session::send(PreparedMessage& message) {
 
 void Session::queue_close_frame(CloseCode code, std::string_view reason) {
   drop_held_frames();
+  if (is_broken()) return;  // it would stand in the middle of a frame
   or_break([&] { rules_.frames.append_close(output_, code, reason); });
 }
 
@@ -379,7 +380,7 @@ void Session::end(Carrier::End how, CloseCode code, std::string_view reason) {
   state_ = State::kClosed;
   drop_held_frames();
   drop_input();
-  carrier_.end(how);
+  carrier_.end(is_broken() ? Carrier::End::kNow : how);
   report_closed(code, reason);
 }
 

@@ -53,7 +53,7 @@ class Session final {
   void received_in_place(std::size_t count, Budget& budget, std::uint64_t now_ms);
   // In the midst of decompressing a message: receive() is worth while without any input.
   bool has_pending_input() const { return state_ != State::kClosed && reader_.is_inflating(); }
-  bool wants_input() const { return state_ != State::kClosed && reading_ && failure_ != CloseCode::kAbnormal; }
+  bool wants_input() const { return goes_on() && !is_broken(); }
   // The peer is alive. All that has to be done for each receive.
   void note_received(std::uint64_t now_ms) { keepalive_.on_heard(now_ms); }
   // The peer sends no more. The carrier has sent what could be sent.
@@ -123,6 +123,8 @@ class Session final {
   enum class State : std::uint8_t { kOpen, kClosing, kClosed };
 
   bool goes_on() const { return state_ != State::kClosed && reading_; }
+  // It cannot send any more, or must not: the queue may end in the middle of a frame.
+  bool is_broken() const { return failure_ == CloseCode::kAbnormal; }
   template <typename Function>
   void run_reader(Function function);
   template <typename Function>

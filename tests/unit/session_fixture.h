@@ -11,12 +11,15 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/memory_budget.h"
+#include "failing_allocations.h"
 #include "protocol_support.h"
 #include "websocket/message_compression.h"
 #include "websocket/session.h"
@@ -70,6 +73,7 @@ class FakeCarrier final : public Carrier {
   OutputQueue& output() override { return queue_; }
   void output_added() override { ++added; }
   bool flush_now() override {
+    const FailingAllocation::Pause pause;
     ++flushes;
     if (queue_.empty() || room == 0) return false;
     std::array<iovec, 1> parts;
@@ -92,8 +96,8 @@ class FakeCarrier final : public Carrier {
   void cancel_deadline() override { deadline_ms.reset(); }
   void end(End how) override {
     ended = how;
-    constexpr std::array kNames = {"after output", "linger", "await peer", "now"};
-    note(std::string("end ") + kNames[static_cast<std::size_t>(how)]);
+    constexpr std::array kNames = {"end after output", "end linger", "end await peer", "end now"};
+    note(kNames[static_cast<std::size_t>(how)]);
     if (how == End::kNow) queue_.clear(pool_);
   }
   void session_closed() override { note("session closed"); }
@@ -120,7 +124,10 @@ class FakeCarrier final : public Carrier {
   int receives = 0;
 
  private:
-  void note(std::string event) { log_.push_back(std::move(event)); }
+  void note(const char* event) {
+    const FailingAllocation::Pause pause;
+    log_.emplace_back(event);
+  }
 
   OutputPool& pool_;
   Log& log_;
@@ -137,29 +144,40 @@ class FakeHandler final : public SessionHandler {
   bool on_messages(Session& session, MessageBatch& messages) override {
     ++batches;
     MessageBatch::Message message;
-    bool succeeds = messages.next(message) && note(session, name(message.type) + to_text(message.payload));
+    bool succeeds = messages.next(message) && note(session, name(message.type), message.payload);
     while (succeeds && session.takes_messages() && messages.next(message)) {
-      succeeds = note(session, name(message.type) + to_text(message.payload));
+      succeeds = note(session, name(message.type), message.payload);
     }
     return succeeds;
   }
   bool on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
-    return note(session, (is_last ? "last " : "chunk ") + name(type) + to_text(piece));
+    const bool is_text = type == MessageType::kText;
+    return note(session,
+                is_last   ? (is_text ? "last text:" : "last binary:")
+                : is_text ? "chunk text:"
+                          : "chunk binary:",
+                piece);
   }
   bool on_pong(Session& session, std::span<const std::uint8_t> payload) override {
-    return note(session, "pong:" + to_text(payload));
+    return note(session, "pong:", payload);
   }
-  bool on_drained(Session& session) override { return note(session, "drained"); }
+  bool on_drained(Session& session) override { return note(session, "drained", {}); }
   void on_closed(Session& session, CloseCode code, std::string_view reason) override {
-    note(session, "closed " + std::to_string(static_cast<int>(code)) + ":" + std::string(reason));
+    const FailingAllocation::Pause pause;
+    note(session, "closed " + std::to_string(static_cast<int>(code)) + ":", as_bytes(reason));
   }
 
   int batches = 0;
 
  private:
-  static std::string name(MessageType type) { return type == MessageType::kText ? "text:" : "binary:"; }
-  bool note(Session& session, std::string event) {
-    log_.push_back(event);
+  static std::string_view name(MessageType type) { return type == MessageType::kText ? "text:" : "binary:"; }
+  bool note(Session& session, std::string_view name, std::span<const std::uint8_t> payload) {
+    std::string event;
+    {
+      const FailingAllocation::Pause pause;
+      event = std::string(name) + to_text(payload);
+      log_.push_back(event);
+    }
     return action(session, event);
   }
 
@@ -173,13 +191,17 @@ struct Side {
     carrier.session = &session;
   }
 
-  // All of it, as long as the session wants it; returns what is left.
-  Bytes receive(Bytes bytes) {
-    std::span<std::uint8_t> input(bytes);
+  // All of it, as long as the session wants it.
+  void receive(std::span<std::uint8_t>& input) {
     while ((!input.empty() || session.has_pending_input()) && session.wants_input()) {
       Budget budget;
       session.receive(input, budget, now_ms);
     }
+  }
+  // The same; returns what is left.
+  Bytes receive(Bytes bytes) {
+    std::span<std::uint8_t> input(bytes);
+    receive(input);
     return {input.begin(), input.end()};
   }
   // What has been sent since.

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// A server and a client that talk to each other, as often as they allocate, each time with another allocation that
+// fails: a session goes on, or it ends; what its peer gets is the beginning of what it should, and never half a frame
+// with another one behind it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "session_pair.h"
+
+namespace websockets {
+namespace {
+
+using namespace session_support;
+
+std::string letters(std::size_t count) {
+  std::string text(count, '\0');
+  for (std::size_t at = 0; at < count; ++at) text[at] = static_cast<char>('a' + at * at % 23);
+  return text;
+}
+
+// What of it was accepted.
+class Speaker {
+ public:
+  explicit Speaker(Side& side) : side_(side) {}
+
+  // False: there was no memory.
+  bool say(const Said& said) {
+    try {
+      if (session_support::say(side_, said) != WriteStatus::kAccepted) return true;
+      const FailingAllocation::Pause pause;
+      accepted.push_back(said);
+      return true;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+
+  std::vector<Said> accepted;
+
+ private:
+  Side& side_;
+};
+
+struct Scenario {
+  const DeflateParameters* agreed = nullptr;
+  bool in_chunks = false;
+  std::size_t at_once = FakeCarrier::kAnything;
+};
+
+class Trial {
+ public:
+  explicit Trial(const Scenario& scenario)
+      : scenario_(scenario), pair_(scenario.agreed, {.per_second = 1000, .burst = 1000}) {
+    for (Side* side : {&pair_.server, &pair_.client}) {
+      side->session.set_notifies_drain(true);
+      side->session.set_chunk_mode(scenario.in_chunks);
+      side->session.start(side->now_ms);
+    }
+    // The server answers each message; where there is no memory for that, its owner's code has failed.
+    pair_.server.handler.action = [this](Session&, const std::string& event) {
+      const bool is_message = event.find("text:") != std::string::npos || event.find("binary:") != std::string::npos;
+      return !is_message || server_.say(echo_);
+    };
+  }
+
+  // False: nothing has failed.
+  bool run(std::size_t failing, const std::vector<Said>& all) {
+    bool has_failed = false;
+    {
+      const FailingAllocation failure(failing);
+      for (const Said& said : all) client_.say(said);
+      for (const Said& said : all) server_.say(said);
+      pair_.run(scenario_.at_once);
+      for (const Said& said : all) client_.say(said);
+      pair_.run(scenario_.at_once);
+      try {
+        pair_.client.session.send_close(CloseCode::kNormal, "bye");
+      } catch (const std::bad_alloc&) {
+      }
+      pair_.run(scenario_.at_once);
+      has_failed = failure.has_failed();
+    }
+    check();
+    return has_failed;
+  }
+
+ private:
+  void check() {
+    for (Side* side : {&pair_.server, &pair_.client}) {
+      // By then it is for the deadlines to end what waits.
+      if (!side->session.has_ended()) side->session.terminate();
+      EXPECT_EQ(std::count(side->log.begin(), side->log.end(), "session closed"), 1);
+      for (const std::string& event : side->log) {
+        if (event.rfind("closed ", 0) != 0) continue;
+        const std::string code = event.substr(7, 4);
+        EXPECT_TRUE(code == "1000" || code == "1006" || code == "1011") << event;
+      }
+      EXPECT_EQ(side->session.received_bytes(), 0U);
+      EXPECT_EQ(side->session.held_bytes(), 0U);
+    }
+    if (scenario_.in_chunks) return;
+    expect_beginning(pair_.client.log, server_.accepted);
+    expect_beginning(pair_.server.log, client_.accepted);
+  }
+
+  static void expect_beginning(const Log& log, const std::vector<Said>& accepted) {
+    Log heard = log;
+    std::erase_if(
+        heard, [](const std::string& event) { return event.rfind("text:", 0) != 0 && event.rfind("binary:", 0) != 0; });
+    const Log said = heard_of(accepted);
+    ASSERT_LE(heard.size(), said.size());
+    EXPECT_TRUE(std::equal(heard.begin(), heard.end(), said.begin()));
+  }
+
+  Scenario scenario_;
+  Pair pair_;
+  Speaker server_{pair_.server};
+  Speaker client_{pair_.client};
+  Said echo_{Opcode::kText, letters(1500)};
+};
+
+void fail_each(const Scenario& scenario) {
+  const std::vector<Said> all = {{Opcode::kText, "short"},
+                                 {Opcode::kBinary, letters(40)},
+                                 {Opcode::kText, letters(3000)},
+                                 {Opcode::kPing, "ping"},
+                                 {Opcode::kText, letters(30), false},
+                                 {.opcode = Opcode::kText, .payload = letters(50), .is_prepared = true},
+                                 {.opcode = Opcode::kBinary, .payload = letters(2000), .is_prepared = true},
+                                 {Opcode::kPing, "ping"},
+                                 {Opcode::kContinuation, letters(2000), false},
+                                 {Opcode::kContinuation, ""},
+                                 {.opcode = Opcode::kText, .payload = letters(20'000), .is_prepared = true},
+                                 {Opcode::kBinary, letters(20'000)}};
+  std::size_t failing = 1;
+  while (Trial(scenario).run(failing, all)) {
+    ASSERT_FALSE(::testing::Test::HasFailure()) << "allocation " << failing;
+    ++failing;
+  }
+  EXPECT_GT(failing, 20U);
+}
+
+TEST(SessionFaultsTest, Plain) { fail_each({}); }
+TEST(SessionFaultsTest, InPieces) { fail_each({.at_once = 700}); }
+TEST(SessionFaultsTest, InChunks) { fail_each({.in_chunks = true, .at_once = 700}); }
+
+TEST(SessionFaultsTest, Compressed) {
+  const DeflateParameters keeps;
+  const DeflateParameters forgets{.server_no_context_takeover = true, .client_no_context_takeover = true};
+  for (const DeflateParameters* const agreed : {&keeps, &forgets}) {
+    fail_each({.agreed = agreed});
+    fail_each({.agreed = agreed, .at_once = 700});
+    fail_each({.agreed = agreed, .in_chunks = true, .at_once = 700});
+  }
+}
+
+}  // namespace
+}  // namespace websockets

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <new>
+#include <string>
 #include <vector>
 
 #include "session_pair.h"
@@ -100,6 +103,7 @@ class Trial {
       }
       EXPECT_EQ(side->session.received_bytes(), 0U);
       EXPECT_EQ(side->session.held_bytes(), 0U);
+      EXPECT_EQ(side->endpoint.memory.used(), side->carrier.output().held_bytes());
     }
     if (scenario_.in_chunks) return;
     expect_beginning(pair_.client.log, server_.accepted);
@@ -141,6 +145,35 @@ void fail_each(const Scenario& scenario) {
     ++failing;
   }
   EXPECT_GT(failing, 20U);
+}
+
+// The header of a large frame is queued, its payload is not.
+TEST(SessionFaultsTest, NothingFollowsHalfAFrame) {
+  const std::string payload = letters(20'000);
+  const auto ways = std::to_array<std::function<void(Session&)>>({
+      [](Session& session) { session.destroy(CloseCode::kGoingAway); },
+      [](Session& session) { session.fail(CloseCode::kPolicyViolation, ""); },
+      [](Session& session) { session.close(CloseCode::kNormal, ""); },
+      [](Session& session) { session.send(Opcode::kText, true, {}); },
+  });
+  for (const auto& end : ways) {
+    Endpoint endpoint(Role::kServer);
+    Side side(endpoint);
+    {
+      const FailingAllocation failure(2);
+      EXPECT_THROW(side.session.send(Opcode::kText, true, as_bytes(payload)), std::bad_alloc);
+    }
+    const std::size_t half_bytes = side.session.buffered_bytes();
+    ASSERT_GT(half_bytes, 0U);
+    EXPECT_FALSE(side.session.is_open());
+    end(side.session);
+    EXPECT_LE(side.session.buffered_bytes(), half_bytes);
+    EXPECT_LE(side.carrier.sent.size(), half_bytes);
+    side.carrier.run_deferred();
+    EXPECT_EQ(side.carrier.ended, Carrier::End::kNow);
+    EXPECT_EQ(std::count(side.log.begin(), side.log.end(), "session closed"), 1);
+    EXPECT_EQ(endpoint.memory.used(), 0U);
+  }
 }
 
 TEST(SessionFaultsTest, Plain) { fail_each({}); }

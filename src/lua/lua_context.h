@@ -122,7 +122,6 @@ class LuaContext final : public Handler {
   bool on_http(Connection& connection, const Request& request) override;
   void on_refused(const Refusal& refusal) override;
   void on_served() override;
-  void on_forked() override;
   void on_freed(Connection& connection) override;
   void on_add_fd(int fd) override;
   void on_del_fd(int fd) override;

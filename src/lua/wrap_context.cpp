@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <span>
 #include <string>
 
+#include "cluster/fork_service_loop.h"
 #include "lua/caller_line.h"
 #include "lua/check_bytes.h"
 #include "lua/config.h"
@@ -20,7 +20,7 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/outer_loop.h"
-#include "lua/push_link_status.h"
+#include "lua/push_delivery.h"
 #include "lua/userdata.h"
 #include "lua/wrap_run.h"
 #include "lua/wrap_stats.h"
@@ -79,21 +79,34 @@ int service(lua_State* L) {
   return 1;
 }
 
-int broadcast_to_child(lua_State* L, Context& context, const Subprotocol& protocol,
-                       std::span<const std::uint8_t> data) {
-  auto status = ForkLink::Status::kClosed;
-  guarded(L, [&] { status = context.broadcast_to_child(protocol, data); });
-  return push_link_status(L, status);
+// In a forked process: the other contexts are the other process's.
+void give_up_others(const LuaContext& ours) {
+  lua_State* const L = ours.state();
+  const int top = lua_gettop(L);
+  if (lua_checkstack(L, 16) == 0) return;
+  push_contexts(L);
+  lua_pushnil(L);
+  while (lua_next(L, top + 1) != 0) {
+    const auto* const userdata = find_object<ContextUserdata>(L, top + 2);
+    LuaContext* const other = userdata == nullptr ? nullptr : userdata->context;
+    if (other != nullptr && other != &ours && other->is_open()) {
+      get_user_table(L, top + 2);
+      const LuaContext::Entry entry(*other, L, top + 4);
+      other->context().destroy();
+    }
+    lua_settop(L, top + 2);
+  }
+  lua_settop(L, top);
 }
 
 int fork_service_loop(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   if (context.in_round()) return luaL_error(L, "websocket fork_service_loop inside a callback");
-  if (context.context().is_forked()) return luaL_error(L, "websocket fork_service_loop was called already");
+  if (context.context().is_served_elsewhere()) return luaL_error(L, "websocket fork_service_loop was called already");
   int error = 0;
   enter(L, context, callbacks, [&] {
-    if (!context.context().fork_service_loop()) error = errno;
+    error = websockets::fork_service_loop(context.context(), [&] { give_up_others(context); }).code;
     if (error == 0) context.timers().stop_all(L, callbacks);
   });
   lua_pushinteger(L, error == 0 ? 0 : -1);
@@ -109,10 +122,9 @@ int broadcast(lua_State* L) {
   luaL_checkstring(L, 2);
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   const Subprotocol& protocol = check_protocol(L, context, 2);
-  if (context.context().is_forked()) return broadcast_to_child(L, context.context(), protocol, data);
-  enter(L, context, callbacks, [&] { context.context().hub().broadcast(protocol, data); });
-  lua_pushinteger(L, 0);
-  return 1;
+  DeliveryStatus status{};
+  enter(L, context, callbacks, [&] { status = context.context().hub().broadcast(protocol, data); });
+  return push_delivery(L, status);
 }
 
 int canonical_hostname(lua_State* L) {
@@ -282,7 +294,7 @@ LuaContext* find_context(lua_State* L, int& callbacks) {
 
 LuaContext& check_served_here(lua_State* L, int& callbacks) {
   LuaContext& context = check_context(L, callbacks);
-  if (context.context().is_forked()) raise(L, "websocket fork_service_loop was called already");
+  if (context.context().is_served_elsewhere()) raise(L, "websocket fork_service_loop was called already");
   return context;
 }
 
@@ -323,25 +335,6 @@ int create_context(lua_State* L) {
   report_warnings(L, context);
   lua_settop(L, 2);
   return 1;
-}
-
-void LuaContext::on_forked() {
-  lua_State* const L = state();
-  const int top = lua_gettop(L);
-  if (lua_checkstack(L, 16) == 0) return;
-  push_contexts(L);
-  lua_pushnil(L);
-  while (lua_next(L, top + 1) != 0) {
-    const auto* const userdata = find_object<ContextUserdata>(L, top + 2);
-    LuaContext* const other = userdata == nullptr ? nullptr : userdata->context;
-    if (other != nullptr && other != this && other->is_open()) {
-      get_user_table(L, top + 2);
-      const Entry entry(*other, L, top + 4);
-      other->context().destroy();
-    }
-    lua_settop(L, top + 2);
-  }
-  lua_settop(L, top);
 }
 
 void register_context(lua_State* L) {

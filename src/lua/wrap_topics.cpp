@@ -9,7 +9,7 @@
 #include "lua/check_bytes.h"
 #include "lua/constants.h"
 #include "lua/push_copy.h"
-#include "lua/push_link_status.h"
+#include "lua/push_delivery.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
 #include "server/context.h"
@@ -29,12 +29,6 @@ Opcode check_message_type(lua_State* L, int index) {
   const lua_Integer type = luaL_optinteger(L, index, kWriteText);
   luaL_argcheck(L, type == kWriteText || type == kWriteBinary, index, "WRITE_TEXT or WRITE_BINARY expected");
   return type == kWriteText ? Opcode::kText : Opcode::kBinary;
-}
-
-int push_receivers(lua_State* L, std::size_t receivers) {
-  lua_pushinteger(L, 0);
-  lua_pushinteger(L, static_cast<lua_Integer>(receivers));
-  return 2;
 }
 
 using Counts = std::vector<std::pair<std::string, std::size_t>>;
@@ -65,13 +59,6 @@ int push_names(lua_State* L) {
 
 // --- Of a context ---
 
-int publish_to_child(lua_State* L, Context& context, std::string_view topic, Opcode opcode,
-                     std::span<const std::uint8_t> data) {
-  auto status = ForkLink::Status::kClosed;
-  guarded(L, [&] { status = context.publish_to_child(topic, opcode, data); });
-  return push_link_status(L, status);
-}
-
 int publish(lua_State* L) {
   lua_settop(L, 4);
   int callbacks;
@@ -79,10 +66,9 @@ int publish(lua_State* L) {
   const std::string_view topic = as_text(check_bytes(L, 2));
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   const Opcode opcode = check_message_type(L, 4);
-  if (context.context().is_forked()) return publish_to_child(L, context.context(), topic, opcode, data);
-  std::size_t receivers = 0;
-  enter(L, context, callbacks, [&] { receivers = context.context().hub().publish(topic, opcode, data).receivers; });
-  return push_receivers(L, receivers);
+  Hub::Published published{};
+  enter(L, context, callbacks, [&] { published = context.context().hub().publish(topic, opcode, data); });
+  return push_delivery(L, published.status, published.receivers);
 }
 
 int topics(lua_State* L) {
@@ -116,10 +102,9 @@ int publish_to_others(lua_State* L) {
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   const Opcode opcode = check_message_type(L, 4);
   if (!is_open(ws)) return push_failure(L, "closed");
-  std::size_t receivers = 0;
-  with_entry(L, ws,
-             [&] { receivers = context_of(ws).context().hub().publish(topic, opcode, data, ws.connection).receivers; });
-  return push_receivers(L, receivers);
+  Hub::Published published{};
+  with_entry(L, ws, [&] { published = context_of(ws).context().hub().publish(topic, opcode, data, ws.connection); });
+  return push_delivery(L, published.status, published.receivers);
 }
 
 int topics_of_websocket(lua_State* L) {

@@ -12,6 +12,7 @@
 #include "lua/constants.h"
 #include "lua/outer_loop.h"
 #include "lua/own_fields.h"
+#include "lua/push_delivery.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_ping.h"
 #include "lua/wrap_respond.h"
@@ -104,11 +105,12 @@ int broadcast(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::span<const std::uint8_t> data = check_bytes(L, 2);
   if (is_closed(ws) || !ws.connection->is_open()) return push_failure(L, "closed");
+  DeliveryStatus status{};
   with_entry(L, ws, [&] {
     Hub& hub = context_of(ws).context().hub();
-    hub.broadcast(hub.subprotocol_of(*ws.connection), data);
+    status = hub.broadcast(hub.subprotocol_of(*ws.connection), data);
   });
-  return push_status(L, 0);
+  return push_delivery(L, status);
 }
 
 int serve_http_file(lua_State* L) {

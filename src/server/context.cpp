@@ -57,7 +57,7 @@ Context::~Context() { destroy(); }
 
 Error Context::reload_certificates() {
   if (!options_.tls.enabled()) return {"there is no certificate"};
-  if (is_forked()) return {"a forked process serves this context"};
+  if (is_served_elsewhere()) return {"a forked process serves this context"};
   Result<std::unique_ptr<TlsServerContext>> loaded = TlsServerContext::create(options_.tls, tls_.get());
   if (!loaded) return loaded.error();
   tls_ = std::move(*loaded);
@@ -124,7 +124,7 @@ bool Context::report_refusals() {
 // --- Serving ---
 
 void Context::service(int timeout_ms) {
-  if (is_forked()) {  // nothing happens here, and a signal ends the wait
+  if (is_served_elsewhere()) {  // nothing happens here, and a signal ends the wait
     static_cast<void>(::poll(nullptr, 0, timeout_ms));
     return;
   }
@@ -379,19 +379,44 @@ void Context::defer_failure(Receiver& receiver, CloseCode code) {
 // --- The end ---
 
 void Context::destroy() {
-  if (owner_ == ::getpid() && !is_forked()) report_refusals();
+  if (owner_ == ::getpid() && !is_served_elsewhere()) report_refusals();
   if (std::exchange(destroyed_, true)) return;
   const Round round(*this);
   // An inherited copy: the connections, and a child of its own, are the other process's.
   if (owner_ != ::getpid()) {
     watcher_.abandon();
-    link_.reset();
+    end_backplane();
     return abandon();
   }
-  if (is_forked()) return end_child();
+  if (is_served_elsewhere()) {
+    backplane_->finish();
+    return end_backplane();
+  }
   for (const auto& acceptor : acceptors_) acceptor->stop();
   for_each_connection([](Connection& connection) { connection.destroy(CloseCode::kGoingAway); });
   watcher_.close();
+}
+
+void Context::leave_to(std::unique_ptr<Backplane> backplane) {
+  const Round round(*this);
+  backplane_ = std::move(backplane);
+  hub_.set_backplane(backplane_.get());
+  abandon();
+  watcher_.close();
+  watcher_.abandon();
+}
+
+Error Context::take_over() {
+  owner_ = ::getpid();
+  depth_ = 0;
+  // The parent's drivers are shared with it: what is changed there is changed for both.
+  watcher_.abandon();
+  return open_own_loop(false);
+}
+
+void Context::end_backplane() {
+  hub_.set_backplane(nullptr);
+  backplane_.reset();
 }
 
 void Context::abandon() {

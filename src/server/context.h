@@ -23,7 +23,6 @@
 #include "net/timer_wheel.h"
 #include "server/connection.h"
 #include "server/connection_counts.h"
-#include "server/fork_link.h"
 #include "server/handler.h"
 #include "server/hub.h"
 #include "server/options.h"
@@ -59,13 +58,18 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   // For how long service() may be left uncalled when that descriptor is not readable, in milliseconds; -1: without end.
   int idle_ms();
 
-  // Forks a process that serves this context from now on: it is destroyed when this one ends or destroys it. Here all
-  // connections and listeners are given up, and only broadcast_to_child() and
-  // publish_to_child() are left of it. False with errno set: no fork.
-  bool fork_service_loop();
-  bool is_forked() const { return link_ != nullptr; }
-  ForkLink::Status broadcast_to_child(const Subprotocol& protocol, std::span<const std::uint8_t> data);
-  ForkLink::Status publish_to_child(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data);
+  const ContextOptions& options() const { return options_; }
+
+  // A process that was forked serves this context from now on: here all connections and listeners are given up, and the
+  // hub sends by `backplane`, which is finished when the context is destroyed.
+  void leave_to(std::unique_ptr<Backplane> backplane);
+  bool is_served_elsewhere() const { return backplane_ != nullptr; }
+  // In that process: what is on the stack will never return. Error: the context cannot be served.
+  Error take_over();
+  // Watches a descriptor of the library's own in the own loop, which has to be there. False with errno set: it cannot
+  // be.
+  bool watch_internal(Pollable& pollable);
+  void unwatch_internal(Pollable& pollable);
 
   // Its open websockets, which leave before on_closed. A Round is held while it sends.
   Hub& hub() { return hub_; }
@@ -137,16 +141,10 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
   Error open_own_loop(bool pollable_driver);
-  // Watches a descriptor of the library's own in the own loop, which has to be there. False with errno set: it cannot
-  // be.
-  bool watch_internal(Pollable& pollable);
-  void unwatch_internal(Pollable& pollable);
   bool serve_timers_and_work();
   void set_wake_time();
-  [[noreturn]] void serve_as_child();
-  bool serve_broadcasts_and_clients();
   void abandon();
-  void end_child();
+  void end_backplane();
   void end_shutdown();
   template <typename Function>
   void for_each_list(Function function) {
@@ -237,8 +235,6 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   ContentBudget contents_;
   Handler& handler_;
   pid_t owner_;                            // the process that made it, or was forked to serve it
-  pid_t child_ = 0;                        // that serves it instead
-  std::unique_ptr<ForkLink> link_;         // to that child
   std::unique_ptr<TlsServerContext> tls_;  // null: none
   Watcher watcher_;
   std::vector<Pollable*> descriptors_;  // by number
@@ -262,6 +258,7 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   Hub hub_;
+  std::unique_ptr<Backplane> backplane_;  // to the process that serves it instead
   ReceiverList http_connections_;
   ConnectionQueue<&Connection::next_to_flush_> to_flush_;
   ConnectionQueue<&Connection::next_with_turn_> turns_;

@@ -50,9 +50,6 @@ class Handler : public DescriptorObserver, public PayloadOwner {
   virtual void on_refused(const Refusal& refusal) = 0;
   // At the end of each turn of the own loop, or of another one.
   virtual void on_served() = 0;
-  // In the process that was forked to serve this context: what else the owner has is the other process's, and to be
-  // given up.
-  virtual void on_forked() = 0;
   // A connection whose `user` is set is about to be freed. Comes at the end of a round.
   virtual void on_freed(Connection& connection) = 0;
 

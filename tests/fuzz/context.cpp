@@ -194,7 +194,6 @@ class Server final : public Handler {
     return react();
   }
   void on_served() override {}
-  void on_forked() override {}
   void on_freed(Connection& connection) override {
     auto* const seen = static_cast<Seen*>(connection.user);
     EXPECT_TRUE(seen->is_closed);

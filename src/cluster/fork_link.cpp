@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "server/fork_link.h"
+#include "cluster/fork_link.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua echo.lua PORT [echo | compressed | broadcast [CERTIFICATE KEY]]
+-- Usage: lua echo.lua PORT [echo | compressed | broadcast | publish [CERTIFICATE KEY]]
 --
--- Echoes, or with 'broadcast' sends each message to everyone; with a certificate over TLS. 'compressed': as the client
--- offers it, by zlib's defaults. Prints its port when it can be
+-- Echoes, or with 'broadcast' sends each message to everyone, with 'publish' to a topic that has everyone; with a
+-- certificate over TLS. 'compressed': as the client offers it, by zlib's defaults. Prints its port when it can be
 -- connected to.
 
 local websockets = require 'websockets'
 
 local port = arg[1]
+local context
 
 local serve = {
   echo = function(ws)
@@ -22,11 +23,18 @@ local serve = {
       ws:broadcast(data)
     end)
   end,
+
+  publish = function(ws)
+    ws:subscribe 'all'
+    ws:on_receive(function(_, data, type)
+      context:publish('all', data, type)
+    end)
+  end,
 }
 
 serve.compressed = serve.echo
 
-local context = websockets.context {
+context = websockets.context {
   port = port,
   interf = '127.0.0.1',
   protocols = { bench = serve[arg[2] or 'echo'] },

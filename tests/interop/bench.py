@@ -7,6 +7,7 @@ The interpreter is in the environment variable LUA, the module is found by LUA_C
 
 import dataclasses
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from support import ROOT  # noqa: E402
 
 sys.path.insert(0, str(ROOT / 'bench'))
 
+from counting import COUNTERS, Build, Row, count_each  # noqa: E402
 from measure import (  # noqa: E402
     SERVER_CORE, START_LIMIT_S, Process, find_server, free_port, load_program, measure, measure_all)
 from table import table  # noqa: E402
@@ -37,6 +39,10 @@ PLAIN = [
     Workload('storm', 100),
     Workload('echo', 10, messages=10**9, limit=1),
     Workload('connect', 5, messages=10**9, limit=1),
+]
+COUNTED = [
+    Row(Workload('fanout', 10, messages=100), 'publish'),
+    Row(Workload('echo', messages=200), 'compressed', 'window kept'),
 ]
 WORKLOADS = PLAIN + [dataclasses.replace(workload, tls=True) for workload in PLAIN]
 
@@ -67,6 +73,16 @@ def try_table():
     assert len(lines) == 3 and describe(workload) in lines[2] and '–' not in lines[2], lines
 
 
+# Under Callgrind and under strace the messages come back, too.
+def try_counts(row):
+    folder = pathlib.Path(os.environ['LUA_CPATH'].partition('?')[0]).parent
+    build = Build(folder, SERVER.command[0])
+    counts = {}
+    for counter in COUNTERS:
+        counts |= count_each(counter, build, row, driver='', seed=1)
+    assert counts['instructions'] > 100 and counts['system_calls'] > 0, counts
+
+
 # What everyone gets has another header than what was sent: broadcasts are binary.
 def try_wrong_answers():
     port = free_port()
@@ -78,6 +94,7 @@ def try_wrong_answers():
 
 
 CHECKS = [(describe(workload), try_workload, workload) for workload in WORKLOADS]
+CHECKS += [(f'counts, {row.describe()}', try_counts, row) for row in COUNTED]
 CHECKS += [('the table', try_table), ('wrong answers are noticed', try_wrong_answers)]
 
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lua/describe_error.h"
 
-#include "lua/show_value.h"
+#include "lua/push.h"
 
 namespace websockets::lua {
 namespace {
@@ -22,10 +22,10 @@ bool push_by_metamethod(lua_State* L, int index) {
 // Appends the field whose key and value are on top of the stack to the text at `text`.
 void append_field(lua_State* L, int text, const char* separator) {
   const int key = lua_gettop(L) - 1;
-  const char* value = show_value(L);
+  const char* value = describe(L);
   lua_pushvalue(L, key);
   const char* format = lua_type(L, key) == LUA_TSTRING ? "%s%s%s = %s" : "%s%s[%s] = %s";
-  const char* name = lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key) : show_value(L);
+  const char* name = lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key) : describe(L);
   lua_pushfstring(L, format, lua_tostring(L, text), separator, name, value);
   lua_replace(L, text);
   lua_settop(L, key + 1);

@@ -12,6 +12,7 @@
 #include "lua/guarded.h"
 #include "lua/interruption.h"
 #include "lua/lua_websocket.h"
+#include "lua/push.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "server/http_exchange.h"
@@ -52,15 +53,6 @@ int message_handler(lua_State* L) {
   lua_call(L, 2, 1);
 #endif
   return 1;
-}
-
-void push_bytes(lua_State* L, std::span<const std::uint8_t> bytes) {
-  lua_pushlstring(L, reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
-
-void set_text(lua_State* L, const char* name, std::string_view text) {
-  lua_pushlstring(L, text.data(), text.size());
-  lua_setfield(L, -2, name);
 }
 
 // Pushes a function of a websocket, and the websocket as its first argument.
@@ -129,13 +121,19 @@ LuaContext::~LuaContext() = default;
 
 bool LuaContext::is_open() const { return context_ != nullptr && !context_->is_destroyed(); }
 
+Hub& LuaContext::hub() { return context_->hub(); }
+
+StatsReport LuaContext::report() { return context_->report(); }
+
+void LuaContext::terminate(int fd, std::uint32_t serial) { context_->terminate(fd, serial); }
+
 bool LuaContext::in_round() const { return context_ != nullptr && context_->in_round(); }
 
-std::string LuaContext::open() {
+Error LuaContext::open() {
   const std::unique_ptr<ContextOptions> given = std::move(options);
   slot_count_ = kFirstProtocol + static_cast<int>(given->protocols.size()) - 1;
   Result<std::unique_ptr<Context>> created = Context::create(*given, *this);
-  if (!created) return created.error().text;
+  if (!created) return created.error();
   context_ = std::move(*created);
   warn_of_unasked_clients(*given);
   return {};
@@ -352,7 +350,7 @@ bool LuaContext::on_messages(Connection& connection, MessageBatch& messages) {
   return run(&connection, [&](lua_State* L) {
     while (connection.takes_messages() && messages.next(message)) {
       push_function(L, *ws, ws->on_receive);
-      push_bytes(L, message.payload);
+      push_text(L, as_text(message.payload));
       lua_pushinteger(L, type_number(message.type));
       call_function(L, connection, 3);
     }
@@ -364,7 +362,7 @@ bool LuaContext::on_chunk(Connection& connection, MessageType type, std::span<co
   if (ws == nullptr || ws->on_receive_chunk == kNoSlot) return true;
   return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, ws->on_receive_chunk);
-    push_bytes(L, piece);
+    push_text(L, as_text(piece));
     lua_pushboolean(L, is_last ? 1 : 0);
     lua_pushinteger(L, type_number(type));
     call_function(L, connection, 4);
@@ -376,7 +374,7 @@ bool LuaContext::on_broadcast(Connection& connection, std::span<const std::uint8
   if (ws == nullptr || ws->on_broadcast == kNoSlot) return true;
   return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, ws->on_broadcast);
-    push_bytes(L, data);
+    push_text(L, as_text(data));
     call_function(L, connection, 2);
   });
 }
@@ -389,7 +387,7 @@ bool LuaContext::on_pong(Connection& connection, std::span<const std::uint8_t> d
   if (pings->on_pong == kNoSlot) return true;
   return run(&connection, [&](lua_State* L) {
     push_function(L, *ws, pings->on_pong);
-    push_bytes(L, data);
+    push_text(L, as_text(data));
     if (passed_us) {
       lua_pushnumber(L, static_cast<lua_Number>(*passed_us) / 1e6);
     } else {
@@ -415,7 +413,7 @@ void LuaContext::on_closed(Connection& connection, CloseCode code, std::string_v
     run(&connection, [&](lua_State* L) {
       push_function(L, *ws, ws->on_closed);
       lua_pushinteger(L, static_cast<lua_Integer>(code));
-      lua_pushlstring(L, reason.data(), reason.size());
+      push_text(L, reason);
       lua_call(L, 3, 0);
     });
   }
@@ -433,7 +431,7 @@ bool LuaContext::on_http(Connection& connection, const Request& request) {
     lua_rawgeti(L, kCallbacks, kOnHttp);
     if (lua_isfunction(L, -1)) {
       push_websocket(L, kCallbacks, connection);
-      lua_pushlstring(L, request.target().data(), request.target().size());
+      push_text(L, request.target());
       lua_call(L, 2, 0);
     }
     was_interrupted = false;
@@ -460,7 +458,7 @@ void LuaContext::on_refused(const Refusal& refusal) {
   run(nullptr, [&](lua_State* L) {
     lua_rawgeti(L, kCallbacks, kOnRefused);
     const std::string_view reason = kRefusalNames[static_cast<std::size_t>(refusal.reason)];
-    lua_pushlstring(L, reason.data(), reason.size());
+    push_text(L, reason);
     lua_createtable(L, 0, 5);
     set_text(L, "address", refusal.address);
     if (refusal.status != 0) {

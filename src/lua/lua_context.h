@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "lua/compat.h"
 #include "lua/lua_pings.h"
 #include "lua/lua_timers.h"
@@ -16,7 +17,9 @@
 
 namespace websockets {
 class Context;
+class Hub;
 struct ContextOptions;
+struct StatsReport;
 }  // namespace websockets
 
 namespace websockets::lua {
@@ -80,11 +83,14 @@ class LuaContext final : public Handler {
   bool keeps_requests = false;
   std::vector<std::string> warnings;  // about the configuration, to be told once it is open
 
-  // Returns the reason why not, empty when it succeeded.
-  std::string open();
+  Error open();
   bool is_open() const;
   bool in_round() const;
   Context& context() { return *context_; }
+  // What of it needs no more than this.
+  Hub& hub();
+  StatsReport report();
+  void terminate(int fd, std::uint32_t serial);
   LuaTimers& timers() { return timers_; }
   LuaPings& pings() { return pings_; }
 

@@ -17,8 +17,6 @@ class HttpExchange;
 
 namespace websockets::lua {
 
-constexpr const char* kHeadersType = "websockets.headers";
-
 // What lies behind a request's userdata. It owns everything, so that it stays readable for ever; the tables are made
 // when they are asked for, and kept in the userdata's own table, by the names of their fields.
 struct LuaRequest {
@@ -47,11 +45,6 @@ void fill_request(lua_State* L, int callbacks, const Connection& connection, con
 
 // There is nothing to decide any more: the request at `index` does not keep its context.
 void let_go_of_callbacks(lua_State* L, int index);
-
-// request_fields.cpp: the metamethod __index; the methods are its first upvalue, the numbers of the fields the second.
-int index_request(lua_State* L);
-// Pushes the table of the numbers of the fields.
-void push_request_fields(lua_State* L);
 
 // The request at `index`, or an argument error.
 LuaRequest& check_request(lua_State* L, int index);

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "lua/near_miss.h"
-#include "lua/show_value.h"
+#include "lua/push.h"
 
 namespace websockets::lua {
 namespace {
@@ -57,7 +57,7 @@ void OptionReader::raise_text(const char* why) {
 const char* OptionReader::push_full_name(const char* name) { return lua_pushfstring(L_, "%s%s", prefix_, name); }
 
 void OptionReader::raise_value(const char* name, const char* expected) {
-  const char* value = show_value(L_);
+  const char* value = describe(L_);
   raise_text(lua_pushfstring(L_, "option '%s' is %s, expected %s", push_full_name(name), value, expected));
 }
 

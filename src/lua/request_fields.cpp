@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What can be read of a request.
+#include "lua/request_fields.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -11,12 +12,11 @@
 #include "http/url.h"
 #include "lua/guarded.h"
 #include "lua/lua_request.h"
+#include "lua/push.h"
 #include "websocket/handshake.h"
 
 namespace websockets::lua {
 namespace {
-
-void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
 
 void push_method(lua_State* L, LuaRequest& request) { push_text(L, request.request.method()); }
 void push_uri(lua_State* L, LuaRequest& request) { push_text(L, request.request.target()); }
@@ -132,19 +132,15 @@ void push_client_certificate(lua_State* L, LuaRequest& request) {
   if (!request.certificate) return lua_pushnil(L);
   guarded(L, [&] { request.description = std::make_unique<Certificate::Description>(request.certificate.describe()); });
   lua_createtable(L, 0, 6);
-  const auto set_text = [L](const char* name, std::string_view text) {
-    push_text(L, text);
-    lua_setfield(L, -2, name);
-  };
   const auto set_time = [L](const char* name, std::int64_t seconds) {
     lua_pushnumber(L, static_cast<lua_Number>(seconds));
     lua_setfield(L, -2, name);
   };
   const Certificate::Description& description = *request.description;
-  set_text("subject", description.subject);
-  set_text("issuer", description.issuer);
-  set_text("serial", description.serial);
-  set_text("fingerprint", description.fingerprint);
+  set_text(L, "subject", description.subject);
+  set_text(L, "issuer", description.issuer);
+  set_text(L, "serial", description.serial);
+  set_text(L, "fingerprint", description.fingerprint);
   set_time("not_before", description.not_before);
   set_time("not_after", description.not_after);
   request.description.reset();

@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "http/response.h"
-#include "lua/show_value.h"
+#include "lua/push.h"
 
 namespace websockets::lua {
 namespace {
@@ -15,7 +15,7 @@ constexpr int kForbidden = 403;
 // Of the value at `index`, for an error.
 const char* push_shown(lua_State* L, int index) {
   lua_pushvalue(L, index);
-  return show_value(L);
+  return describe(L);
 }
 
 int check_status(lua_State* L, const char* who, int index) {

@@ -15,13 +15,14 @@
 #include "cluster/fork_service_loop.h"
 #include "lua/caller_line.h"
 #include "lua/check_bytes.h"
-#include "lua/config.h"
+#include "lua/context_options.h"
 #include "lua/enter.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
-#include "lua/outer_loop.h"
+#include "lua/push.h"
 #include "lua/push_delivery.h"
 #include "lua/userdata.h"
+#include "lua/wrap_outer_loop.h"
 #include "lua/wrap_run.h"
 #include "lua/wrap_stats.h"
 #include "lua/wrap_topics.h"
@@ -156,21 +157,11 @@ int batch(lua_State* L) {
 int reload_certificates(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  std::array<char, 512> why{};
-  int code = 0;
-  guarded(L, [&] {
-    const Error error = context.context().reload_certificates();
-    error.text.copy(why.data(), why.size() - 1);
-    code = error.code;
-  });
-  if (why.front() == '\0') {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, why.data());
-  lua_pushinteger(L, code);
-  return 3;
+  ErrorCopy why;
+  guarded(L, [&] { why = context.context().reload_certificates(); });
+  if (why) return push_error(L, why);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 int addresses(lua_State* L) {
@@ -324,14 +315,11 @@ int create_context(lua_State* L) {
   fill_fixed_slots(L, 2, 3);
   lua_pushvalue(L, 3);
   set_user_table(L, 2);
-  read_config(L, 1, 3, context);
+  read_context_options(L, 1, 3, context);
 
-  std::array<char, 512> why{};
-  enter(L, context, 3, [&] {
-    const std::string error = context.open();
-    error.copy(why.data(), why.size() - 1);
-  });
-  if (why.front() != '\0') raise_create_error(L, why.data());
+  ErrorCopy why;
+  enter(L, context, 3, [&] { why = context.open(); });
+  if (why) raise_create_error(L, why.text());
   report_warnings(L, context);
   lua_settop(L, 2);
   return 1;

@@ -9,6 +9,7 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
+#include "lua/request_fields.h"
 #include "lua/upgrade_answer.h"
 #include "lua/userdata.h"
 #include "server/connection.h"

@@ -2,10 +2,10 @@
 // The methods of a context that begin and end its being served: run, stop, shutdown.
 #include "lua/wrap_run.h"
 
-#include <array>
 #include <cmath>
 #include <csignal>
 
+#include "lua/push.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
 #include "server/context.h"
@@ -37,16 +37,14 @@ int run(lua_State* L) {
   const std::uint64_t timeout_ms = check_shutdown_ms(L, 2);
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  std::array<char, 256> why{};
-  int code = 0;
+  ErrorCopy why;
   int signal = 0;
   bool was_cut_short = false;
   bool has_nothing = false;
   guarded(L, [&] {
     Runner runner(context.context(), timeout_ms);
     const Error error = runner.open();
-    error.text.copy(why.data(), why.size() - 1);
-    code = error.code;
+    why = error;
     for (bool goes_on = !error; goes_on;) {
       has_nothing = has_nothing_to_wait_for(context);
       if (has_nothing) return;
@@ -58,12 +56,7 @@ int run(lua_State* L) {
   });
   context.raise_interruption(L, callbacks);
   if (has_nothing) return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");
-  if (why.front() != '\0') {
-    lua_pushnil(L);
-    lua_pushstring(L, why.data());
-    lua_pushinteger(L, code);
-    return 3;
-  }
+  if (why) return push_error(L, why);
   lua_pushinteger(L, was_cut_short ? kSignalStatus + signal : 0);
   lua_pushstring(L, name_of(signal));
   return 2;

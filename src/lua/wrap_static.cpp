@@ -2,7 +2,6 @@
 // websockets.static(): a handler for on_http that serves the files of a folder.
 #include "lua/wrap_static.h"
 
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -12,6 +11,7 @@
 #include "lua/check_bytes.h"
 #include "lua/header_lines.h"
 #include "lua/option_reader.h"
+#include "lua/push.h"
 #include "lua/wrap_websocket.h"
 #include "server/http_exchange.h"
 
@@ -160,12 +160,9 @@ int create_static(lua_State* L) {
   guarded(L, [&] { userdata.site = new FileServer; });
   if (lua_istable(L, 2)) read_options(L, 2, userdata.site->options);
 
-  std::array<char, 512> why{};
-  guarded(L, [&] {
-    const Error error = userdata.site->open(root);
-    error.text.copy(why.data(), why.size() - 1);
-  });
-  if (why.front() != '\0') raise_static_error(L, why.data());
+  ErrorCopy why;
+  guarded(L, [&] { why = userdata.site->open(root); });
+  if (why) raise_static_error(L, why.text());
   lua_pushcclosure(L, serve, 1);
   return 1;
 }

@@ -6,15 +6,12 @@
 #include <string_view>
 
 #include "lua/lua_context.h"
-#include "lua/push_copy.h"
+#include "lua/push.h"
 #include "lua/wrap_context.h"
-#include "server/context.h"
 #include "server/stats.h"
 
 namespace websockets::lua {
 namespace {
-
-void push_text(lua_State* L, std::string_view text) { lua_pushlstring(L, text.data(), text.size()); }
 
 // In Lua before 5.3 a number is exact up to 2^53.
 void push_count(lua_State* L, std::uint64_t count) {
@@ -88,13 +85,13 @@ int push_metrics(lua_State* L) {
 int stats(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  return push_copy(L, push_stats, [&] { return context.context().report(); });
+  return push_copy(L, push_stats, [&] { return context.report(); });
 }
 
 int metrics(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  return push_copy(L, push_metrics, [&] { return metrics_text(context.context().report()); });
+  return push_copy(L, push_metrics, [&] { return metrics_text(context.report()); });
 }
 
 }  // namespace

@@ -8,11 +8,11 @@
 
 #include "lua/check_bytes.h"
 #include "lua/constants.h"
-#include "lua/push_copy.h"
+#include "lua/push.h"
 #include "lua/push_delivery.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
-#include "server/context.h"
+#include "server/hub.h"
 
 namespace websockets::lua {
 namespace {
@@ -34,13 +34,11 @@ Opcode check_message_type(lua_State* L, int index) {
 using Counts = std::vector<std::pair<std::string, std::size_t>>;
 using Names = std::vector<std::string>;
 
-void push_name(lua_State* L, const std::string& name) { lua_pushlstring(L, name.data(), name.size()); }
-
 int push_counts(lua_State* L) {
   const auto& counts = *static_cast<const Counts*>(lua_touserdata(L, 1));
   lua_newtable(L);
   for (const auto& count : counts) {
-    push_name(L, count.first);
+    push_text(L, count.first);
     lua_pushinteger(L, static_cast<lua_Integer>(count.second));
     lua_rawset(L, -3);
   }
@@ -51,7 +49,7 @@ int push_names(lua_State* L) {
   const auto& names = *static_cast<const Names*>(lua_touserdata(L, 1));
   lua_newtable(L);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    push_name(L, names[i]);
+    push_text(L, names[i]);
     lua_rawseti(L, -2, static_cast<int>(i + 1));
   }
   return 1;
@@ -67,14 +65,14 @@ int publish(lua_State* L) {
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   const Opcode opcode = check_message_type(L, 4);
   Hub::Published published{};
-  enter(L, context, callbacks, [&] { published = context.context().hub().publish(topic, opcode, data); });
+  enter(L, context, callbacks, [&] { published = context.hub().publish(topic, opcode, data); });
   return push_delivery(L, published.status, published.receivers);
 }
 
 int topics(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  return push_copy(L, push_counts, [&] { return context.context().hub().topics().list(); });
+  return push_copy(L, push_counts, [&] { return context.hub().topics().list(); });
 }
 
 // --- Of a websocket ---
@@ -83,7 +81,7 @@ int subscribe(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
   if (!is_open(ws)) return push_closed(L);
-  guarded(L, [&] { context_of(ws).context().hub().subscribe(*ws.connection, topic); });
+  guarded(L, [&] { context_of(ws).hub().subscribe(*ws.connection, topic); });
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -92,7 +90,7 @@ int unsubscribe(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
   if (!is_open(ws)) return push_closed(L);
-  lua_pushboolean(L, context_of(ws).context().hub().unsubscribe(*ws.connection, topic) ? 1 : 0);
+  lua_pushboolean(L, context_of(ws).hub().unsubscribe(*ws.connection, topic) ? 1 : 0);
   return 1;
 }
 
@@ -103,15 +101,14 @@ int publish_to_others(lua_State* L) {
   const Opcode opcode = check_message_type(L, 4);
   if (!is_open(ws)) return push_failure(L, "closed");
   Hub::Published published{};
-  with_entry(L, ws, [&] { published = context_of(ws).context().hub().publish(topic, opcode, data, ws.connection); });
+  with_entry(L, ws, [&] { published = context_of(ws).hub().publish(topic, opcode, data, ws.connection); });
   return push_delivery(L, published.status, published.receivers);
 }
 
 int topics_of_websocket(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  return push_copy(L, push_names, [&] {
-    return is_open(ws) ? context_of(ws).context().hub().topics().list_of(*ws.connection) : Names();
-  });
+  return push_copy(L, push_names,
+                   [&] { return is_open(ws) ? context_of(ws).hub().topics().list_of(*ws.connection) : Names(); });
 }
 
 }  // namespace

@@ -10,17 +10,17 @@
 #include "base/bytes.h"
 #include "lua/check_bytes.h"
 #include "lua/constants.h"
-#include "lua/outer_loop.h"
-#include "lua/own_fields.h"
 #include "lua/push_delivery.h"
+#include "lua/user_fields.h"
 #include "lua/wrap_context.h"
+#include "lua/wrap_outer_loop.h"
 #include "lua/wrap_ping.h"
 #include "lua/wrap_respond.h"
 #include "lua/wrap_topics.h"
 #include "lua/wrap_websocket_state.h"
 #include "net/resolver.h"
-#include "server/context.h"
 #include "server/http_exchange.h"
+#include "server/hub.h"
 #include "websocket/utf8.h"
 
 namespace websockets::lua {
@@ -107,7 +107,7 @@ int broadcast(lua_State* L) {
   if (is_closed(ws) || !ws.connection->is_open()) return push_failure(L, "closed");
   DeliveryStatus status{};
   with_entry(L, ws, [&] {
-    Hub& hub = context_of(ws).context().hub();
+    Hub& hub = context_of(ws).hub();
     status = hub.broadcast(hub.subprotocol_of(*ws.connection), data);
   });
   return push_delivery(L, status);
@@ -215,7 +215,7 @@ int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
   int callbacks = push_callbacks(L);
   LuaContext* const context = ws.closed_serial == 0 ? nullptr : find_context(L, callbacks);
   if (context == nullptr) return 0;
-  enter(L, *context, callbacks, [&] { context->context().terminate(ws.closed_fd, ws.closed_serial); });
+  enter(L, *context, callbacks, [&] { context->terminate(ws.closed_fd, ws.closed_serial); });
   return 0;
 }
 
@@ -354,7 +354,7 @@ void register_websocket(lua_State* L) {
   set_functions(L, kWebsocketStateMethods);
   set_functions(L, kWebsocketPingMethods);
   lua_setfield(L, -2, "__index");
-  register_own_fields(L);
+  register_user_fields(L);
   lua_pop(L, 1);
 }
 

@@ -2,8 +2,9 @@
 // The methods of a websocket that tell what it is.
 #include "lua/wrap_websocket_state.h"
 
+#include "lua/push.h"
 #include "lua/wrap_websocket.h"
-#include "server/context.h"
+#include "server/hub.h"
 
 namespace websockets::lua {
 namespace {
@@ -21,8 +22,8 @@ int context(lua_State* L) {
 int protocol(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   if (is_closed(ws) || ws.connection->http() != nullptr) return 0;
-  const std::string& name = context_of(ws).context().hub().subprotocol_of(*ws.connection).name;
-  lua_pushlstring(L, name.data(), name.size());
+  const std::string& name = context_of(ws).hub().subprotocol_of(*ws.connection).name;
+  push_text(L, name);
   return 1;
 }
 

@@ -7,7 +7,8 @@
 #include "lua/lua_context.h"
 #include "lua/lua_websocket.h"
 #include "lua/wrap_context.h"
-#include "server/context.h"
+#include "server/connection.h"
+#include "server/hub.h"
 #include "server/subprotocol.h"
 
 namespace websockets::lua {
@@ -26,12 +27,12 @@ void append_websockets(lua_State* L, int callbacks, const Subprotocol& protocol,
 }
 
 // `only`: null for all protocols.
-void push_websockets(lua_State* L, int callbacks, Context& context, const Subprotocol* only) {
+void push_websockets(lua_State* L, int callbacks, const Hub& hub, const Subprotocol* only) {
   int room = 0;
   for (;;) {
     lua_createtable(L, room, 0);  // its finalizers may open and close some
     int count = 0;
-    for (const Subprotocol& protocol : context.hub().subprotocols()) {
+    for (const Subprotocol& protocol : hub.subprotocols()) {
       if (only == nullptr || only == &protocol) append_websockets(L, callbacks, protocol, room, count);
     }
     if (count <= room) return;
@@ -60,7 +61,7 @@ int websockets(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   const Subprotocol* const only = lua_isnil(L, 2) ? nullptr : &check_protocol(L, context, 2);
-  push_websockets(L, callbacks, context.context(), only);
+  push_websockets(L, callbacks, context.hub(), only);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, next_websocket, 2);
   return 1;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The methods of a context that let another event loop serve it.
-#include "lua/outer_loop.h"
+#include "lua/wrap_outer_loop.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include "lua/enter.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
+#include "lua/push.h"
 #include "lua/wrap_context.h"
 #include "server/context.h"
 
@@ -47,25 +47,18 @@ int pollfd(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   int fd = -1;
-  int code = 0;
-  std::array<char, 256> why{};
+  ErrorCopy why;
   guarded(L, [&] {
     Result<int> result = context.context().poll_descriptor();
     if (result) {
       fd = *result;
     } else {
-      code = result.error().code;
-      result.error().text.copy(why.data(), why.size() - 1);
+      why = result.error();
     }
   });
-  if (fd >= 0) {
-    lua_pushinteger(L, fd);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, why.data());
-  lua_pushinteger(L, code);
-  return 3;
+  if (fd < 0) return push_error(L, why);
+  lua_pushinteger(L, fd);
+  return 1;
 }
 
 int events(lua_State* L) {

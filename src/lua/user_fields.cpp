@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "lua/own_fields.h"
+#include "lua/user_fields.h"
 
 #include <initializer_list>
 
@@ -61,7 +61,7 @@ int set_first_field(lua_State* L) {
 
 }  // namespace
 
-void register_own_fields(lua_State* L) {
+void register_user_fields(lua_State* L) {
   lua_pushvalue(L, -1);
   lua_createtable(L, 0, 2);
   lua_getfield(L, -2, "__index");

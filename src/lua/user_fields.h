@@ -10,6 +10,6 @@ namespace websockets::lua {
 // the methods by its own metatable.
 
 // Sets __newindex in the metatable on top of the stack, whose __index is set.
-void register_own_fields(lua_State* L);
+void register_user_fields(lua_State* L);
 
 }  // namespace websockets::lua

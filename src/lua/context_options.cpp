@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What stands in the table given to websockets.context().
-#include "lua/config.h"
+#include "lua/context_options.h"
 
 #include <array>
 #include <cmath>
@@ -349,7 +349,7 @@ void raise_create_error(lua_State* L, const char* why) {
   raise_at_caller(L, "websocket could not create context: %s", why);
 }
 
-void read_config(lua_State* L, int config, int callbacks, LuaContext& context) {
+void read_context_options(lua_State* L, int config, int callbacks, LuaContext& context) {
   ContextOptions& options = *context.options;
   OptionReader reader(L, config, raise_create_error);
   read_tls(reader, options.tls);

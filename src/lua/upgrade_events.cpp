@@ -5,10 +5,9 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
-#include "lua/show_value.h"
+#include "lua/push.h"
 #include "lua/upgrade_answer.h"
 #include "lua/wrap_websocket.h"
-#include "server/context.h"
 #include "server/http_exchange.h"
 
 namespace websockets::lua {
@@ -21,7 +20,7 @@ AnswerPlaces check_verdict(lua_State* L, int first) {
   if (type == LUA_TBOOLEAN && lua_toboolean(L, first) != 0) return check_grant(L, kWho, first + 1);
   if (type == LUA_TBOOLEAN || type == LUA_TNUMBER) return check_refusal(L, kWho, first);
   lua_pushvalue(L, first);
-  raise(L, "on_upgrade returned %s, not true, false, a status or what request:defer() returns", show_value(L));
+  raise(L, "on_upgrade returned %s, not true, false, a status or what request:defer() returns", describe(L));
 }
 
 }  // namespace

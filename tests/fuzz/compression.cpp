@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A compressed message in fragments, and one behind it: gathered and in chunks, whole and byte by byte, the same comes
 // of it. And what is compressed here is understood here.
-#include "assembler_feeder.h"
+#include "reader_feeder.h"
 #include "fuzz_support.h"
 #include "websocket/message_compression.h"
 

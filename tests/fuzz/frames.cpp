@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "assembler_feeder.h"
+#include "reader_feeder.h"
 #include "fuzz_support.h"
 
 using namespace websockets;

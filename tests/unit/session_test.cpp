@@ -61,10 +61,9 @@ class SessionTest : public ::testing::TestWithParam<Role> {
 
   // In the event, once.
   void when(const std::string& event, std::function<void(Session&)> action) {
-    side.handler.action = [this, event, action = std::move(action)](Session& session, const std::string& what) {
-      if (what != event) return true;
-      side.handler.action = [](Session&, const std::string&) { return true; };
-      action(session);
+    side.handler.action = [event, action = std::move(action), is_done = false](Session& session,
+                                                                               const std::string& what) mutable {
+      if (what == event && !std::exchange(is_done, true)) action(session);
       return true;
     };
   }

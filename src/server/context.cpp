@@ -35,6 +35,7 @@ Context::Context(const ContextOptions& options, Handler& handler)
       hub_(options_, *this, memory_) {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
   options_.request_limits.contents = &contents_;
+  options_.rules.partial_messages = &partial_messages_;
 }
 
 Result<std::unique_ptr<Context>> Context::create(const ContextOptions& options, Handler& handler) {

@@ -29,6 +29,7 @@
 #include "server/refusals.h"
 #include "server/stats.h"
 #include "websocket/message_rates.h"
+#include "websocket/partial_message.h"
 
 namespace websockets {
 
@@ -242,6 +243,7 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   TimerWheel timers_;
   MemoryBudget memory_;
   OutputPool output_pool_;
+  PartialMessagePool partial_messages_;
   Stats stats_;
   ConnectionCounts counts_;
   MessageRates rates_;

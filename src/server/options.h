@@ -28,9 +28,9 @@ struct ContextOptions {
   ListenOptions listen_options;
   std::optional<uid_t> uid;  // what to become once everything is opened
   std::optional<gid_t> gid;
-  std::vector<std::string> protocols;  // the subprotocols that are served
-  std::string default_protocol;        // for clients that ask for none; "": the only one there is
-  ReceiveRules rules;
+  std::vector<std::string> protocols;               // the subprotocols that are served
+  std::string default_protocol;                     // for clients that ask for none; "": the only one there is
+  ReceiveRules rules;                               // but for `partial_messages`, which the context adds
   std::optional<CompressionOptions> compression;    // none: permessage-deflate is not negotiated
   RequestLimits request_limits;                     // but for `contents`, which the context adds
   std::size_t max_body_memory_bytes = 64U << 20U;   // of the contents of all requests

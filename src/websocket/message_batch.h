@@ -9,13 +9,16 @@
 
 namespace websockets {
 
+class PartialMessagePool;
+
 enum class MessageType : std::uint8_t { kText, kBinary };
 
-// The rules that hold for all connections of a context.
+// What holds for all connections of a context.
 struct ReceiveRules {
-  std::uint64_t max_message_bytes = 16U << 20U;  // at most 2^62
-  bool check_utf8 = true;                        // of text; a Close frame's reason is always checked
-  bool expect_masked = true;                     // a server's input is masked, a client's is not
+  std::uint64_t max_message_bytes = 16U << 20U;    // at most 2^62
+  bool check_utf8 = true;                          // of text; a Close frame's reason is always checked
+  bool expect_masked = true;                       // a server's input is masked, a client's is not
+  PartialMessagePool* partial_messages = nullptr;  // null: each partial message takes memory of its own
 };
 
 bool is_invalid_utf8_text(MessageType type, std::span<const std::uint8_t> payload, const ReceiveRules& rules);

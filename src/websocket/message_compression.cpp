@@ -18,7 +18,7 @@ constexpr std::uint8_t kMinInflateWindowBits = 9;
 // Blocks that are empty take time, and yield nothing.
 constexpr std::size_t kFreeBytes = 64U << 10U;
 constexpr std::size_t kStepBytes = 16U << 10U;
-constexpr std::uint64_t kAnyEffort = std::uint64_t{1} << 62U;
+constexpr std::uint64_t kAnyCost = std::uint64_t{1} << 62U;
 
 // For `most` bytes and one more, which shows that there is more. It grows as if `rest` bytes followed.
 std::span<std::uint8_t> space_behind(ByteBuffer& out, std::uint64_t most, std::uint64_t rest) {
@@ -108,7 +108,7 @@ ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& in
   const std::size_t bytes_before = out.size();
   const std::span<std::uint8_t> space = space_behind(out, most, max_bytes - message_bytes_);
   std::span<std::uint8_t> left_space = space;
-  const std::uint64_t step_bytes = std::min<std::uint64_t>(kStepBytes, most / kEffortOfByte + 1);
+  const std::uint64_t step_bytes = std::min<std::uint64_t>(kStepBytes, most / kCompressedByteCost + 1);
   std::span<const std::uint8_t> left = input.first(std::min<std::size_t>(input.size(), step_bytes));
   const std::size_t given_bytes = left.size();
   const bool is_valid = inflater().inflate(left, left_space);
@@ -129,10 +129,10 @@ ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& in
 // Until the input is used up, or took more than `most`.
 ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t most,
                                           std::uint64_t max_bytes, ByteBuffer& out) {
-  const std::uint64_t effort_before = effort();
+  const std::uint64_t cost_before = cost_bytes();
   auto error = ProtocolError::kNone;
   while ((!input.empty() || has_more_) && error == ProtocolError::kNone) {
-    const std::uint64_t spent = effort() - effort_before;
+    const std::uint64_t spent = cost_bytes() - cost_before;
     if (spent > most) break;
     error = inflate_step(input, most - spent, max_bytes, out);
   }
@@ -140,7 +140,7 @@ ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, s
 }
 
 ProtocolError MessageCompression::end_message(std::uint64_t max_bytes, ByteBuffer& out) {
-  const ProtocolError error = inflate(inflater().tail(), kAnyEffort, max_bytes, out);
+  const ProtocolError error = inflate(inflater().tail(), kAnyCost, max_bytes, out);
   if (error != ProtocolError::kNone) return error;
   if (!inflater_->end_message()) return ProtocolError::kInvalidCompression;
   is_complete_ = true;
@@ -163,7 +163,7 @@ ProtocolError MessageCompression::inflate_message(std::span<const std::uint8_t> 
 
 ProtocolError MessageCompression::append_inflated(std::span<const std::uint8_t> piece, bool is_last,
                                                   std::uint64_t max_bytes, ByteBuffer& out) {
-  const ProtocolError error = inflate(piece, kAnyEffort, max_bytes, out);
+  const ProtocolError error = inflate(piece, kAnyCost, max_bytes, out);
   return error == ProtocolError::kNone && is_last ? end_message(max_bytes, out) : error;
 }
 

@@ -92,7 +92,7 @@ class MessageCompression {
   void begin_message(bool is_text);
 
   // What decompressing the message has taken so far, in bytes that came out; one that went in may take much longer.
-  std::uint64_t effort() const { return message_bytes_ + kEffortOfByte * compressed_bytes_; }
+  std::uint64_t cost_bytes() const { return message_bytes_ + kCompressedByteCost * compressed_bytes_; }
 
   // Decompresses a message that is all there, until it has more than `max_bytes`. Stops when it took more than `most`
   // of effort: goes on when it is called with the same message again, unless is_complete().
@@ -111,7 +111,7 @@ class MessageCompression {
 
  private:
   // Blocks may consist of nothing but tables.
-  static constexpr std::uint64_t kEffortOfByte = 8;
+  static constexpr std::uint64_t kCompressedByteCost = 8;
 
   Inflater& inflater();
   ProtocolError inflate_step(std::span<const std::uint8_t>& input, std::uint64_t most, std::uint64_t max_bytes,

@@ -151,10 +151,10 @@ TEST(CompressedMessage, IsMarkedInItsFirstFrameOnly) {
 
 TEST(CompressedMessage, NeedsToBeAgreed) {
   Recorder recorder;
-  MessageReader assembler;
+  MessageReader reader;
   Bytes input = compressed_frame(kHello);
   std::span<std::uint8_t> rest(input);
-  EXPECT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kReservedBits);
+  EXPECT_EQ(reader.consume(rest, {}, recorder), ProtocolError::kReservedBits);
 }
 
 TEST(CompressedMessage, MustBeDeflateData) {
@@ -219,18 +219,18 @@ TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLarge) {
     CompressionPool pool(CompressionOptions{});
     MessageCompression compression(pool, {.client_no_context_takeover = true});
     CompressedRecorder recorder(&compression);
-    MessageReader assembler;
+    MessageReader reader;
     std::span<std::uint8_t> rest(input);
     std::size_t calls = 0;
     for (std::size_t bytes = 0; recorder.calls == 0; ++calls) {
-      ASSERT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kNone);
-      EXPECT_EQ(assembler.is_inflating(), recorder.calls == 0);
+      ASSERT_EQ(reader.consume(rest, {}, recorder), ProtocolError::kNone);
+      EXPECT_EQ(reader.is_inflating(), recorder.calls == 0);
       EXPECT_LE(compression.unfinished().size(), bytes + kMostBytes);
       bytes = compression.unfinished().size();
     }
     EXPECT_GE(calls, text.size() / kMostBytes);
     EXPECT_FALSE(rest.empty()) << "there was a call for each";
-    ASSERT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kNone);
+    ASSERT_EQ(reader.consume(rest, {}, recorder), ProtocolError::kNone);
     EXPECT_EQ(recorder.outcome, (Outcome{{"text:" + text, "text:Hello"}}));
     EXPECT_EQ(compression.unfinished().capacity(), 0U);
   }
@@ -249,11 +249,11 @@ TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLargeForNothing) {
     CompressionPool pool(CompressionOptions{});
     MessageCompression compression(pool, {});
     CompressedRecorder recorder(&compression);
-    MessageReader assembler;
-    assembler.set_chunk_mode(chunk_mode);
+    MessageReader reader;
+    reader.set_chunk_mode(chunk_mode);
     std::span<std::uint8_t> rest(input);
     std::size_t calls = 0;
-    for (; recorder.calls == 0; ++calls) ASSERT_EQ(assembler.consume(rest, {}, recorder), ProtocolError::kNone);
+    for (; recorder.calls == 0; ++calls) ASSERT_EQ(reader.consume(rest, {}, recorder), ProtocolError::kNone);
     EXPECT_GE(calls, 5U);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the assembler puts what it reads: in place, in its buffer, or in chunks; and what that costs.
+// Where the reader puts what it reads: in place, in its buffer, or in chunks; and what that costs.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -23,22 +23,22 @@ std::string long_text(std::size_t least_bytes) {
 }
 
 struct Fed {
-  MessageReader assembler;
+  MessageReader reader;
   Recorder recorder;
   ReceiveRules rules;
 
   ProtocolError consume(Bytes input) {
     std::span<std::uint8_t> span(input);
-    const ProtocolError error = assembler.consume(span, rules, recorder);
+    const ProtocolError error = reader.consume(span, rules, recorder);
     left = span.size();
     return error;
   }
   ProtocolError consume_in_place(std::string_view payload_bytes) {
-    const std::span<std::uint8_t> space = assembler.direct_space();
+    const std::span<std::uint8_t> space = reader.direct_space();
     EXPECT_GE(space.size(), payload_bytes.size());
     std::copy(payload_bytes.begin(), payload_bytes.end(), space.begin());
     Budget budget;
-    return assembler.consume_in_place(payload_bytes.size(), rules, recorder, budget);
+    return reader.consume_in_place(payload_bytes.size(), rules, recorder, budget);
   }
   const std::vector<std::string>& events() const { return recorder.outcome.events; }
 
@@ -49,19 +49,19 @@ Bytes header_of(std::uint64_t announced_bytes, bool fin = true, Opcode opcode = 
   return make_frame({.opcode = opcode, .fin = fin, .announced_bytes = announced_bytes});
 }
 
-TEST(MessageAssemblerPieces, DeliversWholeFramesFromTheInput) {
+TEST(MessageReaderPieces, DeliversWholeFramesFromTheInput) {
   for (const std::size_t size : {0U, 20U, 125U, 126U, 1000U, 65535U, 65536U}) {
     Fed fed;
     Bytes input = joined({text_frame("first"), binary_frame(std::string(size, 'x')), ping_frame("p")});
     const std::uint8_t* const place = input.data() + input.size() - size - 7;
     std::span<std::uint8_t> span(input);
-    EXPECT_EQ(fed.assembler.consume(span, fed.rules, fed.recorder), ProtocolError::kNone);
+    EXPECT_EQ(fed.reader.consume(span, fed.rules, fed.recorder), ProtocolError::kNone);
     ASSERT_EQ(fed.recorder.places.size(), 2U);
     EXPECT_EQ(fed.recorder.places[1], place) << size;
   }
 }
 
-TEST(MessageAssemblerPieces, ReadsLargeMessagesAtEverySplit) {
+TEST(MessageReaderPieces, ReadsLargeMessagesAtEverySplit) {
   const ReceiveRules rules;
   const std::string text = long_text(17 * kKib);
   const Bytes input = joined({ping_frame("p"), text_frame(text), text_frame("end")});
@@ -81,7 +81,7 @@ TEST(MessageAssemblerPieces, ReadsLargeMessagesAtEverySplit) {
   }
 }
 
-TEST(MessageAssemblerPieces, ReadsLargeFragmentsAtRandomSplits) {
+TEST(MessageReaderPieces, ReadsLargeFragmentsAtRandomSplits) {
   const ReceiveRules rules;
   const std::string text = long_text(200 * kKib);
   const Bytes input = joined({text_frame(text.substr(0, 65535), false), ping_frame("between"),
@@ -99,7 +99,7 @@ TEST(MessageAssemblerPieces, ReadsLargeFragmentsAtRandomSplits) {
 }
 
 // A byte is changed here and there in a stream of frames of all kinds: whatever comes of it, it comes at every split.
-TEST(MessageAssemblerPieces, AgreesWithTheReferenceOnRandomStreams) {
+TEST(MessageReaderPieces, AgreesWithTheReferenceOnRandomStreams) {
   std::mt19937 random(3);
   const auto random_frame = [&random](Opcode opcode, bool fin) {
     const std::size_t size = is_control(opcode) ? random() % 20 : random() % 200;
@@ -130,56 +130,56 @@ TEST(MessageAssemblerPieces, AgreesWithTheReferenceOnRandomStreams) {
   }
 }
 
-TEST(MessageAssemblerPieces, OffersDirectSpaceOnlyInsideALargePayload) {
+TEST(MessageReaderPieces, OffersDirectSpaceOnlyInsideALargePayload) {
   Fed fed;
-  EXPECT_TRUE(fed.assembler.direct_space().empty());
+  EXPECT_TRUE(fed.reader.direct_space().empty());
   fed.consume(header_of(100));
-  EXPECT_TRUE(fed.assembler.direct_space().empty()) << "a small one is not worth it";
+  EXPECT_TRUE(fed.reader.direct_space().empty()) << "a small one is not worth it";
   fed.consume(Bytes(100, 0));
-  EXPECT_TRUE(fed.assembler.direct_space().empty());
+  EXPECT_TRUE(fed.reader.direct_space().empty());
   Bytes header = header_of(100 * kKib);
   const std::uint8_t last = header.back();
   header.pop_back();
   fed.consume(header);
-  EXPECT_TRUE(fed.assembler.direct_space().empty()) << "the header is not complete";
+  EXPECT_TRUE(fed.reader.direct_space().empty()) << "the header is not complete";
   fed.consume({last});
-  EXPECT_EQ(fed.assembler.remaining_frame_bytes(), 100 * kKib);
-  while (fed.assembler.remaining_frame_bytes() >= 16 * kKib) {
-    const std::size_t count = fed.assembler.direct_space().size();
+  EXPECT_EQ(fed.reader.remaining_frame_bytes(), 100 * kKib);
+  while (fed.reader.remaining_frame_bytes() >= 16 * kKib) {
+    const std::size_t count = fed.reader.direct_space().size();
     ASSERT_GE(count, 16 * kKib);
-    ASSERT_LE(count, fed.assembler.remaining_frame_bytes());
+    ASSERT_LE(count, fed.reader.remaining_frame_bytes());
     fed.consume_in_place(std::string(count, 'x'));
   }
-  EXPECT_TRUE(fed.assembler.direct_space().empty());
-  fed.consume(Bytes(fed.assembler.remaining_frame_bytes(), 0));
+  EXPECT_TRUE(fed.reader.direct_space().empty());
+  fed.consume(Bytes(fed.reader.remaining_frame_bytes(), 0));
   EXPECT_EQ(fed.events().size(), 2U);
 }
 
-TEST(MessageAssemblerPieces, OffersNoDirectSpaceInASplitControlFrameOrInChunkMode) {
+TEST(MessageReaderPieces, OffersNoDirectSpaceInASplitControlFrameOrInChunkMode) {
   Fed fed;
   fed.consume(header_of(20 * kKib, false));
   fed.consume(Bytes(20 * kKib, 0));
   const Bytes ping = ping_frame("half of it");
   fed.consume(Bytes(ping.begin(), ping.begin() + 11));
-  EXPECT_TRUE(fed.assembler.direct_space().empty());
-  EXPECT_EQ(fed.assembler.remaining_frame_bytes(), 0U);
+  EXPECT_TRUE(fed.reader.direct_space().empty());
+  EXPECT_EQ(fed.reader.remaining_frame_bytes(), 0U);
 
   Fed chunked;
-  chunked.assembler.set_chunk_mode(true);
+  chunked.reader.set_chunk_mode(true);
   chunked.consume(header_of(100 * kKib));
-  EXPECT_TRUE(chunked.assembler.direct_space().empty());
-  EXPECT_EQ(chunked.assembler.remaining_frame_bytes(), 100 * kKib);
+  EXPECT_TRUE(chunked.reader.direct_space().empty());
+  EXPECT_EQ(chunked.reader.remaining_frame_bytes(), 100 * kKib);
 }
 
 // A thousand clients that announce much and send little must not cost what they announced.
-TEST(MessageAssemblerPieces, TakesMemoryForWhatArrivedNotForWhatWasAnnounced) {
+TEST(MessageReaderPieces, TakesMemoryForWhatArrivedNotForWhatWasAnnounced) {
   for (const std::uint64_t announced : {std::uint64_t{16} << 20U, (std::uint64_t{1} << 63U) - 1}) {
     Fed fed;
     fed.rules.max_message_bytes = announced;
     fed.consume(header_of(announced));
     std::size_t arrived = 0;
     while (arrived < (std::size_t{1} << 20U)) {
-      const std::size_t room = fed.assembler.direct_space().size();
+      const std::size_t room = fed.reader.direct_space().size();
       ASSERT_GE(room, 16 * kKib);
       ASSERT_LE(arrived + room, 16 * arrived + 256 * kKib);
       const std::size_t count = std::min<std::size_t>(room, 10000);
@@ -189,13 +189,91 @@ TEST(MessageAssemblerPieces, TakesMemoryForWhatArrivedNotForWhatWasAnnounced) {
   }
 }
 
-TEST(MessageAssemblerPieces, ChecksTextAsItArrivesInDirectSpace) {
+TEST(MessageReaderPieces, ChecksTextAsItArrivesInDirectSpace) {
   Fed fed;
   fed.consume(header_of(100 * kKib, true, Opcode::kText));
   const Bytes masked = make_frame({.payload = "good \xE2\x82"});
   EXPECT_EQ(fed.consume_in_place(to_text(std::span(masked).subspan(6))), ProtocolError::kNone);
   const std::uint8_t key_byte = 0x3D;  // of the payload's byte number 7
   EXPECT_EQ(fed.consume_in_place(std::string{static_cast<char>('X' ^ key_byte)}), ProtocolError::kInvalidUtf8);
+}
+
+Bytes part_of(const Bytes& bytes, std::size_t begin, std::size_t end) {
+  return {bytes.begin() + static_cast<std::ptrdiff_t>(begin), bytes.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+// With a pool that has one spare.
+struct PooledFed : Fed {
+  PooledFed() {
+    PartialMessagePool::take(&pool);
+    rules.partial_messages = &pool;
+  }
+  ~PooledFed() { reader.drop_gathered(); }
+
+  PartialMessagePool pool;
+};
+
+TEST(MessageReaderPieces, TakesNothingOfThePoolForWholeMessages) {
+  for (const bool chunk_mode : {false, true}) {
+    PooledFed fed;
+    fed.reader.set_chunk_mode(chunk_mode);
+    fed.recorder.during_call = [&] { EXPECT_EQ(fed.pool.spare_count(), 1U); };
+    fed.consume(joined({text_frame("short"), binary_frame(std::string(1000, 'x')), text_frame(""), ping_frame("p"),
+                        binary_frame(std::string(100000, 'x')), text_frame(std::string(200, 'x'))}));
+    EXPECT_EQ(fed.events().size(), 6U);
+    EXPECT_EQ(fed.pool.spare_count(), 1U);
+  }
+}
+
+// During an event a reader may still have what the event lies in.
+TEST(MessageReaderPieces, GivesBackToThePoolWhatIsComplete) {
+  for (const bool chunk_mode : {false, true}) {
+    for (const Bytes& input :
+         {text_frame("text"), ping_frame("ping"), binary_frame(std::string(1000, 'x')),
+          joined({text_frame("a", false), ping_frame("p"), continuation_frame("b", true), ping_frame("p")})}) {
+      for (std::size_t cut = 1; cut < input.size(); ++cut) {
+        PooledFed fed;
+        fed.reader.set_chunk_mode(chunk_mode);
+        const std::size_t last_ping = input.size() - 7;
+        fed.consume(part_of(input, 0, cut));
+        const bool is_between = fed.events().size() == 2 && cut == last_ping;
+        EXPECT_EQ(fed.pool.spare_count(), is_between ? 1U : 0U) << cut;
+        fed.consume(part_of(input, cut, input.size()));
+        EXPECT_EQ(fed.pool.spare_count(), 1U) << cut;
+        EXPECT_EQ(fed.reader.gathered_bytes(), 0U);
+      }
+    }
+  }
+}
+
+TEST(MessageReaderPieces, GivesBackToThePoolWhatIsDropped) {
+  for (const std::size_t bytes : {1U, 3U, 10U}) {
+    PooledFed fed;
+    fed.consume(part_of(binary_frame("0123456789"), 0, bytes));
+    EXPECT_EQ(fed.pool.spare_count(), 0U);
+    EXPECT_EQ(fed.reader.gathered_bytes(), bytes > 6 ? bytes - 6 : 0);
+    fed.reader.drop_gathered();
+    EXPECT_EQ(fed.pool.spare_count(), 1U);
+    EXPECT_EQ(fed.reader.gathered_bytes(), 0U);
+  }
+  PartialMessagePool pool;
+  {
+    Fed fed;
+    fed.rules.partial_messages = &pool;
+    fed.consume(header_of(10));
+  }
+  EXPECT_EQ(pool.spare_count(), 1U) << "by the destructor";
+}
+
+TEST(MessageReaderPieces, GathersInTheSamePlaceAgain) {
+  PooledFed fed;
+  const Bytes input = binary_frame(std::string(PartialMessage::kTrustedBytes, 'x'));
+  for (const std::size_t cut : {10U, 5000U, 16000U}) {
+    fed.consume(part_of(input, 0, cut));
+    fed.consume(part_of(input, cut, input.size()));
+  }
+  const std::vector<const std::uint8_t*>& places = fed.recorder.places;
+  EXPECT_EQ(places, std::vector(3, places.front()));
 }
 
 #if defined(__SANITIZE_ADDRESS__)  // only AddressSanitizer counts the memory in use exactly
@@ -230,7 +308,7 @@ class MemoryWatcher : public MessageSink {
   }
 };
 
-TEST(MessageAssemblerPieces, KeepsNoMemoryBehindAMessageAndTakesNoneForWholeFrames) {
+TEST(MessageReaderPieces, KeepsNoMemoryBehindAMessageAndTakesNoneForWholeFrames) {
   struct Case {
     Bytes input;
     bool chunk_mode;
@@ -241,15 +319,15 @@ TEST(MessageAssemblerPieces, KeepsNoMemoryBehindAMessageAndTakesNoneForWholeFram
       {joined({text_frame("a"), binary_frame(std::string(1000, 'x')), ping_frame("p"), text_frame("b")}), false, false,
        false},
       {joined({text_frame("abc", false), continuation_frame("def", false), continuation_frame("ghi", true)}), true,
-       true, false},
+       true, true},
       {binary_frame(std::string(100000, 'x')), false, true, true},
       {joined({binary_frame(std::string(1000, 'x'), false), ping_frame("p"), continuation_frame("y", true)}), false,
        true, true},
       {ping_frame(std::string(125, 'x')), false, true, true},
   };
   for (const Case& each : cases) {
-    MessageReader assembler;
-    assembler.set_chunk_mode(each.chunk_mode);
+    MessageReader reader;
+    reader.set_chunk_mode(each.chunk_mode);
     MemoryWatcher watcher;
     Bytes input = each.input;
     std::span<std::uint8_t> rest(input);
@@ -257,7 +335,7 @@ TEST(MessageAssemblerPieces, KeepsNoMemoryBehindAMessageAndTakesNoneForWholeFram
     while (!rest.empty()) {
       std::span<std::uint8_t> piece = rest.first(each.by_byte ? 1 : rest.size());
       rest = rest.subspan(piece.size());
-      ASSERT_EQ(assembler.consume(piece, {}, watcher), ProtocolError::kNone);
+      ASSERT_EQ(reader.consume(piece, {}, watcher), ProtocolError::kNone);
     }
     EXPECT_GT(watcher.calls, 0U);
     EXPECT_EQ(allocated_bytes(), before);
@@ -267,8 +345,43 @@ TEST(MessageAssemblerPieces, KeepsNoMemoryBehindAMessageAndTakesNoneForWholeFram
   }
 }
 
-TEST(MessageAssemblerPieces, AllocatesNoMoreThanTheMessageNeeds) {
-  MessageReader assembler;
+extern "C" int __sanitizer_install_malloc_and_free_hooks(  // NOLINT(bugprone-reserved-identifier)
+    void (*on_malloc)(const volatile void*, std::size_t), void (*on_free)(const volatile void*));
+
+std::size_t allocations = 0;
+
+TEST(MessageReaderPieces, AllocatesNothingForMessagesInPiecesOnceThePoolIsWarm) {
+  static const int installed = __sanitizer_install_malloc_and_free_hooks(
+      [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {});
+  ASSERT_GT(installed, 0);
+  for (const bool chunk_mode : {false, true}) {
+    PartialMessagePool pool;
+    const ReceiveRules rules = {.partial_messages = &pool};
+    MessageReader reader;
+    reader.set_chunk_mode(chunk_mode);
+    MemoryWatcher watcher;
+    const Bytes input =
+        joined({text_frame("text"), ping_frame("ping"), text_frame("frag", false), ping_frame("between"),
+                continuation_frame("ment", true), binary_frame(std::string(16 * kKib, 'x'))});
+    std::vector<Bytes> copies(400, input);
+    for (std::size_t cut = 0; cut < copies.size(); ++cut) {
+      const std::size_t before = allocations;
+      std::span<std::uint8_t> second(copies[cut]);
+      const std::size_t first_bytes = cut * input.size() / copies.size();
+      std::span<std::uint8_t> first = second.first(cut < 100 ? cut : first_bytes);
+      second = second.subspan(first.size());
+      ASSERT_EQ(reader.consume(first, rules, watcher), ProtocolError::kNone);
+      ASSERT_EQ(reader.consume(second, rules, watcher), ProtocolError::kNone);
+      if (cut > 100) {
+        EXPECT_EQ(allocations, before) << cut;
+      }
+    }
+    EXPECT_GT(allocations, 0U);
+  }
+}
+
+TEST(MessageReaderPieces, AllocatesNoMoreThanTheMessageNeeds) {
+  MessageReader reader;
   MemoryWatcher watcher;
   Bytes input = binary_frame(std::string(100001, 'x'));
   std::span<std::uint8_t> rest(input);
@@ -276,44 +389,44 @@ TEST(MessageAssemblerPieces, AllocatesNoMoreThanTheMessageNeeds) {
   for (const std::size_t count : {60000U, 30000U}) {
     std::span<std::uint8_t> piece = rest.first(count);
     rest = rest.subspan(count);
-    assembler.consume(piece, {}, watcher);
+    reader.consume(piece, {}, watcher);
   }
-  EXPECT_LE(assembler.direct_space().size(), rest.size()) << "never past the end of the frame";
-  assembler.consume(rest, {}, watcher);
+  EXPECT_LE(reader.direct_space().size(), rest.size()) << "never past the end of the frame";
+  reader.consume(rest, {}, watcher);
   EXPECT_EQ(watcher.calls, 1U);
   EXPECT_LE(watcher.most, before + 100001 + 1000);
 }
 
 #endif
 
-TEST(MessageAssemblerPieces, DeliversChunksAsTheyArrive) {
+TEST(MessageReaderPieces, DeliversChunksAsTheyArrive) {
   Fed fed;
-  fed.assembler.set_chunk_mode(true);
+  fed.reader.set_chunk_mode(true);
   const Bytes input = joined({binary_frame("", false), continuation_frame(std::string(100, 'x'), false),
                               ping_frame("p"), continuation_frame("", true), binary_frame("whole")});
   fed.consume(Bytes(input.begin(), input.begin() + 42));  // to 30 bytes of the payload
   EXPECT_EQ(fed.recorder.piece_sizes, (std::vector<std::size_t>{30}));
-  EXPECT_EQ(fed.assembler.remaining_frame_bytes(), 70U);
+  EXPECT_EQ(fed.reader.remaining_frame_bytes(), 70U);
   fed.consume(Bytes(input.begin() + 42, input.end()));
   EXPECT_EQ(fed.recorder.piece_sizes, (std::vector<std::size_t>{30, 70, 0, 5}));
   EXPECT_EQ(fed.events(), (std::vector<std::string>{"ping:p", "binary:" + std::string(100, 'x'), "binary:whole"}));
 }
 
-TEST(MessageAssemblerPieces, TellsDuringAChunkHowMuchOfTheFrameIsToCome) {
+TEST(MessageReaderPieces, TellsDuringAChunkHowMuchOfTheFrameIsToCome) {
   Fed fed;
-  fed.assembler.set_chunk_mode(true);
+  fed.reader.set_chunk_mode(true);
   std::vector<std::uint64_t> remaining;
-  fed.recorder.during_call = [&] { remaining.push_back(fed.assembler.remaining_frame_bytes()); };
+  fed.recorder.during_call = [&] { remaining.push_back(fed.reader.remaining_frame_bytes()); };
   const Bytes input = binary_frame("0123456789");
   fed.consume(Bytes(input.begin(), input.begin() + 10));
   fed.consume(Bytes(input.begin() + 10, input.end()));
   EXPECT_EQ(remaining, (std::vector<std::uint64_t>{6, 0}));
 }
 
-TEST(MessageAssemblerPieces, HasNothingRemainingWhileItDeliversAWholeMessage) {
+TEST(MessageReaderPieces, HasNothingRemainingWhileItDeliversAWholeMessage) {
   for (const std::size_t cut : {0U, 3U, 10U}) {
     Fed fed;
-    fed.recorder.during_call = [&] { EXPECT_EQ(fed.assembler.remaining_frame_bytes(), 0U); };
+    fed.recorder.during_call = [&] { EXPECT_EQ(fed.reader.remaining_frame_bytes(), 0U); };
     const Bytes input = joined({text_frame("Hello"), ping_frame("p")});
     fed.consume(Bytes(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(cut)));
     fed.consume(Bytes(input.begin() + static_cast<std::ptrdiff_t>(cut), input.end()));
@@ -321,21 +434,21 @@ TEST(MessageAssemblerPieces, HasNothingRemainingWhileItDeliversAWholeMessage) {
   }
 }
 
-TEST(MessageAssemblerPieces, SwitchesToChunksFromWithinAnEvent) {
+TEST(MessageReaderPieces, SwitchesToChunksFromWithinAnEvent) {
   Fed fed;
-  fed.recorder.during_call = [&] { fed.assembler.set_chunk_mode(true); };
+  fed.recorder.during_call = [&] { fed.reader.set_chunk_mode(true); };
   fed.consume(
       joined({text_frame("whole"), text_frame("chunk"), text_frame("more", false), continuation_frame("!", true)}));
   EXPECT_EQ(fed.recorder.places.size(), 1U);
   EXPECT_EQ(fed.recorder.piece_sizes, (std::vector<std::size_t>{5, 4, 1}));
 }
 
-TEST(MessageAssemblerPieces, FinishesAMessageInTheModeThatItBeganIn) {
+TEST(MessageReaderPieces, FinishesAMessageInTheModeThatItBeganIn) {
   Fed fed;
   fed.consume(joined({text_frame("gathered, ", false), ping_frame("")}));
-  fed.assembler.set_chunk_mode(true);
+  fed.reader.set_chunk_mode(true);
   fed.consume(joined({continuation_frame("still", true), text_frame("chunks, ", false)}));
-  fed.assembler.set_chunk_mode(false);
+  fed.reader.set_chunk_mode(false);
   fed.consume(joined({continuation_frame("still", true), text_frame("whole")}));
   EXPECT_EQ(fed.events(),
             (std::vector<std::string>{"ping:", "text:gathered, still", "text:chunks, still", "text:whole"}));
@@ -343,7 +456,7 @@ TEST(MessageAssemblerPieces, FinishesAMessageInTheModeThatItBeganIn) {
   EXPECT_EQ(fed.recorder.piece_sizes, (std::vector<std::size_t>{8, 5}));
 }
 
-TEST(MessageAssemblerPieces, StopsBehindAnEventAndGoesOnLater) {
+TEST(MessageReaderPieces, StopsBehindAnEventAndGoesOnLater) {
   Fed fed;
   fed.recorder.go_on = false;
   EXPECT_EQ(fed.consume(joined({text_frame("a"), text_frame("bc"), ping_frame("d")})), ProtocolError::kNone);
@@ -356,7 +469,7 @@ TEST(MessageAssemblerPieces, StopsBehindAnEventAndGoesOnLater) {
   EXPECT_EQ(fed.events(), (std::vector<std::string>{"text:a", "text:bc", "ping:d"}));
 }
 
-TEST(MessageAssemblerPieces, StopsBehindACloseFrame) {
+TEST(MessageReaderPieces, StopsBehindACloseFrame) {
   Fed fed;
   EXPECT_EQ(fed.consume(joined({close_frame(""), text_frame("a")})), ProtocolError::kNone);
   EXPECT_EQ(fed.left, 7U);

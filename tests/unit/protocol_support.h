@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the tests of src/websocket share: frames written out by hand, a reader of frames that is slow and plain,
-// and a way to feed an assembler in every kind of pieces. None of it uses the code under test where that can be helped.
+// and a way to feed a reader in every kind of pieces. None of it uses the code under test where that can be helped.
 #pragma once
 
 #include <gtest/gtest.h>

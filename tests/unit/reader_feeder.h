@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Feeds an assembler in every kind of pieces, and compares what comes out with the reference.
+// Feeds a reader in every kind of pieces, and compares what comes out with the reference.
 #pragma once
 
 #include <functional>
@@ -68,7 +68,7 @@ struct FeedOptions {
   bool direct = false;  // use direct_space() where it is offered
 };
 
-// One assembler and what it is fed.
+// One reader and what it is fed.
 class Feeder {
  public:
   Feeder(const Reference& reference, const ReceiveRules& rules, const FeedOptions& options)
@@ -101,8 +101,8 @@ class Feeder {
   const Recorder& recorder() const { return recorder_; }
 
  private:
-  // Fewer are never too much work for one call.
-  static constexpr std::size_t kMostWorkBytes = 1000;
+  // Fewer never spend the budget of one call.
+  static constexpr std::size_t kAffordableBytes = 1000;
 
   void consume(std::span<std::uint8_t>& input) {
     const std::size_t events_before = recorder_.outcome.events.size();
@@ -118,7 +118,7 @@ class Feeder {
     if (options_.stop_at_each_event) {
       EXPECT_LE(recorder_.calls, calls_before + 1) << "went on after a false";
     } else if (!recorder_.finished()) {
-      EXPECT_TRUE(input.empty() || left_before - input.size() >= kMostWorkBytes) << "stopped for little work";
+      EXPECT_TRUE(input.empty() || left_before - input.size() >= kAffordableBytes) << "stopped before the budget was spent";
     }
   }
 

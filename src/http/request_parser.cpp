@@ -9,6 +9,7 @@
 #include "base/budget.h"
 #include "base/http_text.h"
 #include "http/beast_request_parser.h"
+#include "http/cost.h"
 #include "http/line_reader.h"
 
 namespace websockets {
@@ -22,9 +23,6 @@ constexpr std::size_t kMaxEmptyLines = 8;
 constexpr std::size_t kFirstHeadBytes = 1024;
 // What is larger after a request is given back before the next one.
 constexpr std::size_t kMaxKeptBytes = 2048;
-// In the measure of kQuantum: to find the end of a line, and to read it; its bytes.
-constexpr std::size_t kCostOfLine = 4;
-constexpr std::size_t kLineBytesPerUnit = 8;
 
 Refusal refusal_of_line(LineReader::Result result) {
   if (result == LineReader::Result::kFoldedLine) return {400, "A header is folded over several lines."};

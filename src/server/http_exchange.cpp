@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "files/directory.h"
 #include "files/sizeless_file.h"
+#include "http/cost.h"
 #include "server/connection.h"
 #include "server/context.h"
 #include "websocket/handshake.h"
@@ -24,8 +25,6 @@ namespace {
 
 // Of a client that is not only there to hold a connection_.
 constexpr std::uint64_t kLeastContentBytesPerSecond = 500;
-// In the measure of kQuantum: to answer it, beside what it takes to read it.
-constexpr std::size_t kCostOfRequest = 300;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 

@@ -102,13 +102,13 @@ void MessageCompression::begin_message(bool is_text) {
   compressed_bytes_ = message_bytes_ = 0;
 }
 
-// Appends what comes out at once of the front of `input`, which is advanced, with some `most` of effort.
+// Appends what comes out at once of the front of `input`, which is advanced, for a cost of some `most` bytes.
 ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& input, std::uint64_t most,
                                                std::uint64_t max_bytes, ByteBuffer& out) {
   const std::size_t bytes_before = out.size();
   const std::span<std::uint8_t> space = space_behind(out, most, max_bytes - message_bytes_);
   std::span<std::uint8_t> left_space = space;
-  const std::uint64_t step_bytes = std::min<std::uint64_t>(kStepBytes, most / kCompressedByteCost + 1);
+  const std::uint64_t step_bytes = std::min<std::uint64_t>(kStepBytes, most / kInflatedBytesPerCompressed + 1);
   std::span<const std::uint8_t> left = input.first(std::min<std::size_t>(input.size(), step_bytes));
   const std::size_t given_bytes = left.size();
   const bool is_valid = inflater().inflate(left, left_space);
@@ -126,7 +126,7 @@ ProtocolError MessageCompression::inflate_step(std::span<const std::uint8_t>& in
   return compressed_bytes_ <= useful_bytes ? ProtocolError::kNone : ProtocolError::kWastefulCompression;
 }
 
-// Until the input is used up, or took more than `most`.
+// Until the input is used up, or cost more than `most` bytes.
 ProtocolError MessageCompression::inflate(std::span<const std::uint8_t> input, std::uint64_t most,
                                           std::uint64_t max_bytes, ByteBuffer& out) {
   const std::uint64_t cost_before = cost_bytes();

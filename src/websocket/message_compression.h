@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/byte_buffer.h"
+#include "websocket/cost.h"
 #include "websocket/deflate.h"
 #include "websocket/deflate_negotiation.h"
 #include "websocket/protocol_error.h"
@@ -91,11 +92,11 @@ class MessageCompression {
   // `is_text`: it must be UTF-8.
   void begin_message(bool is_text);
 
-  // What decompressing the message has taken so far, in bytes that came out; one that went in may take much longer.
-  std::uint64_t cost_bytes() const { return message_bytes_ + kCompressedByteCost * compressed_bytes_; }
+  // What decompressing the message has cost so far, in bytes that came out: kInflatedBytesPerUnit of them are a unit.
+  std::uint64_t cost_bytes() const { return message_bytes_ + kInflatedBytesPerCompressed * compressed_bytes_; }
 
-  // Decompresses a message that is all there, until it has more than `max_bytes`. Stops when it took more than `most`
-  // of effort: goes on when it is called with the same message again, unless is_complete().
+  // Decompresses a message that is all there, until it has more than `max_bytes`. Stops when it cost more than
+  // `most` bytes: goes on when it is called with the same message again, unless is_complete().
   ProtocolError inflate_message(std::span<const std::uint8_t> compressed, std::uint64_t max_bytes, std::uint64_t most,
                                 ByteBuffer& out);
   bool is_complete() const { return is_complete_; }
@@ -110,9 +111,6 @@ class MessageCompression {
                                 ByteBuffer& out);
 
  private:
-  // Blocks may consist of nothing but tables.
-  static constexpr std::uint64_t kCompressedByteCost = 8;
-
   Inflater& inflater();
   ProtocolError inflate_step(std::span<const std::uint8_t>& input, std::uint64_t most, std::uint64_t max_bytes,
                              ByteBuffer& out);

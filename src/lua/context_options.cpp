@@ -81,7 +81,7 @@ void read_protocols(OptionReader& reader, int callbacks, ContextOptions& options
       lua_pushvalue(L, -2);
       reader.raise_value(option, "a function");
     }
-    lua_rawseti(L, callbacks, LuaContext::kFirstProtocol + static_cast<int>(options.protocols.size()));
+    lua_rawseti(L, callbacks, kFirstProtocol + static_cast<int>(options.protocols.size()));
     guarded(L, [&] { options.protocols.emplace_back(name, size); });
     lua_pop(L, 1);
   }
@@ -356,13 +356,13 @@ void read_context_options(lua_State* L, int config, int callbacks, LuaContext& c
   read_privileges(reader, options);
   read_listener(reader, options);
   read_protocols(reader, callbacks, options);
-  read_function(reader, "on_http", callbacks, LuaContext::kOnHttp);
-  options.asks_before_upgrade = read_function(reader, "on_upgrade", callbacks, LuaContext::kOnUpgrade);
-  reader.read_boolean("keep_request", context.keeps_requests);
-  options.reports_refusals = read_function(reader, "on_refused", callbacks, LuaContext::kOnRefused);
-  read_function(reader, "on_error", callbacks, LuaContext::kOnError);
-  read_function(reader, "on_del_fd", callbacks, LuaContext::kOnDelFd);
-  options.announces_descriptors = read_function(reader, "on_add_fd", callbacks, LuaContext::kOnAddFd);
+  read_function(reader, "on_http", callbacks, kOnHttp);
+  options.asks_before_upgrade = read_function(reader, "on_upgrade", callbacks, kOnUpgrade);
+  reader.read_boolean("keep_request", context.upgrades().keeps_requests);
+  options.reports_refusals = read_function(reader, "on_refused", callbacks, kOnRefused);
+  read_function(reader, "on_error", callbacks, kOnError);
+  read_function(reader, "on_del_fd", callbacks, kOnDelFd);
+  options.announces_descriptors = read_function(reader, "on_add_fd", callbacks, kOnAddFd);
   reader.read_boolean("one_fd", options.announces_one);
 
   read_compression(reader, options);

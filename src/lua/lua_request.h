@@ -44,7 +44,7 @@ void fill_request(lua_State* L, int callbacks, const Connection& connection, con
                   const std::shared_ptr<PendingUpgrade>* pending);
 
 // There is nothing to decide any more: the request at `index` does not keep its context.
-void let_go_of_callbacks(lua_State* L, int index);
+void release_callbacks(lua_State* L, int index);
 
 // The request at `index`, or an argument error.
 LuaRequest& check_request(lua_State* L, int index);

@@ -49,9 +49,9 @@ void LuaTimers::stop(lua_State* L, int callbacks, LuaTimer& timer) {
   pending_.erase(key_of(timer));
   lua_rawgeti(L, callbacks, timer.slot);
   lua_getupvalue(L, -1, kTimerUpvalue);
-  lua_rawgeti(L, callbacks, LuaContext::kWeakContext);  // it does not keep the context any more
+  lua_rawgeti(L, callbacks, kWeakContext);  // it does not keep the context any more
   set_user_table(L, -2);
-  context_.free_slot(L, callbacks, timer.slot);
+  context_.callback_table().free_slot(L, callbacks, timer.slot);
   lua_pop(L, 2);
 }
 
@@ -83,11 +83,11 @@ void LuaTimers::on_timeout() {
 // While it is called, a timer is not pending: a nested call of service does not call it again, but the others.
 void LuaTimers::call(Pending::node_type node) {
   schedule();
-  lua_State* const L = context_.state();
+  lua_State* const L = context_.calls().state();
   LuaTimer& timer = *node.mapped();
-  lua_rawgeti(L, context_.callbacks(), timer.slot);  // in memory until this returns, whatever the function does
-  if (timer.interval_ms == 0) stop(L, context_.callbacks(), timer);
-  context_.call(lua_gettop(L));
+  lua_rawgeti(L, context_.calls().callbacks(), timer.slot);  // in memory until this returns, whatever the function does
+  if (timer.interval_ms == 0) stop(L, context_.calls().callbacks(), timer);
+  context_.calls().call(lua_gettop(L));
   if (timer.timers != nullptr) {
     // Ticks that were missed are left out; those that come do not drift.
     const double ticks = std::floor((monotonic_exact_ms() - timer.start_ms) / timer.interval_ms) + 1;
@@ -116,7 +116,7 @@ int make_timer(lua_State* L, bool repeats) {
   lua_pushvalue(L, 3);
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, call_function, 2);
-  context.set_slot(L, callbacks, timer.slot);
+  context.callback_table().set_slot(L, callbacks, timer.slot);
   bool is_short = false;
   try {
     context.timers().start(timer, seconds * 1000, repeats);
@@ -124,7 +124,7 @@ int make_timer(lua_State* L, bool repeats) {
     is_short = true;
   }
   if (!is_short) return 1;
-  context.free_slot(L, callbacks, timer.slot);
+  context.callback_table().free_slot(L, callbacks, timer.slot);
   return luaL_error(L, "not enough memory");
 }
 

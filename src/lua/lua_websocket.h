@@ -12,6 +12,8 @@ class Connection;
 
 namespace websockets::lua {
 
+class CallbackTable;
+
 // What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers
 // requests.
 struct LuaWebsocket {
@@ -37,6 +39,16 @@ static_assert(sizeof(Userdata<LuaWebsocket>) <= 48, "each open websocket has one
 
 // The websocket that is the first argument.
 inline LuaWebsocket& check_websocket(lua_State* L) { return check_object<LuaWebsocket>(L, 1); }
+
+// Null: the connection has none.
+LuaWebsocket* websocket_of(const Connection& connection);
+// Pushes the userdata of a websocket that has no connection yet. May run finalizers, which may do anything.
+void push_blank_websocket(lua_State* L);
+// Makes the blank websocket on top of the stack that of the connection, or puts in its place the one that it has. Runs
+// no finalizers.
+LuaWebsocket& attach_websocket(lua_State* L, CallbackTable& table, int callbacks, Connection& connection);
+// Pushes the one that the connection has, or a new one. Within a Round: it may run finalizers.
+LuaWebsocket& push_websocket(lua_State* L, CallbackTable& table, int callbacks, Connection& connection);
 
 // wrap_websocket.cpp: makes the metatable.
 void register_websocket(lua_State* L);

@@ -16,7 +16,7 @@
 #include "lua/caller_line.h"
 #include "lua/check_bytes.h"
 #include "lua/context_options.h"
-#include "lua/enter.h"
+#include "lua/entry.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/push.h"
@@ -81,8 +81,8 @@ int service(lua_State* L) {
 }
 
 // In a forked process: the other contexts are the other process's.
-void give_up_others(const LuaContext& ours) {
-  lua_State* const L = ours.state();
+void give_up_others(LuaContext& ours) {
+  lua_State* const L = ours.calls().state();
   const int top = lua_gettop(L);
   if (lua_checkstack(L, 16) == 0) return;
   push_contexts(L);
@@ -92,7 +92,7 @@ void give_up_others(const LuaContext& ours) {
     LuaContext* const other = userdata == nullptr ? nullptr : userdata->context;
     if (other != nullptr && other != &ours && other->is_open()) {
       get_user_table(L, top + 2);
-      const LuaContext::Entry entry(*other, L, top + 4);
+      const Entry entry(*other, L, top + 4);
       other->context().destroy();
     }
     lua_settop(L, top + 2);
@@ -195,7 +195,7 @@ int collect(lua_State* L) {
     int callbacks;
     LuaContext& context = check_context(L, callbacks);
     guarded(L, [&] {
-      const LuaContext::Entry entry(context, L, callbacks);
+      const Entry entry(context, L, callbacks);
       context.context().destroy();
     });
   }
@@ -233,7 +233,7 @@ constexpr luaL_Reg kMetamethods[] = {
 
 void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   lua_pushvalue(L, userdata);
-  lua_rawseti(L, callbacks, LuaContext::kContext);
+  lua_rawseti(L, callbacks, kContext);
   lua_createtable(L, 1, 0);
   lua_pushvalue(L, userdata);
   lua_rawseti(L, -2, 1);
@@ -241,13 +241,12 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  lua_rawseti(L, callbacks, LuaContext::kWeakContext);
+  lua_rawseti(L, callbacks, kWeakContext);
   push_trampoline(L);
-  lua_rawseti(L, callbacks, LuaContext::kTrampoline);
+  lua_rawseti(L, callbacks, kTrampoline);
   push_message_handler(L);
-  lua_rawseti(L, callbacks, LuaContext::kMessageHandler);
-  for (const int slot : {LuaContext::kOnHttp, LuaContext::kOnError, LuaContext::kOnAddFd, LuaContext::kOnDelFd,
-                         LuaContext::kInterruption}) {
+  lua_rawseti(L, callbacks, kMessageHandler);
+  for (const int slot : {kOnHttp, kOnError, kOnAddFd, kOnDelFd, kInterruption}) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, callbacks, slot);
   }
@@ -258,7 +257,7 @@ void report_warnings(lua_State* L, LuaContext& context) {
     push_caller_line(L);
     lua_pushfstring(L, "%swarning: %s", lua_tostring(L, 4), warning.c_str());
     lua_replace(L, 4);
-    enter(L, context, 3, [&] { context.report_warning(4); });
+    enter(L, context, 3, [&] { context.calls().report_warning(4); });
     lua_settop(L, 3);
   }
 }

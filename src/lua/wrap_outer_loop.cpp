@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "lua/check_bytes.h"
-#include "lua/enter.h"
+#include "lua/entry.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/push.h"

@@ -38,7 +38,7 @@ int on_pong(lua_State* L) {
   ws.connection->set_wants_pongs(true);
   const int callbacks = push_callbacks(L);
   lua_pushvalue(L, 2);
-  context.set_slot(L, callbacks, pings->on_pong);
+  context.callback_table().set_slot(L, callbacks, pings->on_pong);
   return 0;
 }
 

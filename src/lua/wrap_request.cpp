@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "base/http_text.h"
+#include "lua/entry.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
+#include "lua/lua_websocket.h"
 #include "lua/request_fields.h"
 #include "lua/upgrade_answer.h"
 #include "lua/userdata.h"
@@ -42,7 +44,7 @@ int push_answer_status(lua_State* L, PendingUpgrade::Status status) {
 // The request is at 1, what `places` names behind it.
 int answer(lua_State* L, const AnswerPlaces& places) {
   luaL_checkstack(L, 16, "request");
-  LuaContext::push_blank_websocket(L);  // now: the finalizers may end the connection
+  push_blank_websocket(L);  // now: the finalizers may end the connection
   const int blank = lua_gettop(L);
   LuaRequest& request = check_request(L, 1);
   if (request.pending == nullptr) return push_answer_status(L, PendingUpgrade::Status::kAnswered);
@@ -59,16 +61,16 @@ int answer(lua_State* L, const AnswerPlaces& places) {
   auto& context = static_cast<LuaContext&>(request.pending->connection().handler());
   if (places.status == 101) {
     lua_pushvalue(L, blank);
-    context.keep_request(L, callbacks, request.pending->connection(), 1);
+    context.upgrades().keep_request(L, callbacks, request.pending->connection(), 1);
   }
   guarded(L, [&] {
     UpgradeAnswer given = read_answer(L, places);
     const std::shared_ptr<PendingUpgrade> pending = request.pending;  // the callbacks may finalize the request
-    const LuaContext::Entry entry(context, L, callbacks);
+    const Entry entry(context, L, callbacks);
     status = pending->answer(std::move(given));
   });
-  let_go_of_callbacks(L, 1);
-  context.raise_interruption(L, callbacks);
+  release_callbacks(L, 1);
+  context.calls().raise_interruption(L, callbacks);
   return push_answer_status(L, status);
 }
 
@@ -141,7 +143,7 @@ LuaRequest& check_request(lua_State* L, int index) {
   return *request;
 }
 
-void let_go_of_callbacks(lua_State* L, int index) {
+void release_callbacks(lua_State* L, int index) {
   get_user_table(L, index);
   lua_pushnil(L);
   lua_rawseti(L, -2, kCallbacksOfRequest);

@@ -30,7 +30,7 @@ int respond(lua_State* L) {
   if (!exchange->awaits_answer()) return push_failure(L, "already answered");
   LuaContext& context = context_of(ws);
   const bool is_kept = body.size() >= kKeptBytes;
-  const int handle = is_kept ? context.keep_payload(L, push_callbacks(L), 4) : 0;
+  const int handle = is_kept ? context.callback_table().keep_payload(L, push_callbacks(L), 4) : 0;
   with_entry(L, ws, [&] {
     PinnedPayload kept = is_kept ? PinnedPayload(context, handle) : PinnedPayload();
     ResponseHead head;

@@ -48,13 +48,13 @@ int run(lua_State* L) {
     for (bool goes_on = !error; goes_on;) {
       has_nothing = has_nothing_to_wait_for(context);
       if (has_nothing) return;
-      const LuaContext::Entry entry(context, L, callbacks);
-      goes_on = runner.serve() && !context.is_interrupted();
+      const Entry entry(context, L, callbacks);
+      goes_on = runner.serve() && !context.calls().is_interrupted();
     }
     signal = runner.signal();
     was_cut_short = runner.was_cut_short();
   });
-  context.raise_interruption(L, callbacks);
+  context.calls().raise_interruption(L, callbacks);
   if (has_nothing) return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");
   if (why) return push_error(L, why);
   lua_pushinteger(L, was_cut_short ? kSignalStatus + signal : 0);

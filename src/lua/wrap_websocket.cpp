@@ -92,7 +92,7 @@ int write(lua_State* L) {
   const Opcode opcode = check_opcode(L, connection, type, data.size());
   LuaContext& context = context_of(ws);
   const bool is_kept = data.size() >= kKeptBytes;
-  const int handle = is_kept ? context.keep_payload(L, push_callbacks(L), 2) : 0;
+  const int handle = is_kept ? context.callback_table().keep_payload(L, push_callbacks(L), 2) : 0;
   WriteStatus status{};
   guarded(L, [&] {
     PinnedPayload kept = is_kept ? PinnedPayload(context, handle) : PinnedPayload();
@@ -143,7 +143,7 @@ int defer(lua_State* L) {
 void set_callback(lua_State* L, LuaWebsocket& ws, int& slot) {
   const int callbacks = push_callbacks(L);
   lua_pushvalue(L, 2);
-  context_of(ws).set_slot(L, callbacks, slot);
+  context_of(ws).callback_table().set_slot(L, callbacks, slot);
 }
 
 int on_receive(lua_State* L) {
@@ -290,7 +290,7 @@ int request(lua_State* L) {
   if (is_closed(ws)) {
     lua_pushnil(L);
   } else {
-    context_of(ws).push_request_of(L, push_callbacks(L), ws);
+    context_of(ws).upgrades().push_request_of(L, push_callbacks(L), ws);
   }
   return 1;
 }

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "lua/compat.h"
-#include "lua/enter.h"
+#include "lua/entry.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/lua_websocket.h"

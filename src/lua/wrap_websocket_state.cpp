@@ -15,7 +15,7 @@ int context(lua_State* L) {
   get_user_table(L, 1);
   if (!lua_istable(L, -1)) return 0;
   // The callbacks table of a context, and the table of kWeakContext, both have it there.
-  lua_rawgeti(L, -1, LuaContext::kContext);
+  lua_rawgeti(L, -1, kContext);
   return 1;
 }
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#include "lua/entry.h"
+
+#include "server/context.h"
+
+namespace websockets::lua {
+
+Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
+    : context_(context), outer_(context.calls().enter(L, callbacks)) {
+  if (!context.has_context()) return;
+  in_round_ = &context.context();
+  in_round_->enter();
+}
+
+Entry::~Entry() {
+  if (in_round_ != nullptr) in_round_->leave();  // may call back
+  LuaCalls& calls = context_.calls();
+  if (outer_.L == nullptr) {
+    context_.callback_table().drop_released_payloads(calls.state(), calls.callbacks());
+    if (!context_.is_open()) context_.timers().stop_all(calls.state(), calls.callbacks());
+  }
+  calls.leave(outer_);
+}
+
+}  // namespace websockets::lua

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "lua/callback_table.h"
+#include "lua/compat.h"
+
+namespace websockets {
+class Connection;
+}
+
+namespace websockets::lua {
+
+// Calls Lua functions from the engine's events, in protected mode: their errors go to on_error. No lua_State is kept:
+// whoever calls the engine from Lua opens an Entry, which says by which state.
+class LuaCalls {
+ public:
+  // Within a protected function: the callbacks table is its second argument.
+  static constexpr int kCallbacks = 2;
+
+  struct Place {
+    lua_State* L = nullptr;
+    int callbacks = 0;        // stack index of the callbacks table
+    int message_handler = 0;  // stack index
+  };
+  // For an Entry. Pushes two values; returns the place before.
+  Place enter(lua_State* L, int callbacks);
+  void leave(const Place& before);
+
+  // Within an Entry.
+  lua_State* state() const { return place_.L; }
+  int callbacks() const { return place_.callbacks; }
+
+  // Runs `body(L)`. `connection`: whose callback it is, if any. False: it has failed, which was reported.
+  template <typename Body>
+  bool run(const Connection* connection, Body body) {
+    return call_protected(
+        connection, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
+  }
+  // Calls the function at an index.
+  void call(int function);
+  // Takes the string at an index to on_error, or to stderr.
+  void report_warning(int text);
+
+  // A callback was interrupted by lua.c's handler of SIGINT, which is not the callback's fault: its error goes on,
+  // through the function that has led to the callback, once everybody was served.
+  bool is_interrupted() const { return is_interrupted_; }
+  // Raises that error, if there is one. Not within an Entry of the same call.
+  void raise_interruption(lua_State* L, int callbacks) {
+    if (is_interrupted_) raise_now(L, callbacks);
+  }
+
+ private:
+  bool call_protected(const Connection* connection, void (*function)(lua_State*, void*), void* argument);
+  bool take_interruption();
+  [[noreturn]] void raise_now(lua_State* L, int callbacks);
+  void report_error(const Connection* connection, const char* what = "error in a callback: ");
+
+  Place place_;
+  bool is_interrupted_ = false;
+};
+
+// The functions that a callbacks table has in kTrampoline and kMessageHandler.
+void push_trampoline(lua_State* L);
+void push_message_handler(lua_State* L);
+
+}  // namespace websockets::lua

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A compressed message in fragments, and one behind it: gathered and in chunks, whole and byte by byte, the same comes
 // of it. And what is compressed here is understood here.
-#include "reader_feeder.h"
 #include "fuzz_support.h"
+#include "reader_feeder.h"
 #include "websocket/message_compression.h"
 
 using namespace websockets;
@@ -26,13 +26,13 @@ Outcome read_frames(Bytes input, const DeflateParameters& agreed, const ReceiveR
   CompressionPool pool(CompressionOptions{});
   MessageCompression compression(pool, agreed);
   CompressedRecorder recorder(compression);
-  MessageReader assembler;
-  assembler.set_chunk_mode(chunk_mode);
+  MessageReader reader;
+  reader.set_chunk_mode(chunk_mode);
   for (std::size_t at = 0; at < input.size() && !recorder.finished(); at += piece_bytes) {
     std::span<std::uint8_t> piece = std::span(input).subspan(at, std::min(piece_bytes, input.size() - at));
     // A call leaves what would be too much work.
-    while ((!piece.empty() || assembler.is_inflating()) && !recorder.finished()) {
-      recorder.outcome.error = assembler.consume(piece, rules, recorder);
+    while ((!piece.empty() || reader.is_inflating()) && !recorder.finished()) {
+      recorder.outcome.error = reader.consume(piece, rules, recorder);
     }
   }
   return recorder.outcome;

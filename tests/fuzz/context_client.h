@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "assembler_feeder.h"
+#include "reader_feeder.h"
 #include "websocket/message_compression.h"
 
 namespace websockets::fuzz {
@@ -49,10 +49,10 @@ class Reader final : public Recorder {
   MessageCompression* compression() override { return &compression_; }
 
   Outcome read(Bytes stream, const ReceiveRules& rules) {
-    MessageReader assembler;
+    MessageReader reader;
     std::span<std::uint8_t> rest(stream);
-    while ((!rest.empty() || assembler.is_inflating()) && !finished()) {
-      outcome.error = assembler.consume(rest, rules, *this);
+    while ((!rest.empty() || reader.is_inflating()) && !finished()) {
+      outcome.error = reader.consume(rest, rules, *this);
     }
     return outcome;
   }

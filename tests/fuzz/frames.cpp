@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "reader_feeder.h"
 #include "fuzz_support.h"
+#include "reader_feeder.h"
 
 using namespace websockets;
 using namespace websockets::protocol_support;

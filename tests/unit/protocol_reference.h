@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A reader of frames that is slow and plain, to compare the assembler with.
+// A reader of frames that is slow and plain, to compare MessageReader with.
 #pragma once
 
 #include "protocol_support.h"

@@ -73,6 +73,9 @@ class Feeder {
  public:
   Feeder(const Reference& reference, const ReceiveRules& rules, const FeedOptions& options)
       : reference_(reference), rules_(rules), options_(options) {
+    // These readers take, of all that were there before, what those have left behind.
+    static PartialMessagePool pool;
+    if (options.stop_at_each_event) rules_.partial_messages = &pool;
     reader_.set_chunk_mode(options.chunk_mode);
     recorder_.go_on = !options.stop_at_each_event;
   }
@@ -118,7 +121,8 @@ class Feeder {
     if (options_.stop_at_each_event) {
       EXPECT_LE(recorder_.calls, calls_before + 1) << "went on after a false";
     } else if (!recorder_.finished()) {
-      EXPECT_TRUE(input.empty() || left_before - input.size() >= kAffordableBytes) << "stopped before the budget was spent";
+      EXPECT_TRUE(input.empty() || left_before - input.size() >= kAffordableBytes)
+          << "stopped before the budget was spent";
     }
   }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/http_text.h"
@@ -53,21 +54,37 @@ bool is_secure(std::string_view scheme) {
 
 }  // namespace
 
-std::optional<ClientIdentity> find_client(const Request& request, const ClientIdentity& proxy,
-                                          const AddressList& trusted) {
+void ClientIdentity::begin(const PeerAddress& peer, bool sends_header) {
+  if (!trusted_.contains(peer)) return;
+  proxy_ = peer;
+  if (sends_header) header_ = std::make_unique<ProxyHeaderParser>();
+}
+
+std::optional<PeerAddress> ClientIdentity::end_header() {
+  const std::unique_ptr<ProxyHeaderParser> header = std::move(header_);
+  proxy_.reset();
+  if (header->source() == ProxyHeaderParser::Source::kProxy) return std::nullopt;
+  // It may be another trusted proxy. One that is not known is none.
+  const bool is_proxy = header->source() == ProxyHeaderParser::Source::kAddress && trusted_.contains(header->client());
+  if (is_proxy) proxy_ = header->client();
+  return header->client();
+}
+
+std::optional<ClientIdentity::Client> ClientIdentity::find(const Request& request, const Client& peer) const {
+  if (!proxy_) return peer;
   const std::string addresses = request.joined("X-Forwarded-For");
   const std::string schemes = request.joined("X-Forwarded-Proto");
-  const Trace older = follow(read_x_forwarded(addresses, schemes), proxy.address, trusted);
+  const Trace older = follow(read_x_forwarded(addresses, schemes), *proxy_, trusted_);
   const std::string forwarded = request.joined("Forwarded");
-  const Trace newer = follow(read_forwarded(forwarded), proxy.address, trusted);
+  const Trace newer = follow(read_forwarded(forwarded), *proxy_, trusted_);
   std::optional<PeerAddress> address = older.address;
   if (request.count("Forwarded") > 0) {
-    address = request.count("X-Forwarded-For") == 0 ? newer.address : agreed_address(older, newer, proxy.address);
+    address = request.count("X-Forwarded-For") == 0 ? newer.address : agreed_address(older, newer, *proxy_);
   }
   const std::string_view scheme = older.scheme.empty() ? newer.scheme : older.scheme;
   const bool agree = newer.scheme.empty() || is_secure(scheme) == is_secure(newer.scheme);
   if (!address || !agree) return std::nullopt;
-  return ClientIdentity{*address, scheme.empty() ? proxy.is_secure : is_secure(scheme)};
+  return Client{*address, scheme.empty() ? peer.is_secure : is_secure(scheme)};
 }
 
 }  // namespace websockets

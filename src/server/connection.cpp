@@ -2,6 +2,7 @@
 #include "server/connection.h"
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <utility>
 
@@ -26,6 +27,8 @@ constexpr std::size_t kReceivedBytesPerUnit = 64;
 constexpr std::size_t kAnswerBytes = 64U << 10U;
 // What is read while an answer is awaited, only to notice the end.
 constexpr std::size_t kEarlyBytes = 16U << 10U;
+// Of a header of the PROXY protocol, at a time.
+constexpr std::size_t kPeekedBytes = 1024;
 constexpr std::uint64_t kLateMs = 1000;
 constexpr std::uint64_t kSecondChanceMs = 1000;
 
@@ -35,7 +38,7 @@ Connection::Connection(Context& context, Stream stream, const PeerAddress& peer)
     : Pollable(stream.fd()),
       context_(context),
       stream_(std::move(stream)),
-      exchange_(std::make_unique<HttpExchange>(*this, context.options_.request_limits)),
+      exchange_(std::make_unique<HttpExchange>(*this, context.options_)),
       peer_(peer) {}
 
 Connection::~Connection() {
@@ -49,27 +52,33 @@ Handler& Connection::handler() const { return context_.handler_; }
 void Connection::start() {
   context_.register_descriptor(*this);
   set_timeout(context_.options_.handshake_timeout_ms);
-  if (context_.options_.trusted_proxies.contains(peer_)) exchange_->begin_behind_proxy(context_.options_, peer_);
-  const Admission admission = context_.counts_.admit(counted_address());
-  is_counted_ = admission == Admission::kAdmitted;
-  if (!is_counted_) return refuse(admission);
+  exchange_->start();
+  ticket_ = context_.admission_.admit(peer_);
+  if (!ticket_) return refuse();
   update_interest();
 }
 
 bool Connection::restart(Watcher& watcher) { return interest_ == 0 || watcher.watch_in_own_loop(*this, interest_); }
 
-void Connection::refuse(Admission admission) {
-  is_refused_ = context_.counts_.begin_refusal();
-  // Before the TLS handshake it cannot be told.
-  if (is_refused_ && !(stream_.is_tls() && awaits_proxy_header())) return exchange_->refuse(admission);
-  context_.refuse(reason_of(admission), {&peer_});
+// It was not admitted.
+void Connection::refuse() {
+  const AdmissionVerdict verdict = context_.admission_.check(peer_);
+  ticket_ = context_.admission_.admit_refused();
+  // Before the TLS handshake there is no way to send an HTTP answer.
+  if (ticket_ && !stream_.is_in_handshake()) return exchange_->refuse(verdict);
+  context_.refuse(reason_of(verdict), {&peer_});
   terminate();
 }
 
-void Connection::leave_counts() {
-  if (is_counted_) context_.counts_.leave(counted_address());
-  if (is_refused_) context_.counts_.end_refusal();
-  is_counted_ = is_refused_ = false;
+// False: it was refused.
+bool Connection::set_peer(const PeerAddress& peer) {
+  if (peer == peer_) return true;
+  peer_ = peer;
+  ticket_ = {};  // first: it is not one more
+  ticket_ = context_.admission_.admit(peer);
+  if (ticket_) return true;
+  refuse();
+  return false;
 }
 
 // --- Input ---
@@ -174,6 +183,29 @@ void Connection::receive() {
   if (has_output()) flush();
   if (stream_.has_buffered_input() && wants_input()) context_.defer(*this);
   update_interest();
+}
+
+bool Connection::awaits_proxy_header() const { return state_ == State::kHttp && exchange_->awaits_proxy_header(); }
+
+// It is before the TLS handshake, of which nothing may be taken. False: more is needed, or the budget is spent, or the
+// connection ends.
+bool Connection::receive_proxy_header(Budget& budget) {
+  auto status = ProxyHeaderParser::Status::kIncomplete;
+  while (status == ProxyHeaderParser::Status::kIncomplete) {
+    if (budget.is_spent()) return false;
+    std::array<std::uint8_t, kPeekedBytes> bytes;
+    const IoResult result = stream_.peek(bytes);
+    if (result.status == IoStatus::kWouldBlock) return false;
+    if (result.status != IoStatus::kDone) {
+      terminate();
+      return false;
+    }
+    std::span<const std::uint8_t> input = std::span(bytes).first(result.bytes);
+    status = exchange_->read_proxy_header(input);
+    stream_.skip(result.bytes - input.size());
+    spend_on_receiving(2 * result.bytes, budget);
+  }
+  return exchange_->end_proxy_header(status);
 }
 
 // False: the connection is closed.
@@ -316,7 +348,7 @@ void Connection::close_descriptor() {
   cancel_timeout();
   context_.watcher_.change(*this, std::exchange(interest_, std::uint8_t{0}), 0);
   context_.forget_descriptor(*this);
-  leave_counts();
+  ticket_ = {};
   if (is_abandoned_) {
     stream_.abandon();
   } else {

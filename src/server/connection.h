@@ -16,6 +16,7 @@
 #include "net/socket_address.h"
 #include "net/stream.h"
 #include "net/timer_wheel.h"
+#include "server/admission.h"
 #include "server/receiver.h"
 #include "websocket/close_code.h"
 #include "websocket/frame.h"
@@ -31,7 +32,6 @@ class HttpExchange;
 class MessageCompression;
 class PreparedMessage;
 class Watcher;
-enum class Admission : std::uint8_t;
 struct Subprotocol;
 
 // One client, from accept to the end: first it speaks HTTP, then, if it asked for that, WebSocket. Owned by its
@@ -144,8 +144,8 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
 
   // connection.cpp
   bool is_websocket() const { return state_ == State::kOpen || state_ == State::kClosing; }
-  void refuse(Admission admission);
-  void leave_counts();
+  void refuse();
+  bool set_peer(const PeerAddress& peer);
   bool takes_input() const;
   bool takes_early_input() const;
   bool wants_input() const;
@@ -156,6 +156,8 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   bool has_unread_input() const { return has_held_input() || stream_.has_buffered_input(); }
   void receive();
   void receive_later();
+  bool awaits_proxy_header() const;
+  bool receive_proxy_header(Budget& budget);
   bool receive_input(Budget& budget);
   IoResult receive_once(bool& was_filled, Budget& budget);
   void spend_on_receiving(std::size_t bytes, Budget& budget);
@@ -199,13 +201,6 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   // turns.cpp
   void resume_later();
   void end_turn();
-
-  // proxy.cpp
-  PeerAddress counted_address() const;
-  bool set_peer(const PeerAddress& peer);
-  bool awaits_proxy_header() const;
-  bool receive_proxy_header(Budget& budget);
-  bool end_proxy_header();
 
   // silence.cpp
   void note_heard();
@@ -252,6 +247,7 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   std::unique_ptr<ByteBuffer> held_input_;           // read, but not to be delivered yet
   std::unique_ptr<OutputQueue> held_frames_;         // may not come between the fragments of a message
   std::size_t counted_input_bytes_ = 0;              // what waits of the input, as the context has counted it
+  Admission::Ticket ticket_;
   PeerAddress peer_;
   Keepalive keepalive_;
   bool reading_ : 1 = true;        // flow control
@@ -276,8 +272,6 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   bool inflates_first_ : 1 = false;  // what it is decompressing has had a turn there
   bool is_abandoned_ : 1 = false;
   bool receives_much_ : 1 = false;  // more than an IoBatch is good for
-  bool is_counted_ : 1 = false;
-  bool is_refused_ : 1 = false;  // there are too many, as it is told
   bool had_second_chance_ : 1 = false;
 };
 

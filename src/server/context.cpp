@@ -30,7 +30,7 @@ Context::Context(const ContextOptions& options, Handler& handler)
       timers_(now_ms_),
       memory_(options.max_memory_bytes),
       output_pool_(memory_),
-      counts_(options.max_connections, options.max_connections_per_address),
+      admission_(options.max_connections, options.max_connections_per_address, options_.trusted_proxies),
       rates_(options.max_message_rate),
       hub_(options_, *this, memory_) {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
@@ -91,11 +91,10 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
   // What stays on this machine needs none.
   const bool is_tls = tls_ != nullptr && !peer.is_unix();
   const PeerAddress address(peer);
-  const PeerAddress counted = options_.trusted_proxies.contains(address) ? PeerAddress() : address;
   ++stats_.connections;
-  const Admission admission = counts_.ask(counted);
+  const AdmissionVerdict verdict = admission_.check(address);
   // It cannot be told before the TLS handshake.
-  if (is_tls && admission != Admission::kAdmitted) return refuse(reason_of(admission), {&address});
+  if (is_tls && verdict != AdmissionVerdict::kAdmitted) return refuse(reason_of(verdict), {&address});
   SslSession session = is_tls ? tls_->new_session(fd.get()) : nullptr;
   auto owner = std::make_unique<Connection>(*this, Stream(std::move(fd), std::move(session)), address);
   Connection& connection = *owner;

@@ -21,8 +21,8 @@
 #include "net/driver.h"
 #include "net/io_batch.h"
 #include "net/timer_wheel.h"
+#include "server/admission.h"
 #include "server/connection.h"
-#include "server/connection_counts.h"
 #include "server/handler.h"
 #include "server/hub.h"
 #include "server/options.h"
@@ -245,7 +245,7 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   OutputPool output_pool_;
   PartialMessagePool partial_messages_;
   Stats stats_;
-  ConnectionCounts counts_;
+  Admission admission_;
   MessageRates rates_;
   Refusals refusals_;
   std::unique_ptr<CompressionPool> compression_;  // null: off

@@ -42,6 +42,46 @@ bool is_limit(int status) { return status == 413 || status == 414 || status == 4
 
 }  // namespace
 
+HttpExchange::HttpExchange(Connection& connection, const ContextOptions& options)
+    : connection_(connection), parser_(options.request_limits), identity_(options.trusted_proxies) {}
+
+// --- Who speaks ---
+
+void HttpExchange::start() { identity_.begin(connection_.peer(), connection_.context_.options_.expects_proxy_header); }
+
+bool HttpExchange::end_proxy_header(ProxyHeaderParser::Status status) {
+  if (status == ProxyHeaderParser::Status::kError) {
+    refuse_proxy_header();
+    return false;
+  }
+  const std::optional<PeerAddress> client = identity_.end_header();
+  return !client || connection_.set_peer(*client);
+}
+
+void HttpExchange::refuse_proxy_header() {
+  // Before the TLS handshake there is no way to send an HTTP answer.
+  if (connection_.is_tls()) {
+    connection_.context_.refuse(RefusalReason::kBadRequest, {&connection_.peer()});
+    return connection_.terminate();
+  }
+  refuse(RefusalReason::kBadRequest, {400, "A header of the PROXY protocol is expected here."});
+}
+
+// False: the request was refused.
+bool HttpExchange::identify_client() {
+  const std::optional<ClientIdentity::Client> client =
+      identity_.find(parser_.request(), {connection_.peer(), connection_.is_tls()});
+  if (!client) {
+    refuse(RefusalReason::kBadRequest, {400, "Forwarded and X-Forwarded-For or -Proto contradict each other."},
+           &parser_.request());
+    return false;
+  }
+  is_secure_ = client->is_secure;
+  return connection_.set_peer(client->address);
+}
+
+// --- Requests ---
+
 void HttpExchange::consume(std::span<std::uint8_t>& input, Budget& budget) {
   std::span<const std::uint8_t> rest = input;
   const RequestParser::Status status = parser_.consume(rest, budget);
@@ -212,8 +252,8 @@ void HttpExchange::refuse_plain_text() {
   refuse(RefusalReason::kPlainText, {400, "This port speaks TLS: use https or wss."});
 }
 
-void HttpExchange::refuse(Admission why) {
-  const Answer refusal = why == Admission::kTooManyOfAddress
+void HttpExchange::refuse(AdmissionVerdict why) {
+  const Answer refusal = why == AdmissionVerdict::kTooManyOfAddress
                              ? Answer{429, "There are too many connections from this address."}
                              : Answer{503, "The server has too many connections."};
   refuse(reason_of(why), refusal);

@@ -17,8 +17,8 @@
 #include "http/responder.h"
 #include "http/response.h"
 #include "net/proxy_header.h"
-#include "net/socket_address.h"
-#include "server/connection_counts.h"
+#include "server/admission.h"
+#include "server/client_identity.h"
 #include "server/pending_upgrade.h"
 #include "server/stats.h"
 #include "websocket/handshake.h"
@@ -34,7 +34,7 @@ struct Subprotocol;
 // answers requests, upgrade.cpp makes websockets of them.
 class HttpExchange final : public Responder {
  public:
-  HttpExchange(Connection& connection, const RequestLimits& limits) : connection_(connection), parser_(limits) {}
+  HttpExchange(Connection& connection, const ContextOptions& options);
   ~HttpExchange();
   HttpExchange(const HttpExchange&) = delete;
   HttpExchange& operator=(const HttpExchange&) = delete;
@@ -68,10 +68,16 @@ class HttpExchange final : public Responder {
   // --- For the connection ---
 
   bool takes_input() const { return phase_ == Phase::kReading; }
-  // The peer is a trusted proxy. What it says is for proxy.cpp.
-  void begin_behind_proxy(const ContextOptions& options, const PeerAddress& proxy);
-  // A header of the PROXY protocol comes before everything else.
-  bool awaits_proxy_header() const { return proxy_header_ != nullptr; }
+  // The connection's peer is known.
+  void start();
+  // A header of the PROXY protocol comes before everything else: for read_proxy_header(), which takes bytes from the
+  // front of `input`, none that is behind it, and for end_proxy_header() when it is there, or is none. False: the
+  // connection ends.
+  bool awaits_proxy_header() const { return identity_.awaits_header(); }
+  ProxyHeaderParser::Status read_proxy_header(std::span<const std::uint8_t>& input) {
+    return identity_.read_header(input);
+  }
+  bool end_proxy_header(ProxyHeaderParser::Status status);
   // Somebody decides whether it becomes a websocket.
   bool is_deciding() const { return phase_ == Phase::kDeciding; }
   // Who answers is not done yet. What comes meanwhile is kept.
@@ -92,7 +98,7 @@ class HttpExchange final : public Responder {
   // Answers a client that does not speak TLS where it should.
   void refuse_plain_text();
   // Says why the connection was not admitted.
-  void refuse(Admission why);
+  void refuse(AdmissionVerdict why);
 
  private:
   friend class Connection;
@@ -114,7 +120,6 @@ class HttpExchange final : public Responder {
   void handle_request();
   void on_incomplete();
   bool has_content_progress(const ContextOptions& options);
-  // proxy.cpp
   bool identify_client();
   void refuse_proxy_header();
 
@@ -140,11 +145,10 @@ class HttpExchange final : public Responder {
 
   Connection& connection_;
   RequestParser parser_;
+  ClientIdentity identity_;
   const Subprotocol* protocol_ = nullptr;
   std::shared_ptr<PendingUpgrade> pending_;
-  std::unique_ptr<ProxyHeaderParser> proxy_header_;  // while it is not there in full
-  std::optional<PeerAddress> proxy_;                 // that is trusted
-  std::size_t seen_content_bytes_ = 0;               // when the timer fired last
+  std::size_t seen_content_bytes_ = 0;  // when the timer fired last
   Stage stage_ = Stage::kNothing;
   bool is_secure_ = false;
   Phase phase_ = Phase::kReading;

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/connection_counts.h"
+#include "server/admission.h"
 #include "websocket/session_rules.h"
 
 namespace websockets {
@@ -44,8 +44,8 @@ constexpr std::array kRefusalNames = {
 #undef WEBSOCKETS_NAME
 };
 
-constexpr RefusalReason reason_of(Admission admission) {
-  return admission == Admission::kTooManyOfAddress ? RefusalReason::kAddress : RefusalReason::kConnections;
+constexpr RefusalReason reason_of(AdmissionVerdict verdict) {
+  return verdict == AdmissionVerdict::kTooManyOfAddress ? RefusalReason::kAddress : RefusalReason::kConnections;
 }
 
 // What a context has counted since it was made. Only plain additions, where it touches its own memory anyway.

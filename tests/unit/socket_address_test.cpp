@@ -24,6 +24,8 @@ std::vector<std::string> texts_of(const Result<std::vector<SocketAddress>>& addr
   return texts;
 }
 
+PeerAddress peer(const std::string& text) { return PeerAddress(interface_addresses(text, 1)->front()); }
+
 TEST(SocketAddressTest, HasAllAddressesOfAnInterface) {
   ifaddrs* list = nullptr;
   ASSERT_EQ(getifaddrs(&list), 0);
@@ -76,6 +78,22 @@ TEST(SocketAddressTest, KnowsTheAddressesThatStandForAll) {
     EXPECT_FALSE(interface_addresses(literal, 80)->front().is_any()) << literal;
   }
 }
+
+TEST(PeerAddressTest, AnIpv4AddressIsANetworkOfItsOwn) {
+  EXPECT_NE(peer("192.0.2.1").network(), 0U);
+  EXPECT_EQ(peer("192.0.2.1").network(), peer("192.0.2.1").network());
+  EXPECT_NE(peer("192.0.2.1").network(), peer("192.0.2.2").network());
+  EXPECT_EQ(peer("192.0.2.1").network(), peer("::ffff:192.0.2.1").network());
+}
+
+TEST(PeerAddressTest, AnIpv6NetworkHas64Bits) {
+  EXPECT_EQ(peer("2001:db8:0:1::1").network(), peer("2001:db8:0:1:ffff:ffff:ffff:ffff").network());
+  EXPECT_NE(peer("2001:db8:0:1::1").network(), peer("2001:db8:0:2::1").network());
+  EXPECT_NE(peer("::1").network(), peer("2001:db8::1").network());
+  EXPECT_NE(peer("::1").network(), 0U);
+}
+
+TEST(PeerAddressTest, AUnixSocketHasNone) { EXPECT_EQ(PeerAddress().network(), 0U); }
 
 }  // namespace
 }  // namespace websockets

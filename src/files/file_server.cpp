@@ -36,7 +36,6 @@ struct StaticAnswer {
 
 namespace {
 
-constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 constexpr std::string_view kNothing = "There is nothing here.";
 constexpr std::string_view kUnknownType = "application/octet-stream";
 
@@ -164,11 +163,9 @@ bool FileServer::refuse(Responder& responder, int status, std::string_view text,
   if (options.falls_through && (status == 400 || status == 404 || status == 405)) return false;
   ResponseHead head;
   head.status = status;
-  head.content_type = kTextType;
   head.header_lines = options.header_lines;
   if (!header_value.empty()) head.headers.emplace_back(status == 405 ? "Allow" : "Content-Range", header_value);
-  const std::string body = std::string(text) + "\n";
-  responder.respond(head, as_bytes(body));
+  responder.respond_line(head, text);
   return true;
 }
 

@@ -24,7 +24,10 @@ class Responder {
   virtual void respond(ResponseHead& head, std::span<const std::uint8_t> body, PinnedPayload pinned) = 0;
   void respond(ResponseHead& head, std::span<const std::uint8_t> body) { respond(head, body, {}); }
 
-  // The same with a body of text and parts of a regular file, in turns: before each part its text, at last `end`.
+  // Answers with this head, but for its type, and a line of text.
+  void respond_line(ResponseHead& head, std::string_view text);
+
+  // Likewise with a body of text and parts of a regular file, in turns: before each part its text, at last `end`.
   struct FilePart {
     std::string text;
     std::uint64_t first;  // byte

@@ -27,6 +27,7 @@ struct LuaRequest {
   std::string protocol;  // "": none was chosen
   Certificate certificate;
   std::shared_ptr<PendingUpgrade> pending;  // null: there is nothing to decide
+  Connection* connection = nullptr;         // while that waits
 
   // For values on their way to Lua, as no local object with a destructor may be alive when an error is raised.
   std::string name;
@@ -40,7 +41,7 @@ constexpr int kCallbacksOfRequest = 1;
 // Pushes a new userdata of no request yet. May run finalizers, which may do anything.
 void push_blank_request(lua_State* L);
 // Makes the one on top of the stack that of the request that `exchange` has; `pending` may be null. Runs no finalizers.
-void fill_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
+void fill_request(lua_State* L, int callbacks, Connection& connection, const HttpExchange& exchange,
                   const std::shared_ptr<PendingUpgrade>* pending);
 
 // There is nothing to decide any more: the request at `index` does not keep its context.

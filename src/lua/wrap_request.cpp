@@ -58,10 +58,10 @@ int answer(lua_State* L, const AnswerPlaces& places) {
   const int callbacks = lua_gettop(L);
   // A finalizer asks, while what on_upgrade has returned is read.
   if (lua_isnil(L, callbacks)) return push_answer_status(L, PendingUpgrade::Status::kAnswered);
-  auto& context = static_cast<LuaContext&>(request.pending->connection().handler());
+  auto& context = static_cast<LuaContext&>(request.connection->handler());
   if (places.status == 101) {
     lua_pushvalue(L, blank);
-    context.upgrades().keep_request(L, callbacks, request.pending->connection(), 1);
+    context.upgrades().keep_request(L, callbacks, *request.connection, 1);
   }
   guarded(L, [&] {
     UpgradeAnswer given = read_answer(L, places);
@@ -156,7 +156,7 @@ void push_blank_request(lua_State* L) {
   set_user_table(L, -2);
 }
 
-void fill_request(lua_State* L, int callbacks, const Connection& connection, const HttpExchange& exchange,
+void fill_request(lua_State* L, int callbacks, Connection& connection, const HttpExchange& exchange,
                   const std::shared_ptr<PendingUpgrade>* pending) {
   auto* const userdata = find_object<RequestUserdata>(L, -1);
   if (pending != nullptr) {
@@ -173,6 +173,7 @@ void fill_request(lua_State* L, int callbacks, const Connection& connection, con
     if (exchange.protocol() != nullptr) request->protocol = exchange.protocol()->name;
     request->certificate = connection.peer_certificate();
     if (pending != nullptr) request->pending = *pending;
+    request->connection = &connection;
     userdata->request = request.release();
   });
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "files/serve_file.h"
 #include "lua/check_bytes.h"
 #include "lua/constants.h"
 #include "lua/push_delivery.h"
@@ -125,7 +126,7 @@ int serve_http_file(lua_State* L) {
   if (exchange == nullptr) return luaL_error(L, "websocket serve_http_file is for on_http only");
   if (!exchange->awaits_answer()) return push_failure(L, "already answered");
   bool served = false;
-  with_entry(L, ws, [&] { served = exchange->serve_file(path, type); });
+  with_entry(L, ws, [&] { served = serve_file(*exchange, path, type); });
   return served ? push_status(L, 0) : push_failure(L, "not found");
 }
 

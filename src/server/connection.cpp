@@ -38,7 +38,7 @@ Connection::Connection(Context& context, Stream stream, const PeerAddress& peer)
     : Pollable(stream.fd()),
       context_(context),
       stream_(std::move(stream)),
-      exchange_(std::make_unique<HttpExchange>(*this, context.options_)),
+      exchange_(std::make_unique<HttpExchange>(*this, context.rules_)),
       peer_(peer) {}
 
 Connection::~Connection() {
@@ -70,7 +70,27 @@ void Connection::refuse() {
   terminate();
 }
 
-// False: it was refused.
+// --- For the exchange ---
+
+void Connection::defer() { context_.defer(*this); }
+
+void Connection::reading_changed() {
+  count_input();
+  if (has_unread_input()) context_.defer(*this);
+  update_interest();
+}
+
+void Connection::end(End how) {
+  if (how == End::kNow) return terminate();
+  drain(how != End::kAfterOutput);
+}
+
+bool Connection::on_http(const Request& request) { return context_.handler_.on_http(*this, request); }
+
+bool Connection::on_upgrade(const std::shared_ptr<PendingUpgrade>& pending) {
+  return context_.handler_.on_upgrade(*this, *exchange_, pending);
+}
+
 bool Connection::set_peer(const PeerAddress& peer) {
   if (peer == peer_) return true;
   peer_ = peer;
@@ -328,6 +348,7 @@ void Connection::set_reading(bool enabled) {
 // has not read yet, if the descriptor was closed before it is done (RFC 9112 9.6).
 void Connection::drain(bool linger) {
   state_ = State::kDraining;
+  if (exchange_ != nullptr) exchange_->on_ended();
   lingering_ = linger;
   reading_ = true;
   held_input_.reset();
@@ -336,7 +357,7 @@ void Connection::drain(bool linger) {
   if (queue_.empty()) {
     on_output_empty();
   } else {
-    after_output();
+    output_added();
   }
   update_interest();
 }
@@ -344,6 +365,7 @@ void Connection::drain(bool linger) {
 void Connection::close_descriptor() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
+  if (exchange_ != nullptr) exchange_->on_ended();
   --context_.connection_count_;
   cancel_timeout();
   context_.watcher_.change(*this, std::exchange(interest_, std::uint8_t{0}), 0);
@@ -372,7 +394,10 @@ void Connection::give_up() {
   constexpr std::string_view kWhy = "the server is short of memory";
   context_.refuse(RefusalReason::kMemory, {&peer_});
   try {
-    if (state_ == State::kHttp) return exchange_->give_up();
+    if (state_ == State::kHttp) {
+      exchange_->shed();
+      return count_input();
+    }
     // Else the peer would have to read first what it does not read.
     if (!is_websocket() || !queue_.empty()) return terminate(CloseCode::kTryAgainLater, kWhy);
     fail(CloseCode::kTryAgainLater, kWhy);
@@ -412,7 +437,11 @@ void Connection::on_timeout() {
     if (state_ == State::kOpen) return on_silence();
     if (takes_second_chance()) return;
     if (state_ != State::kHttp) return terminate();
-    exchange_->on_timeout();
+    if (stream_.is_in_handshake()) {
+      context_.refuse(RefusalReason::kTls, {&peer_});
+      return terminate();
+    }
+    exchange_->on_deadline();
   } catch (const std::bad_alloc&) {
     terminate();
   }

@@ -17,6 +17,7 @@
 #include "net/stream.h"
 #include "net/timer_wheel.h"
 #include "server/admission.h"
+#include "server/http_carrier.h"
 #include "server/receiver.h"
 #include "websocket/close_code.h"
 #include "websocket/frame.h"
@@ -37,7 +38,7 @@ struct Subprotocol;
 // One client, from accept to the end: first it speaks HTTP, then, if it asked for that, WebSocket. Owned by its
 // context, which frees it only when no code of it can be on the stack any more. connection.cpp and
 // connection_output.cpp move the bytes, turns.cpp says when; websocket.cpp speaks WebSocket, http_exchange.cpp HTTP.
-class Connection final : public Pollable, public Timer, private MessageSink, public Receiver {
+class Connection final : public Pollable, public Timer, private MessageSink, public Receiver, public HttpCarrier {
  public:
   Connection(Context& context, Stream stream, const PeerAddress& peer);
   ~Connection();
@@ -45,8 +46,6 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   Connection& operator=(const Connection&) = delete;
 
   // --- For the context's owner, who holds a Context::Round where on_closed may be called ---
-
-  void* user = nullptr;  // the owner's; null at first
 
   // A websocket that can be written to.
   bool is_open() const { return state_ == State::kOpen && failure_ == CloseCode::kNone; }
@@ -56,8 +55,8 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   bool has_ended_in_http() const { return exchange_ != nullptr && state_ != State::kHttp; }
   Handler& handler() const;
   // The client's address, as far as it is known: a trusted proxy tells it.
-  const PeerAddress& peer() const { return peer_; }
-  bool is_tls() const { return stream_.is_tls(); }
+  const PeerAddress& peer() const override { return peer_; }
+  bool is_tls() const override { return stream_.is_tls(); }
   Certificate peer_certificate() const { return stream_.peer_certificate(); }
   // Answers a request; null when the connection does not speak HTTP, or has ended.
   HttpExchange* http() { return exchange_.get(); }
@@ -131,8 +130,6 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
 
  private:
   friend class Context;
-  friend class HttpExchange;
-  friend class PendingUpgrade;
 
   enum class State : std::uint8_t {
     kHttp,
@@ -145,7 +142,23 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   // connection.cpp
   bool is_websocket() const { return state_ == State::kOpen || state_ == State::kClosing; }
   void refuse();
-  bool set_peer(const PeerAddress& peer);
+
+  // For the exchange.
+  OutputQueue& output() override { return queue_; }
+  void output_added() override;
+  bool flush_now() override;
+  void reading_changed() override;
+  void receive_now() override {}
+  void defer() override;
+  void set_deadline(std::uint64_t wait_ms) override { set_timeout(wait_ms); }
+  void cancel_deadline() override { cancel_timeout(); }
+  void end(End how) override;
+  void session_closed() override {}
+  bool set_peer(const PeerAddress& peer) override;
+  bool on_http(const Request& request) override;
+  bool on_upgrade(const std::shared_ptr<PendingUpgrade>& pending) override;
+  void open_websocket(const Subprotocol& subprotocol, std::unique_ptr<MessageCompression> compression) override;
+
   bool takes_input() const;
   bool takes_early_input() const;
   bool wants_input() const;
@@ -186,11 +199,9 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   // connection_output.cpp
   void on_output_empty();
   void on_output_progress();
-  void after_output();
   IoResult send_front(std::size_t most);
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
-  bool flush_now();
   bool has_much_output() const;
   void update_interest();
   // Only what is watched for writing: tells no outer loop, so that write() calls nobody.
@@ -209,7 +220,6 @@ class Connection final : public Pollable, public Timer, private MessageSink, pub
   void schedule_silence();
 
   // websocket.cpp
-  void open(const Subprotocol& subprotocol, const HttpExchange& exchange);
   void consume_frames(std::span<std::uint8_t>& input, Budget& budget);
   void on_protocol_error(ProtocolError error);
   bool is_within_rate(std::size_t& most);

@@ -25,7 +25,7 @@ constexpr std::size_t kCorkLimitBytes = 256U << 10U;
 
 }  // namespace
 
-void Connection::after_output() {
+void Connection::output_added() {
   if (!has_output()) return;
   if (context_.in_round() && queue_.bytes() < kCorkLimitBytes) {
     context_.cork(*this);
@@ -133,7 +133,7 @@ void Connection::on_output_empty() {
     context_.defer(*this);
   }
   if (state_ == State::kHttp) {
-    set_timeout(exchange_->timeout_ms(context_.options_));
+    set_timeout(exchange_->timeout_ms());
     if (has_unread_input()) context_.defer(*this);
   }
   if (state_ != State::kDraining) return;

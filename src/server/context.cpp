@@ -32,8 +32,10 @@ Context::Context(const ContextOptions& options, Handler& handler)
       output_pool_(memory_),
       admission_(options.max_connections, options.max_connections_per_address, options_.trusted_proxies),
       rates_(options.max_message_rate),
-      hub_(options_, *this, memory_) {
+      hub_(options_, *this, memory_),
+      rules_{options_, stats_, output_pool_, memory_, admission_, refusals_, hub_} {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
+  rules_.compression = compression_.get();
   options_.request_limits.contents = &contents_;
   options_.rules.partial_messages = &partial_messages_;
 }
@@ -106,11 +108,6 @@ void Context::adopt(UniqueFd fd, const SocketAddress& peer) {
     connection.terminate();
     throw;
   }
-}
-
-void Context::refuse(RefusalReason reason, const RefusedClient& client) {
-  stats_.refuse(reason);
-  if (options_.reports_refusals) refusals_.add(reason, client);
 }
 
 bool Context::report_refusals() {

@@ -27,6 +27,7 @@
 #include "server/hub.h"
 #include "server/options.h"
 #include "server/refusals.h"
+#include "server/server_rules.h"
 #include "server/stats.h"
 #include "websocket/message_rates.h"
 #include "websocket/partial_message.h"
@@ -87,13 +88,13 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   void cancel(Timer& timer) { timers_.cancel(timer); }
 
   // Where it listens.
-  std::size_t listener_count() const { return shutting_down_ ? 0 : acceptors_.size(); }
+  std::size_t listener_count() const { return rules_.is_shutting_down ? 0 : acceptors_.size(); }
   const SocketAddress& address(std::size_t listener) const;
 
   // Ends gracefully: listens no more, closes the websockets with this code, lets requests that have begun be answered,
   // and destroys itself when all connections are gone, or after so long. A second call changes how long.
   void shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_view reason);
-  bool is_shutting_down() const { return shutting_down_; }
+  bool is_shutting_down() const { return rules_.is_shutting_down; }
   // The innermost one that serves it; nullptr: none.
   Runner* runner() const { return runner_; }
 
@@ -127,8 +128,6 @@ class Context final : private ReadyHandler, private ReceiverOwner {
 
  private:
   friend class Connection;
-  friend class HttpExchange;
-  friend class PendingUpgrade;
   friend class Acceptor;
   friend class Runner;
 
@@ -136,8 +135,7 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   Error open();
   Error listen();
   void adopt(UniqueFd fd, const SocketAddress& peer);
-  // Counts it, and tells of it later.
-  void refuse(RefusalReason reason, const RefusedClient& client);
+  void refuse(RefusalReason reason, const RefusedClient& client) { rules_.refuse(reason, client); }
   bool report_refusals();
   bool serve_once(int timeout_ms);
   int wait_ms(std::uint64_t deadline_ms);
@@ -260,6 +258,7 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   Hub hub_;
+  ServerRules rules_;
   std::unique_ptr<Backplane> backplane_;  // to the process that serves it instead
   ReceiverList http_connections_;
   ConnectionQueue<&Connection::next_to_flush_> to_flush_;
@@ -286,7 +285,6 @@ class Context final : private ReadyHandler, private ReceiverOwner {
   std::size_t served_ = 0;            // descriptors, since the last turns
   std::size_t sent_bytes_ = 0;        // likewise
   Budget round_budget_{kWorkPerRound};
-  bool shutting_down_ = false;
   int depth_ = 0;
   bool destroyed_ = false;
 };

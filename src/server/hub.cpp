@@ -5,7 +5,6 @@
 #include <new>
 
 #include "server/options.h"
-#include "websocket/handshake.h"
 #include "websocket/prepared_message.h"
 
 namespace websockets {
@@ -14,7 +13,6 @@ Hub::Hub(const ContextOptions& options, ReceiverOwner& owner, MemoryBudget& memo
     : owner_(owner),
       memory_(memory),
       subprotocols_(options.protocols.size()),
-      default_subprotocol_(options.default_protocol),
       drops_when_full_(options.drops_when_full) {
   for (std::size_t i = 0; i < subprotocols_.size(); ++i) subprotocols_[i].name = options.protocols[i];
 }
@@ -25,23 +23,6 @@ const Subprotocol* Hub::find(std::string_view name) const {
   const auto found = std::find_if(subprotocols_.begin(), subprotocols_.end(),
                                   [&](const Subprotocol& subprotocol) { return subprotocol.name == name; });
   return found == subprotocols_.end() ? nullptr : &*found;
-}
-
-// The first one that the client offers and the hub has (RFC 6455 4.2.2).
-const Subprotocol* Hub::choose(std::string_view offered, std::string_view& why_not) const {
-  if (is_empty_list(offered)) {
-    why_not = "This server has several subprotocols: name one in Sec-WebSocket-Protocol.";
-    return subprotocols_.size() == 1 ? &subprotocols_.front() : find(default_subprotocol_);
-  }
-  SubprotocolOffers offers(offered);
-  const Subprotocol* chosen = nullptr;
-  for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
-    if (chosen == nullptr) chosen = find(name);
-  }
-  why_not = "This server has none of the subprotocols in Sec-WebSocket-Protocol.";
-  if (!offers.malformed()) return chosen;
-  why_not = "The Sec-WebSocket-Protocol header is malformed.";
-  return nullptr;
 }
 
 // --- Receivers ---

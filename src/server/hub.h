@@ -38,8 +38,6 @@ class Hub {
   const Subprotocol& subprotocol_of(const Receiver& receiver) const { return subprotocols_[receiver.subprotocol()]; }
   // nullptr: there is none of that name.
   const Subprotocol* find(std::string_view name) const;
-  // For a client that offers this list, which may be empty. nullptr: none, and `why_not`, for the client.
-  const Subprotocol* choose(std::string_view offered, std::string_view& why_not) const;
 
   // --- Receivers ---
 
@@ -83,7 +81,6 @@ class Hub {
   ReceiverOwner& owner_;
   MemoryBudget& memory_;
   std::vector<Subprotocol> subprotocols_;
-  std::string default_subprotocol_;  // for clients that offer none
   bool drops_when_full_;
   Topics topics_;
   std::uint64_t last_serial_ = 0;

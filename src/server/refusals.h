@@ -22,7 +22,15 @@ struct RefusedClient {
   std::string_view message = {};     // of the answer
 };
 
-// The same, as it is told.
+// How it is told so.
+struct RefusalAnswer {
+  RefusalReason reason;
+  int status;
+  std::string_view text;  // a line
+  std::vector<std::pair<std::string_view, std::string_view>> headers = {};
+};
+
+// A client that was refused, as the owner is told.
 struct Refusal {
   RefusalReason reason;
   int status;

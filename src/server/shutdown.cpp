@@ -12,7 +12,7 @@ void Context::shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_vi
   if (destroyed_) return;
   const Round round(*this);
   schedule(shutdown_timer_, timeout_ms);
-  if (!std::exchange(shutting_down_, true)) {
+  if (!std::exchange(rules_.is_shutting_down, true)) {
     // The callbacks may do anything.
     for (const auto& acceptor : acceptors_) acceptor->stop();
     for_each_connection([&](Connection& connection) { connection.shut_down(code, reason); });
@@ -22,7 +22,7 @@ void Context::shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_vi
 
 // Those that are closed still need not be freed yet: that takes the end of the outermost round.
 void Context::end_shutdown() {
-  if (shutting_down_ && connection_count_ == 0) destroy();
+  if (rules_.is_shutting_down && connection_count_ == 0) destroy();
 }
 
 void Connection::shut_down(CloseCode code, std::string_view reason) {
@@ -32,12 +32,6 @@ void Connection::shut_down(CloseCode code, std::string_view reason) {
   } catch (const std::bad_alloc&) {  // the others have to be told nevertheless
     terminate();
   }
-}
-
-void HttpExchange::shut_down() {
-  if (phase_ != Phase::kReading || parser_.started()) return;  // its answer will be the last one
-  if (connection_.queue_.empty()) return connection_.terminate();
-  connection_.drain(true);
 }
 
 }  // namespace websockets

@@ -1,38 +1,28 @@
 // SPDX-License-Identifier: MIT
-// The part of an HTTP exchange that makes a websocket of the connection, or decides that it becomes none.
+#include "server/upgrade.h"
+
 #include <algorithm>
-#include <memory>
-#include <new>
-#include <string>
 #include <utility>
 
-#include "base/bytes.h"
 #include "http/origin.h"
-#include "server/connection.h"
-#include "server/context.h"
-#include "server/http_exchange.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "server/options.h"
 #include "websocket/handshake.h"
 
 namespace websockets {
+namespace {
 
-HttpExchange::~HttpExchange() {
-  if (pending_ != nullptr && pending_->status_ == PendingUpgrade::Status::kWaiting) {
-    pending_->status_ = PendingUpgrade::Status::kClosed;
-  }
-}
-
-// --- The handshake ---
-
-HandshakeVerdict HttpExchange::check_upgrade(std::string_view upgrade) const {
-  const Request& request = parser_.request();
-  const std::string options = request.joined("Connection");
+HandshakeVerdict check_handshake(const Request& request) {
+  const std::string upgrade = request.joined("Upgrade");
+  const std::string connection = request.joined("Connection");
   const std::string extensions = request.joined("Sec-WebSocket-Extensions");
   HandshakeRequest handshake;
   handshake.method = request.method();
   handshake.http_minor_version = request.minor_version();
   handshake.host = request.header("Host");
   handshake.upgrade = upgrade;
-  handshake.connection = options;
+  handshake.connection = connection;
   handshake.key = request.header("Sec-WebSocket-Key");
   handshake.version = request.header("Sec-WebSocket-Version");
   handshake.extensions = extensions;
@@ -44,28 +34,22 @@ HandshakeVerdict HttpExchange::check_upgrade(std::string_view upgrade) const {
   return check_handshake(handshake);
 }
 
-void HttpExchange::upgrade(std::string_view upgrade) {
-  const HandshakeVerdict verdict = check_upgrade(upgrade);
-  if (verdict.status != 101) return refuse_handshake(verdict);
-
-  Context& context = connection_.context_;
-  if (!allows_origin(context.options_)) {
-    return refuse(RefusalReason::kOrigin, {403, "Pages of this origin may not open websockets here."},
-                  &parser_.request());
+RefusalAnswer refusal_of(const HandshakeVerdict& verdict) {
+  switch (verdict.status) {
+    case 405:
+      return {RefusalReason::kHandshake, 405, verdict.text, {{"Allow", "GET"}}};
+    case 426:  // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8
+      return {RefusalReason::kVersion,
+              426,
+              verdict.text,
+              {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"}}};
+    default:
+      return {RefusalReason::kHandshake, verdict.status, verdict.text};
   }
-  const Request& request = parser_.request();
-  std::string_view why_not;
-  protocol_ = context.hub_.choose(request.joined("Sec-WebSocket-Protocol"), why_not);
-  if (protocol_ == nullptr) {
-    return refuse(RefusalReason::kSubprotocol, {400, why_not}, &request);
-  }
-  if (context.options_.asks_before_upgrade) return ask_for_decision();
-  grant({});
 }
 
 // RFC 6455 10.2. Who is no browser need not send an Origin, and could send any.
-bool HttpExchange::allows_origin(const ContextOptions& options) const {
-  const Request& request = parser_.request();
+bool allows_origin(const Request& request, const ContextOptions& options) {
   const std::size_t count = options.checks_origins ? request.count("Origin") : 0;
   if (count == 0) return true;
   const std::string_view origin = request.header("Origin");
@@ -73,110 +57,64 @@ bool HttpExchange::allows_origin(const ContextOptions& options) const {
                                    [&](const std::string& pattern) { return matches_origin(origin, pattern); });
 }
 
-void HttpExchange::refuse_handshake(const HandshakeVerdict& verdict) {
-  Answer refusal{verdict.status, verdict.text};
-  if (verdict.status == 405) refusal.headers = {{"Allow", "GET"}};
-  // RFC 6455 4.4; RFC 9110 15.5.22 and 7.8.
-  if (verdict.status == 426) {
-    refusal.headers = {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
+const Subprotocol* find(std::span<const Subprotocol> subprotocols, std::string_view name) {
+  const auto found = std::find_if(subprotocols.begin(), subprotocols.end(),
+                                  [&](const Subprotocol& subprotocol) { return subprotocol.name == name; });
+  return found == subprotocols.end() ? nullptr : &*found;
+}
+
+UpgradeVerdict refused_subprotocol(std::string_view text) {
+  return {nullptr, {RefusalReason::kSubprotocol, 400, text}};
+}
+
+// The first one that the client offers and the server has (RFC 6455 4.2.2).
+UpgradeVerdict choose_subprotocol(const Request& request, const ContextOptions& options,
+                                  std::span<const Subprotocol> subprotocols) {
+  const std::string offered = request.joined("Sec-WebSocket-Protocol");
+  const Subprotocol* chosen = nullptr;
+  if (is_empty_list(offered)) {
+    chosen = subprotocols.size() == 1 ? &subprotocols.front() : find(subprotocols, options.default_protocol);
+    if (chosen != nullptr) return {chosen};
+    return refused_subprotocol("This server has several subprotocols: name one in Sec-WebSocket-Protocol.");
   }
-  refuse(verdict.status == 426 ? RefusalReason::kVersion : RefusalReason::kHandshake, refusal, &parser_.request());
-}
-
-// --- The owner's decision ---
-
-void HttpExchange::ask_for_decision() {
-  phase_ = Phase::kDeciding;
-  pending_ = std::make_shared<PendingUpgrade>(connection_);
-  // The callback may end the connection, which is freed later.
-  const bool succeeded = connection_.context_.handler_.on_upgrade(connection_, *this, pending_);
-  pending_->is_in_handler_ = false;
-  if (connection_.state_ != Connection::State::kHttp) return;
-  if (!succeeded) return decide({500, {}, false, "The server failed to answer this request.\n"});
-  if (pending_->answer_) return decide(*std::exchange(pending_->answer_, std::nullopt));
-  connection_.set_timeout(connection_.context_.options_.upgrade_timeout_ms);
-}
-
-void HttpExchange::decide(const UpgradeAnswer& answer) {
-  pending_->status_ = PendingUpgrade::Status::kAnswered;
-  if (answer.status == 101) return grant(answer.header_lines);
-  refuse(answer);
-}
-
-// The header line that says what was agreed upon; none when nothing was.
-std::string HttpExchange::negotiate_compression() const {
-  CompressionPool* const pool = connection_.context_.compression_.get();
-  if (pool == nullptr) return {};
-  std::string answer;
-  connection_.compression_ = pool->negotiate(parser_.request().joined("Sec-WebSocket-Extensions"), answer);
-  if (connection_.compression_ == nullptr) return {};
-  return std::string("Sec-WebSocket-Extensions: ").append(answer).append("\r\n");
-}
-
-void HttpExchange::grant(std::string_view header_lines) {
-  if (connection_.context_.is_shutting_down()) {
-    return refuse(RefusalReason::kShutdown, {503, "The server is shutting down."}, &parser_.request());
+  SubprotocolOffers offers(offered);
+  for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
+    if (chosen == nullptr) chosen = find(subprotocols, name);
   }
-  const Request& request = parser_.request();
+  if (offers.malformed()) return refused_subprotocol("The Sec-WebSocket-Protocol header is malformed.");
+  if (chosen != nullptr) return {chosen};
+  return refused_subprotocol("This server has none of the subprotocols in Sec-WebSocket-Protocol.");
+}
+
+}  // namespace
+
+bool asks_for_websocket(const Request& request) { return asks_for_websocket(request.joined("Upgrade")); }
+
+UpgradeVerdict check_upgrade(const Request& request, const ContextOptions& options,
+                             std::span<const Subprotocol> subprotocols) {
+  const HandshakeVerdict handshake = check_handshake(request);
+  if (handshake.status != 101) return {nullptr, refusal_of(handshake)};
+  if (!allows_origin(request, options)) {
+    return {nullptr, {RefusalReason::kOrigin, 403, "Pages of this origin may not open websockets here."}};
+  }
+  return choose_subprotocol(request, options, subprotocols);
+}
+
+UpgradeAgreement agree_to_upgrade(const Request& request, const Subprotocol& subprotocol, CompressionPool* compression,
+                                  std::string_view header_lines) {
+  UpgradeAgreement agreement;
+  std::string lines;
+  if (compression != nullptr) {
+    std::string answer;
+    agreement.compression = compression->negotiate(request.joined("Sec-WebSocket-Extensions"), answer);
+    if (agreement.compression != nullptr) lines.append("Sec-WebSocket-Extensions: ").append(answer).append("\r\n");
+  }
+  lines.append(header_lines);
   const bool has_offers = !is_empty_list(request.joined("Sec-WebSocket-Protocol"));
-  const std::string all_lines = negotiate_compression().append(header_lines);
-  const std::string head =
+  agreement.head =
       serialize_switching_protocols(accept_key(request.header("Sec-WebSocket-Key")),
-                                    has_offers ? std::string_view(protocol_->name) : std::string_view(), all_lines);
-  connection_.queue_.append(connection_.context_.output_pool_, as_bytes(head));
-  connection_.after_output();
-  const std::unique_ptr<HttpExchange> self = std::move(connection_.exchange_);
-  connection_.open(*protocol_, *this);
-  if (connection_.has_unread_input()) connection_.context_.defer(connection_);
-  connection_.update_interest();
-}
-
-// What follows is no request, but may be frames: the connection ends.
-void HttpExchange::refuse(const UpgradeAnswer& answer) {
-  const std::string_view reason = reason_phrase(answer.status);
-  const std::string meaning = std::string(reason.empty() ? "Refused" : reason).append("\n");
-  const std::string_view body = answer.body ? std::string_view(*answer.body) : std::string_view(meaning);
-  connection_.context_.refuse(RefusalReason::kUpgrade, {&connection_.peer(), &parser_.request(), answer.status, body});
-  ResponseHead head;
-  head.status = answer.status;
-  if (!answer.has_content_type) head.content_type = kTextType;
-  head.keep_alive = false;
-  head.header_lines = answer.header_lines;
-  respond(head, may_have_body(answer.status) ? as_bytes(body) : as_bytes({}));
-}
-
-void HttpExchange::run_deferred() {
-  if (is_deciding() && pending_->is_abandoned_) decide({503, {}, false, {}});
-}
-
-// --- What the owner has of it ---
-
-PendingUpgrade::Status PendingUpgrade::status() const {
-  if (status_ == Status::kWaiting && connection_->has_ended_in_http()) return Status::kClosed;
-  return status_;
-}
-
-PendingUpgrade::Status PendingUpgrade::answer(UpgradeAnswer&& answer) {
-  const Status before = status();
-  if (before != Status::kWaiting) return before;
-  if (answer_) return Status::kAnswered;
-  if (is_in_handler_) {
-    answer_ = std::move(answer);
-    return before;
-  }
-  try {
-    connection_->exchange_->decide(answer);
-  } catch (const std::bad_alloc&) {
-    connection_->terminate();
-    throw;
-  }
-  return before;
-}
-
-void PendingUpgrade::abandon() noexcept {
-  if (status() != Status::kWaiting) return;
-  is_abandoned_ = true;
-  connection_->context_.defer(*connection_);
+                                    has_offers ? std::string_view(subprotocol.name) : std::string_view(), lines);
+  return agreement;
 }
 
 }  // namespace websockets

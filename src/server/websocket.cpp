@@ -29,13 +29,16 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
 
 // --- From the HTTP exchange, and what arrives ---
 
-void Connection::open(const Subprotocol& subprotocol, const HttpExchange& exchange) {
+void Connection::open_websocket(const Subprotocol& subprotocol, std::unique_ptr<MessageCompression> compression) {
+  const std::unique_ptr<HttpExchange> exchange = std::move(exchange_);
+  compression_ = std::move(compression);
   state_ = State::kOpen;
   cancel_timeout();
   watch_silence();
   context_.http_connections_.remove(*this);
   context_.hub_.join(*this, subprotocol);
-  check_handler(context_.handler_.on_open(*this, exchange));
+  check_handler(context_.handler_.on_open(*this, *exchange));
+  reading_changed();
 }
 
 void Connection::consume_frames(std::span<std::uint8_t>& input, Budget& budget) {
@@ -156,7 +159,7 @@ WriteStatus Connection::write(Opcode opcode, bool fin, std::span<const std::uint
     if (held_frames_ != nullptr) queue_held_frames();
     ++context_.stats_.messages_sent;
   }
-  after_output();
+  output_added();
   return WriteStatus::kAccepted;
 }
 
@@ -228,7 +231,7 @@ WriteStatus Connection::send(PreparedMessage& message) {
     held_frames_->append_frame(context_.output_pool_, frame);
   } else {
     queue_.append_frame(context_.output_pool_, frame);
-    after_output();
+    output_added();
   }
   if (form.is_compressed) compression_->note_shared(message.payload());
   ++context_.stats_.messages_sent;
@@ -254,7 +257,7 @@ WriteStatus Connection::write_close(CloseCode code, std::string_view reason) {
   queue_close_frame(code, reason);
   state_ = State::kClosing;
   set_timeout(context_.options_.close_timeout_ms);
-  after_output();
+  output_added();
   return WriteStatus::kAccepted;
 }
 

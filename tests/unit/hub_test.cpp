@@ -71,42 +71,6 @@ TEST_F(HubTest, FindsSubprotocolsByTheirNames) {
   EXPECT_EQ(hub.find(""), nullptr);
 }
 
-std::string chosen(const Hub& hub, std::string_view offered) {
-  std::string_view why_not;
-  const Subprotocol* const subprotocol = hub.choose(offered, why_not);
-  return subprotocol != nullptr ? subprotocol->name : std::string(why_not);
-}
-
-TEST_F(HubTest, ChoosesTheFirstOfferThatItHas) {
-  EXPECT_EQ(chosen(hub, "echo"), "echo");
-  EXPECT_EQ(chosen(hub, "other, echo, chat"), "echo");
-  EXPECT_EQ(chosen(hub, " chat ,echo"), "chat");
-}
-
-TEST_F(HubTest, SaysWhyItChoosesNone) {
-  EXPECT_EQ(chosen(hub, ""), "This server has several subprotocols: name one in Sec-WebSocket-Protocol.");
-  EXPECT_EQ(chosen(hub, "other"), "This server has none of the subprotocols in Sec-WebSocket-Protocol.");
-  // However good what comes before it is.
-  EXPECT_EQ(chosen(hub, "chat, @"), "The Sec-WebSocket-Protocol header is malformed.");
-  EXPECT_EQ(chosen(hub, "chat, chat"), "The Sec-WebSocket-Protocol header is malformed.");
-}
-
-TEST(HubChoice, TakesTheOnlyOneForWhoOffersNone) {
-  FakeReceiverOwner owner;
-  MemoryBudget memory(0);
-  const Hub hub(options_with({"chat"}), owner, memory);
-  EXPECT_EQ(chosen(hub, ""), "chat");
-  EXPECT_EQ(chosen(hub, "other"), "This server has none of the subprotocols in Sec-WebSocket-Protocol.");
-}
-
-TEST(HubChoice, TakesTheDefaultForWhoOffersNone) {
-  FakeReceiverOwner owner;
-  MemoryBudget memory(0);
-  ContextOptions options = options_with({"chat", "echo"});
-  options.default_protocol = "echo";
-  EXPECT_EQ(chosen(Hub(options, owner, memory), ""), "echo");
-}
-
 // --- Who is there ---
 
 TEST_F(HubTest, CountsWhoIsOpenAndWhoWas) {

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "server/options.h"
+#include "server/refusals.h"
+#include "server/stats.h"
+
+namespace websockets {
+
+class Admission;
+class CompressionPool;
+class Hub;
+class MemoryBudget;
+class OutputPool;
+
+// What all connections of one server have in common, and find there: it outlives them.
+struct ServerRules {
+  const ContextOptions& options;
+  Stats& stats;
+  OutputPool& output_pool;
+  MemoryBudget& memory;
+  Admission& admission;
+  Refusals& refusals;
+  const Hub& hub;
+  CompressionPool* compression = nullptr;  // null: off
+  bool is_shutting_down = false;           // then the answer to a request that has begun is the last one
+
+  // Counts the client, and tells of it later.
+  void refuse(RefusalReason reason, const RefusedClient& client) const {
+    stats.refuse(reason);
+    if (options.reports_refusals) refusals.add(reason, client);
+  }
+};
+
+}  // namespace websockets

@@ -70,6 +70,7 @@ class Server final : public Handler {
   }
 
   Context& context() { return *context_; }
+  Hub& hub() { return context_->hub(); }
   void echo_quietly() { is_quiet_ = true; }  // from now on callbacks only echo
 
   Connection* pick() {
@@ -84,9 +85,9 @@ class Server final : public Handler {
     const unsigned action = input_.byte() % 18;
     if (action == 0) return context_->destroy();
     if (action == 1) return context_->service(0);
-    if (action == 2) return context_->broadcast(*context_->find_protocol("p"), as_bytes(kBroadcast));
+    if (action == 2) return static_cast<void>(hub().broadcast(*hub().find("p"), as_bytes(kBroadcast)));
     if (action == 3) return answer_pending(kAnswers[input_.byte() % 3]);
-    if (action == 16) return static_cast<void>(context_->publish("topic", Opcode::kText, as_bytes(kBroadcast)));
+    if (action == 16) return static_cast<void>(hub().publish("topic", Opcode::kText, as_bytes(kBroadcast)));
     if (action == 17) return context_->shut_down(input_.byte(), CloseCode::kGoingAway, "bye");
     Connection* const connection = pick();
     if (connection == nullptr) return;
@@ -116,10 +117,10 @@ class Server final : public Handler {
       case 12:
         return connection->set_chunk_mode(input_.byte() % 2 == 0);
       case 14:
-        if (connection->is_open()) context_->topics().subscribe(*connection, "topic");
+        if (connection->is_open()) hub().subscribe(*connection, "topic");
         return;
       case 15:
-        context_->topics().unsubscribe(*connection, "topic");
+        hub().unsubscribe(*connection, "topic");
         return;
       default:
         connection->write(Opcode::kPing, true, as_bytes(text.substr(0, 100)));

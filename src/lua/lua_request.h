@@ -35,6 +35,12 @@ struct LuaRequest {
   std::unique_ptr<Certificate::Description> description;
 };
 
+struct RequestUserdata {
+  static constexpr char kType[] = "websockets.request";
+
+  LuaRequest* request;  // null once collected
+};
+
 // The place of the callbacks table in the userdata's own table, while there is something to decide.
 constexpr int kCallbacksOfRequest = 1;
 

@@ -6,27 +6,13 @@
 
 #include "base/clock.h"
 #include "lua/lua_context.h"
-#include "lua/userdata.h"
-#include "lua/wrap_context.h"
 #include "server/context.h"
 
 namespace websockets::lua {
 namespace {
 
-constexpr double kMaxSeconds = 1e9;
 // One nanosecond, what the clock can tell. With much less, the number of ticks would be no number any more.
 constexpr double kMinIntervalMs = 1e-6;
-
-// The closure that is kept for a timer: its upvalues are the function and the userdata.
-constexpr int kFunctionUpvalue = 1;
-constexpr int kTimerUpvalue = 2;
-
-int call_function(lua_State* L) {
-  lua_pushvalue(L, lua_upvalueindex(kFunctionUpvalue));
-  lua_pushvalue(L, lua_upvalueindex(kTimerUpvalue));
-  lua_call(L, 1, 0);
-  return 0;
-}
 
 }  // namespace
 
@@ -48,7 +34,7 @@ void LuaTimers::stop(lua_State* L, int callbacks, LuaTimer& timer) {
   timer.timers = nullptr;
   pending_.erase(key_of(timer));
   lua_rawgeti(L, callbacks, timer.slot);
-  lua_getupvalue(L, -1, kTimerUpvalue);
+  lua_getupvalue(L, -1, LuaTimer::kTimerUpvalue);
   lua_rawgeti(L, callbacks, kWeakContext);  // it does not keep the context any more
   set_user_table(L, -2);
   context_.callback_table().free_slot(L, callbacks, timer.slot);
@@ -95,78 +81,6 @@ void LuaTimers::call(Pending::node_type node) {
     node.key() = key_of(timer);
     pending_.insert(std::move(node));
   }
-  lua_pop(L, 1);
-}
-
-// --- What Lua sees ---
-
-namespace {
-
-int make_timer(lua_State* L, bool repeats) {
-  const auto seconds = static_cast<double>(luaL_checknumber(L, 2));
-  luaL_argcheck(L, seconds >= 0 && seconds <= kMaxSeconds, 2, "a number of seconds expected");
-  luaL_argcheck(L, seconds > 0 || !repeats, 2, "a number of seconds above 0 expected");
-  luaL_checktype(L, 3, LUA_TFUNCTION);
-  lua_settop(L, 3);
-  int callbacks;
-  LuaContext& context = check_served_here(L, callbacks);
-  LuaTimer& timer = push_object<LuaTimer>(L);
-  lua_pushvalue(L, callbacks);
-  set_user_table(L, -2);
-  lua_pushvalue(L, 3);
-  lua_pushvalue(L, -2);
-  lua_pushcclosure(L, call_function, 2);
-  context.callback_table().set_slot(L, callbacks, timer.slot);
-  bool is_short = false;
-  try {
-    context.timers().start(timer, seconds * 1000, repeats);
-  } catch (const std::bad_alloc&) {
-    is_short = true;
-  }
-  if (!is_short) return 1;
-  context.callback_table().free_slot(L, callbacks, timer.slot);
-  return luaL_error(L, "not enough memory");
-}
-
-int after(lua_State* L) { return make_timer(L, false); }
-
-int every(lua_State* L) { return make_timer(L, true); }
-
-LuaTimer& check_timer(lua_State* L) { return check_object<LuaTimer>(L, 1); }
-
-bool is_pending(const LuaTimer& timer) { return timer.timers != nullptr && timer.timers->is_running(); }
-
-int cancel(lua_State* L) {
-  LuaTimer& timer = check_timer(L);
-  const bool was_pending = is_pending(timer);
-  if (was_pending) {
-    luaL_checkstack(L, 6, "websocket");
-    get_user_table(L, 1);
-    timer.timers->stop(L, lua_gettop(L), timer);
-  }
-  lua_pushboolean(L, was_pending ? 1 : 0);
-  return 1;
-}
-
-int to_string(lua_State* L) {
-  lua_pushfstring(L, "timer: %p (%s)", lua_topointer(L, 1), is_pending(check_timer(L)) ? "pending" : "ended");
-  return 1;
-}
-
-constexpr luaL_Reg kMethods[] = {{"cancel", cancel}, {nullptr, nullptr}};
-
-constexpr luaL_Reg kMetamethods[] = {{"__tostring", to_string}, {nullptr, nullptr}};
-
-}  // namespace
-
-const luaL_Reg kContextTimerMethods[] = {{"after", after}, {"every", every}, {nullptr, nullptr}};
-
-void register_timer(lua_State* L) {
-  push_metatable(L, LuaTimer::kType);
-  set_functions(L, kMetamethods);
-  lua_newtable(L);
-  set_functions(L, kMethods);
-  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }
 

@@ -16,6 +16,9 @@ class LuaTimers;
 // What lies behind a timer's userdata. The callbacks table keeps it, within a closure, while it is pending.
 struct LuaTimer {
   static constexpr char kType[] = "websockets.timer";
+  // The upvalues of the closure.
+  static constexpr int kFunctionUpvalue = 1;
+  static constexpr int kTimerUpvalue = 2;
 
   LuaTimers* timers;  // null: it will not be called any more
   int slot;           // of the closure
@@ -52,9 +55,5 @@ class LuaTimers final : public Timer {
   Pending pending_;
   std::uint64_t last_number_ = 0;
 };
-
-// Also lua_timers.cpp: what Lua sees of them.
-extern const luaL_Reg kContextTimerMethods[];
-void register_timer(lua_State* L);
 
 }  // namespace websockets::lua

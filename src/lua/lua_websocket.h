@@ -50,7 +50,4 @@ LuaWebsocket& attach_websocket(lua_State* L, CallbackTable& table, int callbacks
 // Pushes the one that the connection has, or a new one. Within a Round: it may run finalizers.
 LuaWebsocket& push_websocket(lua_State* L, CallbackTable& table, int callbacks, Connection& connection);
 
-// wrap_websocket.cpp: makes the metatable.
-void register_websocket(lua_State* L);
-
 }  // namespace websockets::lua

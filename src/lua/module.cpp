@@ -3,11 +3,11 @@
 #include <poll.h>
 
 #include "lua/constants.h"
-#include "lua/lua_timers.h"
-#include "lua/lua_websocket.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_request.h"
 #include "lua/wrap_static.h"
+#include "lua/wrap_timers.h"
+#include "lua/wrap_websocket.h"
 #include "websocket/close_code.h"
 
 namespace websockets::lua {

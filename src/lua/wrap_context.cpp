@@ -25,6 +25,7 @@
 #include "lua/wrap_outer_loop.h"
 #include "lua/wrap_run.h"
 #include "lua/wrap_stats.h"
+#include "lua/wrap_timers.h"
 #include "lua/wrap_topics.h"
 #include "lua/wrap_websockets.h"
 #include "server/context.h"

@@ -62,4 +62,7 @@ struct CloseArguments {
 };
 CloseArguments check_close_arguments(lua_State* L, int index, CloseCode otherwise);
 
+// Makes the metatable.
+void register_websocket(lua_State* L);
+
 }  // namespace websockets::lua

@@ -47,7 +47,15 @@ enum class HeaderStatus : std::uint8_t { kIncomplete, kComplete, kInvalid };
 // `bytes` must not be empty.
 HeaderStatus parse_frame_header(std::span<const std::uint8_t> bytes, FrameHeader& header, ProtocolError& error);
 
-// Writes the header of a frame, minimal length encoding, to `out` (kMaxFrameHeaderBytes of room).
+// How many bytes encode_frame_header() writes.
+constexpr std::size_t frame_header_bytes(const FrameHeader& header) {
+  constexpr std::uint64_t kLongest7 = 125;
+  constexpr std::uint64_t kLongest16 = 0xFFFF;
+  const std::size_t length_bytes = header.payload_bytes <= kLongest7 ? 0 : header.payload_bytes <= kLongest16 ? 2 : 8;
+  return 2 + length_bytes + (header.masked ? 4 : 0);
+}
+
+// Writes the header of a frame, minimal length encoding, to `out`, which has room for it: kMaxFrameHeaderBytes at most.
 // A header with `masked` set carries `mask_key`. header_bytes and length_known are ignored. Returns the bytes written.
 std::size_t encode_frame_header(const FrameHeader& header, std::uint8_t* out);
 

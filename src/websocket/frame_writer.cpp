@@ -18,19 +18,17 @@ constexpr std::size_t kMaskedAtOnceBytes = 16U << 10U;
 
 }  // namespace
 
-void FrameWriter::append(OutputQueue& queue, FrameHeader header, std::span<const std::uint8_t> payload,
+void FrameWriter::append(OutputQueue& queue, const FrameHeader& header, std::span<const std::uint8_t> payload,
                          PinnedPayload&& kept) const {
   if (masks()) return append_masked(queue, header, payload);
-  header.payload_bytes = payload.size();
-  std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
-  const std::size_t header_bytes = encode_frame_header(header, bytes.data());
-  if (payload.size() <= kShortPayloadBytes) {
-    std::uint8_t* const at = queue.extend(pool_, header_bytes + payload.size());
-    std::copy_n(bytes.data(), header_bytes, at);
+  const std::size_t header_bytes = frame_header_bytes(header);
+  const bool is_short = payload.size() <= kShortPayloadBytes;
+  std::uint8_t* const at = queue.extend(pool_, header_bytes + (is_short ? payload.size() : 0));
+  encode_frame_header(header, at);
+  if (is_short) {
     std::copy_n(payload.data(), payload.size(), at + header_bytes);
     return;
   }
-  queue.append(pool_, std::span(bytes).first(header_bytes));
   if (kept) {
     queue.append_pinned(pool_, payload, std::move(kept));
   } else {
@@ -39,13 +37,11 @@ void FrameWriter::append(OutputQueue& queue, FrameHeader header, std::span<const
 }
 
 void FrameWriter::append_masked(OutputQueue& queue, FrameHeader header, std::span<const std::uint8_t> payload) const {
-  header.payload_bytes = payload.size();
   header.masked = true;
   header.mask_key = keys_->next();
-  std::array<std::uint8_t, kMaxFrameHeaderBytes> bytes;
-  const std::size_t header_bytes = encode_frame_header(header, bytes.data());
+  const std::size_t header_bytes = frame_header_bytes(header);
   std::uint8_t* const at = queue.extend(pool_, header_bytes + payload.size());
-  std::copy_n(bytes.data(), header_bytes, at);
+  encode_frame_header(header, at);
   const std::span<std::uint8_t> copy(at + header_bytes, payload.size());
   for (std::size_t done = 0; done < payload.size(); done += kMaskedAtOnceBytes) {
     const std::size_t count = std::min(kMaskedAtOnceBytes, payload.size() - done);
@@ -67,6 +63,7 @@ void FrameWriter::append_close(OutputQueue& queue, CloseCode code, std::string_v
   FrameHeader header;
   header.opcode = Opcode::kClose;
   header.fin = true;
+  header.payload_bytes = size;
   append(queue, header, std::span(body).first(size));
 }
 

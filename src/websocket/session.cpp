@@ -12,8 +12,9 @@
 namespace websockets {
 namespace {
 
-FrameHeader make_header(Opcode opcode, bool fin) {
+FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
   FrameHeader header;
+  header.payload_bytes = payload_bytes;
   header.opcode = opcode;
   header.fin = fin;
   return header;
@@ -232,11 +233,12 @@ bool Session::has_room(std::size_t bytes) {
     return !output_.empty() &&
            (buffered_bytes() + bytes > rules_.max_backpressure_bytes || rules_.memory.is_above_high_watermark());
   };
-  while (is_full() && carrier_.flush_now()) {
+  for (bool may_take_more = true; is_full(); may_take_more = carrier_.flush_now()) {
+    if (may_take_more) continue;
+    ++rules_.stats.queue_full;
+    return false;
   }
-  if (!is_full()) return true;
-  ++rules_.stats.queue_full;
-  return false;
+  return true;
 }
 
 WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload kept) {
@@ -249,7 +251,7 @@ WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t>
   if (is_data) fragmenting_ = !fin;
   or_break([&] {
     if (compression_ == nullptr || !is_whole || !queue_compressed(opcode, payload)) {
-      rules_.frames.append(output_, make_header(opcode, fin), payload, std::move(kept));
+      rules_.frames.append(output_, make_header(opcode, fin, payload.size()), payload, std::move(kept));
     }
     if (ends_message && held_frames_ != nullptr) queue_held_frames();
   });
@@ -262,7 +264,7 @@ WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t>
 bool Session::queue_compressed(Opcode opcode, std::span<const std::uint8_t> payload) {
   CompressionPool::Scratch compressed(compression_->pool());
   if (!compression_->compress(payload, *compressed)) return false;
-  FrameHeader header = make_header(opcode, true);
+  FrameHeader header = make_header(opcode, true, compressed->size());
   header.rsv1 = true;
   rules_.frames.append(output_, header, compressed->bytes());
   return true;

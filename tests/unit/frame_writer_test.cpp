@@ -33,8 +33,9 @@ class FrameWriterTest : public ::testing::Test {
     }
     return all;
   }
-  static FrameHeader header(Opcode opcode, bool fin = true) {
+  static FrameHeader header(Opcode opcode, std::size_t payload_bytes, bool fin = true) {
     FrameHeader header;
+    header.payload_bytes = payload_bytes;
     header.opcode = opcode;
     header.fin = fin;
     return header;
@@ -52,8 +53,8 @@ TEST_F(FrameWriterTest, WritesPayloadsOfAnySize) {
   for (const std::size_t size : {0, 1, 125, 126, 1024, 1025, 16'383, 16'384, 16'385, 65'535, 65'536, 200'001}) {
     std::string payload(size, '\0');
     for (std::size_t at = 0; at < size; ++at) payload[at] = static_cast<char>(at % 251);
-    server_.append(queue_, header(Opcode::kText), as_bytes(payload));
-    client_.append(queue_, header(Opcode::kBinary, false), as_bytes(payload));
+    server_.append(queue_, header(Opcode::kText, size), as_bytes(payload));
+    client_.append(queue_, header(Opcode::kBinary, size, false), as_bytes(payload));
     EXPECT_EQ(frames_in(take()), Log({"text:" + payload, "binary+!:" + payload})) << size;
   }
 }
@@ -69,16 +70,16 @@ TEST_F(FrameWriterTest, WritesTheExamplesOfTheRfc) {
       return key;
     }
   } key;
-  server_.append(queue_, header(Opcode::kText), as_bytes("Hello"));
+  server_.append(queue_, header(Opcode::kText, 5), as_bytes("Hello"));
   EXPECT_EQ(take(), Bytes({0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F}));
-  FrameWriter(pool_, &key).append(queue_, header(Opcode::kText), as_bytes("Hello"));
+  FrameWriter(pool_, &key).append(queue_, header(Opcode::kText, 5), as_bytes("Hello"));
   EXPECT_EQ(take(), Bytes({0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58}));
 }
 
 TEST_F(FrameWriterTest, MasksEachFrameWithANewKey) {
   std::set<std::uint32_t> keys;
   for (int i = 0; i < 100; ++i) {
-    client_.append(queue_, header(Opcode::kPing), {});
+    client_.append(queue_, header(Opcode::kPing, 0), {});
     const Bytes bytes = take();
     FrameHeader read;
     ProtocolError error;
@@ -117,9 +118,9 @@ TEST_F(FrameWriterTest, PinsLargePayloadsOfAServer) {
     std::vector<int> released;
   } keeper;
   const std::string large(2000, 'l');
-  server_.append(queue_, header(Opcode::kText), as_bytes(large), PinnedPayload(keeper, 1));
-  client_.append(queue_, header(Opcode::kText), as_bytes(large), PinnedPayload(keeper, 2));
-  server_.append(queue_, header(Opcode::kText), as_bytes("short"), PinnedPayload(keeper, 3));
+  server_.append(queue_, header(Opcode::kText, large.size()), as_bytes(large), PinnedPayload(keeper, 1));
+  client_.append(queue_, header(Opcode::kText, large.size()), as_bytes(large), PinnedPayload(keeper, 2));
+  server_.append(queue_, header(Opcode::kText, 5), as_bytes("short"), PinnedPayload(keeper, 3));
   EXPECT_EQ(keeper.released, std::vector<int>({2, 3}));
   EXPECT_EQ(frames_in(take()), Log({"text:" + large, "text!:" + large, "text:short"}));
   EXPECT_EQ(keeper.released, std::vector<int>({2, 3, 1}));

@@ -18,6 +18,7 @@ void check_header(const Bytes& stream) {
   if (stream.empty() || parse_frame_header(stream, header, error) != HeaderStatus::kComplete) return;
   std::array<std::uint8_t, kMaxFrameHeaderBytes> written{};
   ASSERT_EQ(encode_frame_header(header, written.data()), header.header_bytes);
+  EXPECT_EQ(frame_header_bytes(header), header.header_bytes);
   EXPECT_TRUE(std::equal(written.begin(), written.begin() + header.header_bytes, stream.begin()));
 }
 

@@ -73,7 +73,6 @@ class Play {
     if ((limits_ & 2U) != 0) endpoint_.rules.max_backpressure_bytes = 300;
     if ((limits_ & 4U) != 0) endpoint_.rules.keepalive = {.ping_interval_ms = 10, .idle_timeout_ms = 25};
     receive.check_utf8 = (limits_ & 8U) == 0;
-    // As its own: else what a client sends could not be compared.
     side_.emplace(endpoint_, compression(pool_, role() == Role::kServer));
     const Role other = role() == Role::kServer ? Role::kClient : Role::kServer;
     peer_.emplace(other, compression(peer_pool_, role() != Role::kServer));

@@ -20,6 +20,7 @@ Bytes encode(const FrameHeader& header) {
   std::array<std::uint8_t, kMaxFrameHeaderBytes + 2> out{};
   out.fill(0xEE);
   const std::size_t size = encode_frame_header(header, out.data());
+  EXPECT_EQ(size, frame_header_bytes(header));
   EXPECT_LE(size, kMaxFrameHeaderBytes);
   EXPECT_EQ(out[size], 0xEE) << "wrote more than it says";
   return {out.begin(), out.begin() + static_cast<std::ptrdiff_t>(size)};

@@ -22,6 +22,7 @@
 #include "failing_allocations.h"
 #include "protocol_support.h"
 #include "websocket/message_compression.h"
+#include "websocket/partial_message.h"
 #include "websocket/session.h"
 
 namespace websockets::session_support {
@@ -51,10 +52,12 @@ struct Endpoint {
               .stats = stats,
               .rates = rates} {
     rules.receive.expect_masked = role == Role::kServer;
+    rules.receive.partial_messages = &partial_messages;
   }
 
   MemoryBudget memory{0};
   OutputPool pool{memory};
+  PartialMessagePool partial_messages;
   SessionStats stats;
   MessageRates rates;
   CountingKeys keys;

@@ -22,6 +22,9 @@ using protocol_support::joined;
 using protocol_support::make_frame;
 using namespace session_support;
 
+// There is one in each connection.
+static_assert(sizeof(void*) != 8 || sizeof(Session) <= 72);
+
 class Keeper final : public PayloadOwner {
  public:
   void release_payload(int) override { ++released; }

@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/memory_budget.h"
 #include "base/output_queue.h"
+#include "failing_allocations.h"
 #include "fake_receiver.h"
 #include "net/socket_address.h"
 #include "server/admission.h"
@@ -56,7 +57,10 @@ class FakeHttpCarrier final : public HttpCarrier {
   }
   bool is_tls() const override { return uses_tls; }
   bool on_http(const Request& request) override {
-    requests.emplace_back(request.target());
+    {
+      const FailingAllocation::Pause pause;
+      requests.emplace_back(request.target());
+    }
     return on_request(request);
   }
   bool on_upgrade(const std::shared_ptr<PendingUpgrade>& pending) override { return on_upgrade_asked(pending); }

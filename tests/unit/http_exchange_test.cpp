@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -262,6 +263,43 @@ TEST_F(HttpExchangeTest, WhoDoesNotReadItsAnswerIsNotWaitedFor) {
 }
 
 // --- Shortage and the end of the server ---
+
+TEST_F(HttpExchangeTest, NothingFollowsHalfAnAnswer) {
+  const std::string body(100'000, 'x');
+  carrier.on_request = [&](const Request&) {
+    try {
+      ResponseHead head;
+      exchange().respond(head, as_bytes(body));
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    return true;
+  };
+  int broken = 0;
+  bool has_failed = true;
+  for (std::size_t nth = 1; has_failed; ++nth) {
+    restart();
+    carrier.sent();
+    carrier.ends.clear();
+    carrier.deferred = 0;
+    {
+      const FailingAllocation failing(nth);
+      try {
+        feed(kGet + kGet);
+      } catch (const std::bad_alloc&) {
+      }
+      has_failed = failing.has_failed();
+    }
+    if (carrier.deferred == 0) continue;
+    ++broken;
+    EXPECT_FALSE(exchange().takes_input());
+    EXPECT_FALSE(exchange().keeps_input());
+    EXPECT_TRUE(carrier.ends.empty());
+    exchange().run_deferred();
+    EXPECT_EQ(carrier.ends, Ends{End::kNow});
+  }
+  EXPECT_GT(broken, 0);
+}
 
 TEST_F(HttpExchangeTest, WhereMemoryIsShortARequestIsGivenUp) {
   feed("GE");

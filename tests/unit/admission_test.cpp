@@ -46,12 +46,14 @@ TEST(AdmissionTest, CountsEachAddress) {
   EXPECT_EQ(admission.check(peer("2001:db8::2")), AdmissionVerdict::kTooManyOfAddress);
   tickets[2] = {};  // of 192.0.2.2
   EXPECT_EQ(admission.check(peer("192.0.2.1")), AdmissionVerdict::kTooManyOfAddress);
-  EXPECT_TRUE(admission.admit(peer("192.0.2.2")));
+  tickets[2] = admission.admit(peer("192.0.2.2"));
+  EXPECT_TRUE(tickets[2]);
+  EXPECT_EQ(admission.check(peer("192.0.2.2")), AdmissionVerdict::kTooManyOfAddress);
   for (int i = 0; i < 10; ++i) {
     tickets.push_back(admission.admit(PeerAddress()));
     EXPECT_TRUE(tickets.back());
   }
-  EXPECT_EQ(admission.total(), 15U);
+  EXPECT_EQ(admission.total(), 16U);
 }
 
 TEST(AdmissionTest, AProxySpeaksForMany) {

@@ -46,10 +46,10 @@ TEST_F(ServeFileTest, SendsAFileThatDoesNotTellItsSize) {
 }
 
 TEST_F(ServeFileTest, WhatIsNoRegularFileIsNotThere) {
-  for (const char* name : {"/nothing", "/pipe", ""}) {
+  for (const std::string& path : {root_ + "/nothing", root_ + "/pipe", root_, std::string("/dev/null")}) {
     FakeResponder responder("GET", {});
-    EXPECT_FALSE(serve_file(responder, (root_ + name).c_str(), "text/plain"));
-    EXPECT_EQ(responder.status(), 404) << name;
+    EXPECT_FALSE(serve_file(responder, path.c_str(), "text/plain"));
+    EXPECT_EQ(responder.status(), 404) << path;
     EXPECT_EQ(responder.body(), "There is nothing here.\n");
   }
 }

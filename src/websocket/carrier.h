@@ -39,7 +39,8 @@ class Carrier {
   virtual void cancel_deadline() = 0;
   // The session takes and sends no more. kNow drops the queue, and may follow another one.
   virtual void end(End how) = 0;
-  // Once, just before SessionHandler::on_closed: what is kept of an open websocket (topics, counts) ends.
+  // Once, just before SessionHandler::on_closed, or instead of it in Session::abandon(): what is kept of an open
+  // websocket (topics, counts) ends.
   virtual void session_closed() = 0;
 
  protected:

@@ -372,6 +372,7 @@ void Session::destroy(CloseCode code) {
 
 void Session::abandon() {
   state_ = State::kClosed;
+  if (!reported_) carrier_.session_closed();
   reported_ = true;
   rules_.rates.remove(this);
   drop_held_frames();

@@ -539,7 +539,7 @@ TEST_P(SessionTest, IsAbandoned) {
   session.on_end_of_input();
   session.run_deferred();
   session.on_deadline(1'000'000, false);
-  EXPECT_EQ(side.take_log(), Log());
+  EXPECT_EQ(side.take_log(), Log({"session closed"}));
   EXPECT_EQ(sent(), Log());
 }
 

@@ -147,6 +147,31 @@ void fail_each(const Scenario& scenario) {
   EXPECT_GT(failing, 20U);
 }
 
+// Once the pools have what it takes: also of a message that arrives in two pieces.
+TEST(SessionFaultsTest, AMessageAllocatesNothing) {
+  for (const Role role : {Role::kServer, Role::kClient}) {
+    Endpoint endpoint(role);
+    Side side(endpoint);
+    side.handler.action = [](Session& session, const std::string& event) {
+      return session.send(Opcode::kText, true, as_bytes(event)) == WriteStatus::kAccepted;
+    };
+    const Bytes frame = protocol_support::make_frame({.payload = letters(700), .masked = role == Role::kServer});
+    for (const std::size_t first_bytes : {frame.size(), std::size_t{1}, std::size_t{300}}) {
+      for (int round = 0; round < 10; ++round) {
+        Bytes copy = frame;
+        std::span<std::uint8_t> first = std::span(copy).first(first_bytes);
+        std::span<std::uint8_t> second = std::span(copy).subspan(first_bytes);
+        const FailingAllocation failure(round == 0 ? 0 : 1);  // none of them in the first round
+        side.receive(first);
+        side.receive(second);
+        side.carrier.flush();
+        EXPECT_FALSE(failure.has_failed());
+      }
+    }
+    EXPECT_EQ(endpoint.stats.messages_sent, 30U);
+  }
+}
+
 // The header of a large frame is queued, its payload is not.
 TEST(SessionFaultsTest, NothingFollowsHalfAFrame) {
   const std::string payload = letters(20'000);

@@ -56,7 +56,7 @@ class Hub {
   // --- What is sent ---
 
   // To every receiver of the subprotocol that had joined when the call began, as its mode says. `data` must stay valid
-  // whatever the callbacks do. Throws std::bad_alloc, as long as nobody has got it.
+  // whatever the callbacks do. Throws std::bad_alloc, as long as nobody has got it as text, or nobody as binary.
   DeliveryStatus broadcast(const Subprotocol& subprotocol, std::span<const std::uint8_t> data);
   struct Published {
     DeliveryStatus status;

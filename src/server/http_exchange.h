@@ -64,7 +64,7 @@ class HttpExchange final : public Responder, private PendingUpgrade::Owner {
   // A header of the PROXY protocol comes before everything else: for read_proxy_header(), which takes bytes from the
   // front of `input`, none that is behind it, and for end_proxy_header() when it is there, or is none. False: the
   // exchange has ended.
-  bool awaits_proxy_header() const { return identity_.awaits_header(); }
+  bool awaits_proxy_header() const { return takes_input() && identity_.awaits_header(); }
   ProxyHeaderParser::Status read_proxy_header(std::span<const std::uint8_t>& input) {
     return identity_.read_header(input);
   }

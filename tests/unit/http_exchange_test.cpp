@@ -352,6 +352,7 @@ TEST_F(BehindProxyTest, WhatIsNoProxysHeaderIsRefused) {
   EXPECT_FALSE(exchange().end_proxy_header(exchange().read_proxy_header(header)));
   EXPECT_TRUE(carrier.sent().starts_with("HTTP/1.1 400 "));
   EXPECT_EQ(refused(RefusalReason::kBadRequest), 1U);
+  EXPECT_FALSE(exchange().awaits_proxy_header());  // what comes behind it is nobody's
 }
 
 TEST_F(BehindProxyTest, BeforeTlsNothingCanBeSaid) {

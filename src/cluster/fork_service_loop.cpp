@@ -40,7 +40,7 @@ class Deliverer final : public Pollable {
       has_more_ = link_.receive(tag, message);
       if (!has_more_) break;
       bytes += message.size();
-      const Context::Round round(context_);
+      const Loop::Round round(context_.loop());
       ForkBackplane::deliver(tag, message, context_.hub());
     }
     if (!has_more_ && link_.ended()) context_.destroy();
@@ -55,7 +55,7 @@ class Deliverer final : public Pollable {
 bool serve(Context& context, ForkLink& link) {
   for (const int number : {SIGINT, SIGTERM}) static_cast<void>(::signal(number, SIG_DFL));
   Deliverer deliverer(link, context);
-  if (context.take_over() || !context.watch_internal(deliverer)) return false;
+  if (context.take_over() || !context.loop().watch_internal(deliverer)) return false;
   while (!context.is_destroyed()) {
     context.service(deliverer.has_more() ? 0 : -1);
     deliverer.deliver();

@@ -54,17 +54,16 @@ constexpr std::uint64_t kSecondChanceMs = 1000;
 }  // namespace
 
 Channel::Channel(Loop& loop, Stream stream, ChannelHandler& handler)
-    : Pollable(stream.fd()), loop_(loop), handler_(handler), stream_(std::move(stream)) {}
+    : Pollable(stream.fd()), loop_(loop), handler_(handler), stream_(std::move(stream)) {
+  loop.begin(*this);
+}
 
 Channel::~Channel() {
   output_.clear(loop_.output_pool());
   loop_.memory().remove(counted_input_bytes_);
 }
 
-void Channel::start() {
-  loop_.add(*this);
-  update_interest();
-}
+void Channel::start() { loop_.add(*this); }
 
 // --- Input ---
 
@@ -289,7 +288,7 @@ void Channel::output_added() {
 
 void Channel::flush() {
   if (!loop_.has_sent_much() || !has_much_output()) {
-    flush_now();
+    send_now();
     return;
   }
   write_blocked_ = false;  // perhaps: its quantum will tell
@@ -298,7 +297,7 @@ void Channel::flush() {
   update_output_interest();
 }
 
-bool Channel::flush_now() {
+bool Channel::send_now() {
   if (state_ == State::kClosed) return false;
   write_blocked_ = output_is_spent_ = false;
   const bool is_much = has_much_output();
@@ -443,12 +442,12 @@ void Channel::run_deferred() {
   });
 }
 
-void Channel::run(Budget& budget, bool is_exclusive) {
-  if (state_ == State::kClosed) return;
+bool Channel::run(Budget& budget, bool is_exclusive) {
+  if (state_ == State::kClosed) return false;
   or_lose([&] {
     const bool receives = awaits_receive_;
     awaits_receive_ = false;
-    if (output_is_spent_) flush_now();
+    if (output_is_spent_) send_now();
     if (is_exclusive || !is_pending_) resume_input(budget);
     count_input();
     // Nobody reports what TLS has taken from the kernel already.
@@ -457,6 +456,7 @@ void Channel::run(Budget& budget, bool is_exclusive) {
     if (is_pending_ && takes_input()) resume_later();
     end_turn();
   });
+  return is_pending_ && takes_input();
 }
 
 void Channel::end_turn() {
@@ -524,6 +524,7 @@ void Channel::close(bool is_abandoned) {
   pending_input_.reset();
   is_pending_ = false;
   count_input();
+  handler_.on_closed();
   loop_.release_later(*this);
 }
 

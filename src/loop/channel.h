@@ -42,8 +42,10 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
 
   // --- For its handler ---
 
-  // From now on it is watched.
+  // From now on it can be watched: see update_interest().
   void start();
+  Loop& loop() const { return loop_; }
+  ChannelHandler& handler() const { return handler_; }
   const Stream& stream() const { return stream_; }
   bool is_open() const { return state_ == State::kOpen; }
   bool is_closed() const { return state_ == State::kClosed; }
@@ -69,7 +71,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   // To be sent at the end of the batch, or at once when it is much.
   void output_added();
   // Sends now what the kernel takes, whatever the share of others. True: it may take more at once.
-  bool flush_now();
+  bool flush_now() { return !write_blocked_ && send_now(); }
   // What is queued may be half of something: nothing more is sent, and the channel is lost when run_deferred() comes.
   void break_off();
 
@@ -110,8 +112,8 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   std::size_t begin_send(std::span<iovec> parts) const;
   void on_sent(IoResult result);
   void run_deferred();
-  // Its quantum: goes on with its output and its input.
-  void run(Budget& budget, bool is_exclusive);
+  // Its quantum: goes on with its output and its input. Returns whether it waits for exclusivity, or has it.
+  bool run(Budget& budget, bool is_exclusive);
   // What the MemoryBudget counts for it.
   std::size_t held_bytes() const { return counted_input_bytes_ + output_.held_bytes(); }
   void shed();
@@ -140,6 +142,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   void end_receive(IoStatus status);
   void on_end_of_input();
 
+  bool send_now();
   bool has_much_output() const;
   IoResult send_front(std::size_t most);
   bool note_send(IoResult result);

@@ -51,7 +51,9 @@ class ChannelHandler {
   virtual void on_handshake_failed() {}
   // Memory is short, and this channel holds most of it. The handler ends it.
   virtual void on_shed() = 0;
-  // The channel has closed, by itself.
+  // The channel is closed, by whomever. Calls nobody.
+  virtual void on_closed() = 0;
+  // It has closed by itself.
   virtual void on_lost() = 0;
   // It was closed, and nothing of it is on the stack any more: it may be destroyed.
   virtual void on_released() = 0;

@@ -28,11 +28,6 @@ Error Loop::open() {
   return watcher_.open();
 }
 
-void Loop::close() {
-  was_closed_ = true;
-  watcher_.close();
-}
-
 // --- Serving ---
 
 void Loop::service(int timeout_ms) {
@@ -40,7 +35,7 @@ void Loop::service(int timeout_ms) {
   const std::uint64_t deadline_ms =
       timeout_ms < 0 ? std::numeric_limits<std::uint64_t>::max() : now_ms_ + static_cast<std::uint64_t>(timeout_ms);
   if (!watcher_.has_own_loop() && open_own_loop(false)) return;
-  while (!was_closed_ && !serve_once(wait_ms(deadline_ms)) && now_ms_ < deadline_ms) {
+  while (!was_stopped_ && !serve_once(wait_ms(deadline_ms)) && now_ms_ < deadline_ms) {
   }
 }
 
@@ -136,7 +131,7 @@ void Loop::on_ready(std::span<const Ready> group) {
 }
 
 bool Loop::serve_timers_and_deferred() {
-  if (was_closed_) return true;
+  if (was_stopped_) return true;
   now_ms_ = monotonic_ms();
   const bool has_timed_out = timers_.advance(now_ms_) > 0;
   batch_.flush();
@@ -157,7 +152,7 @@ bool Loop::run_deferred() {
     }
     channel.is_deferred = false;
     if (!deferred_.empty()) set_wake_time();  // for a loop that a callback runs
-    if (!was_closed_) channel.run_deferred();
+    if (!was_stopped_) channel.run_deferred();
   }
   return true;
 }
@@ -166,7 +161,7 @@ bool Loop::run_flows() {
   const std::size_t served = std::min(std::exchange(served_, 0), channel_count_);
   const bool has_run = scheduler_.run_round(served, [&](Channel& channel, Budget& budget, bool is_exclusive) {
     if (scheduler_.has_queued()) set_wake_time();  // for a loop that a callback runs
-    if (!was_closed_) channel.run(budget, is_exclusive);
+    return !was_stopped_ && channel.run(budget, is_exclusive);
   });
   if (has_run && scheduler_.has_queued()) set_wake_time();
   return has_run;
@@ -177,7 +172,7 @@ void Loop::end_round() {
   batch_.flush();  // last: it must be empty when what is closed is released
   release_closed();
   owner_.on_round_end();
-  if (was_closed_) return watcher_.release();
+  if (was_stopped_) return watcher_.release();
   set_wake_time();
 }
 
@@ -185,7 +180,7 @@ void Loop::end_round() {
 
 // Another loop has to know when this one has something to do of its own accord.
 void Loop::set_wake_time() {
-  if (!watcher_.is_woken() || was_closed_) return;
+  if (!watcher_.is_woken() || was_stopped_) return;
   if (has_something_to_do()) return watcher_.wake_at(0);
   const std::int64_t idle_ms = timers_.idle_ms();
   if (idle_ms >= 0) watcher_.wake_at(timers_.now_ms() + static_cast<std::uint64_t>(idle_ms));
@@ -262,7 +257,7 @@ void Loop::release_later(Channel& channel) {
 
 // A channel that was closed while it was deferred is found when its turn comes, or when nothing is served any more.
 void Loop::release_closed() {
-  for (std::size_t left = was_closed_ ? deferred_.size() : 0; left > 0; --left) {
+  for (std::size_t left = was_stopped_ ? deferred_.size() : 0; left > 0; --left) {
     auto& channel = static_cast<Channel&>(deferred_.pop());
     (channel.is_closed() ? closed_ : deferred_).push(channel);
   }
@@ -297,7 +292,7 @@ void Loop::shed_largest() {
   }
   std::sort(sizes.begin(), sizes.end(), std::greater<>());
   for (const auto& [bytes, channel] : sizes) {
-    if (memory_.is_below_low_watermark() || was_closed_) return;
+    if (memory_.is_below_low_watermark() || was_stopped_) return;
     channel->shed();
   }
 }

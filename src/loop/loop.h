@@ -16,6 +16,7 @@
 #include "loop/batch_io.h"
 #include "loop/channel.h"
 #include "loop/descriptor_observer.h"
+#include "loop/loop_stats.h"
 #include "loop/scheduler.h"
 #include "loop/watcher.h"
 #include "net/driver.h"
@@ -29,12 +30,6 @@ struct LoopOptions {
   bool announces_one = false;                // to the observer: one descriptor that stands for all
   std::size_t max_memory_bytes = 0;          // that wait for all channels together; 0: any number
   std::uint64_t linger_timeout_ms = 10'000;  // for the peer to end a channel that drains, from the last byte it took
-};
-
-// What a loop has moved.
-struct LoopStats {
-  std::uint64_t bytes_received = 0;  // within TLS
-  std::uint64_t bytes_sent = 0;
 };
 
 // Whom a loop serves besides its channels. The calls may do anything.
@@ -65,9 +60,11 @@ class Loop final : private ReadyHandler {
 
   // Before anything else. Error: why it cannot be used.
   Error open();
-  // Serves nothing any more; its descriptors are closed when the outermost round ends.
-  void close();
-  bool is_closed() const { return was_closed_; }
+  // Serves nothing any more. Its own descriptors are closed when the outermost round ends.
+  void stop() { was_stopped_ = true; }
+  bool is_stopped() const { return was_stopped_; }
+  // Tells the observer that its own descriptor ends.
+  void close() { watcher_.close(); }
   // In a child after a fork, and in its parent when the child serves instead: gives up what both share, without a word
   // to the observer, who is forgotten.
   void abandon() { watcher_.abandon(); }
@@ -203,7 +200,7 @@ class Loop final : private ReadyHandler {
   std::size_t channel_count_ = 0;
   std::size_t served_ = 0;  // descriptors, since the last round of flows
   int depth_ = 0;
-  bool was_closed_ = false;
+  bool was_stopped_ = false;
 };
 
 }  // namespace websockets

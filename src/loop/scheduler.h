@@ -84,7 +84,7 @@ class Scheduler {
     flow.lane_ = Flow::Lane::kBulk;
   }
   // The same for work that only one flow may be in the midst of: once it had a quantum there, all others wait until it
-  // has had one after which it does not wait for a further one.
+  // is through.
   void enqueue_exclusive(T& flow) {
     if (flow.lane_ != Flow::Lane::kNone) return;
     if (&flow == holder_) {
@@ -114,7 +114,8 @@ class Scheduler {
     sent_ = Budget(kQuantum);
   }
   // The part of bulk flows in a round, after `served` others. Calls `run(flow, budget, is_exclusive)` for each that has
-  // a quantum, which may do anything here, as well as call this. Returns whether any had.
+  // a quantum, which may do anything here, as well as call this, and returns whether the flow is in the midst of
+  // exclusive work, and waits to go on. Returns whether any had a quantum.
   template <typename Run>
   bool run_round(std::size_t served, Run run) {
     begin_round();
@@ -138,15 +139,14 @@ class Scheduler {
     flow.lane_ = Flow::Lane::kNone;
     const std::int32_t deficit = std::exchange(flow.deficit_, 0) + static_cast<std::int32_t>(kQuantum);
     if (is_exclusive) holder_ = &flow;
-    if (deficit > 0) {
-      Budget budget(static_cast<std::uint32_t>(deficit));
-      run(flow, budget, is_exclusive);
-      owe(flow, budget);
-    } else {
+    if (deficit <= 0) {
       flow.deficit_ = deficit;
-      is_exclusive ? enqueue_exclusive(flow) : enqueue(flow);
+      return is_exclusive ? enqueue_exclusive(flow) : enqueue(flow);
     }
-    if (holder_ == &flow && flow.lane_ == Flow::Lane::kNone) holder_ = nullptr;
+    Budget budget(static_cast<std::uint32_t>(deficit));
+    const bool is_in_midst = run(flow, budget, is_exclusive) && flow.lane_ != Flow::Lane::kNone;
+    owe(flow, budget);
+    if (holder_ == &flow && !is_in_midst) holder_ = nullptr;
   }
   void leave(T& flow) {
     if (flow.lane_ == Flow::Lane::kBulk) bulk_.remove(flow);

@@ -8,7 +8,7 @@ namespace websockets::lua {
 Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
     : context_(context), outer_(context.calls().enter(L, callbacks)) {
   if (!context.has_context()) return;
-  in_round_ = &context.context();
+  in_round_ = &context.context().loop();
   in_round_->enter();
 }
 

@@ -6,6 +6,10 @@
 #include "lua/lua_calls.h"
 #include "lua/lua_context.h"
 
+namespace websockets {
+class Loop;
+}
+
 namespace websockets::lua {
 
 // A call of the engine from Lua, which may lead to callbacks: while it lives, events reach Lua by this state. Nothing
@@ -21,7 +25,7 @@ class Entry {
  private:
   LuaContext& context_;
   LuaCalls::Place outer_;
-  Context* in_round_ = nullptr;  // of which this is a Round
+  Loop* in_round_ = nullptr;  // of which this is a Round
 };
 
 // Runs `body`, which may lead to callbacks, and must not touch Lua itself. `callbacks` is the stack index of the

@@ -5,7 +5,7 @@
 #include "lua/compat.h"
 
 namespace websockets {
-class Connection;
+class Carrier;
 }
 
 namespace websockets::lua {
@@ -32,9 +32,9 @@ class LuaCalls {
 
   // Runs `body(L)`. `connection`: whose callback it is, if any. False: it has failed, which was reported.
   template <typename Body>
-  bool run(const Connection* connection, Body body) {
+  bool run(const Carrier* carrier, Body body) {
     return call_protected(
-        connection, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
+        carrier, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
   }
   // Calls the function at an index.
   void call(int function);
@@ -50,10 +50,10 @@ class LuaCalls {
   }
 
  private:
-  bool call_protected(const Connection* connection, void (*function)(lua_State*, void*), void* argument);
+  bool call_protected(const Carrier* carrier, void (*function)(lua_State*, void*), void* argument);
   bool take_interruption();
   [[noreturn]] void raise_now(lua_State* L, int callbacks);
-  void report_error(const Connection* connection, const char* what = "error in a callback: ");
+  void report_error(const Carrier* carrier, const char* what = "error in a callback: ");
 
   Place place_;
   bool is_interrupted_ = false;

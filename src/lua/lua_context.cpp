@@ -24,12 +24,12 @@ void push_function(lua_State* L, const LuaWebsocket& ws, int slot) {
 }
 
 // Calls it with so many arguments, unless finalizers have closed the websocket: nothing comes after on_closed.
-void call_function(lua_State* L, const Connection& connection, int arguments) {
+void call_function(lua_State* L, const Carrier& carrier, int arguments) {
 #if LUA_VERSION_NUM == 502
   lua_pushliteral(L, "");  // it collects before it makes something, and what is due then, when the function begins
   lua_pop(L, 1);
 #endif
-  if (connection.user != nullptr) lua_call(L, arguments, 0);
+  if (carrier.user != nullptr) lua_call(L, arguments, 0);
 }
 
 // The values of WRITE_TEXT and WRITE_BINARY.
@@ -49,7 +49,7 @@ StatsReport LuaContext::report() { return context_->report(); }
 
 void LuaContext::terminate(int fd, std::uint32_t serial) { context_->terminate(fd, serial); }
 
-bool LuaContext::in_round() const { return context_ != nullptr && context_->in_round(); }
+bool LuaContext::in_round() const { return context_ != nullptr && context_->loop().in_round(); }
 
 Error LuaContext::open() {
   const std::unique_ptr<ContextOptions> given = std::move(options);
@@ -95,7 +95,7 @@ void LuaContext::detach(LuaWebsocket& ws) {
     pings_.remove(ws);
   }
   lua_pop(L, 1);
-  ws.closed_fd = connection.fd();
+  ws.closed_fd = connection.descriptor();
   ws.closed_serial = static_cast<std::uint32_t>(connection.serial());
 }
 
@@ -107,37 +107,44 @@ bool LuaContext::on_upgrade(Connection& connection, const HttpExchange& exchange
 }
 
 bool LuaContext::on_open(Connection& connection, const HttpExchange& exchange) {
+  // What the callbacks that were set in on_http ask for.
+  if (LuaWebsocket* const ws = websocket_of(connection)) {
+    Session& session = *connection.session();
+    session.set_chunk_mode(ws->on_receive_chunk != kNoSlot);
+    session.set_notifies_drain(ws->on_server_writeable != kNoSlot);
+    session.set_notifies_pongs(pings_.find(*ws) != nullptr);
+  }
   return upgrades_.on_open(connection, exchange);
 }
 
 // One protected call for all of them.
-bool LuaContext::on_messages(Connection& connection, MessageBatch& messages) {
-  LuaWebsocket* const ws = websocket_of(connection);
+bool LuaContext::on_messages(Session& session, MessageBatch& messages) {
+  LuaWebsocket* const ws = websocket_of(session.carrier());
   MessageBatch::Message message;
   if (ws == nullptr || ws->on_receive == kNoSlot) {
     while (messages.next(message)) {
     }
     return true;
   }
-  return run(&connection, [&](lua_State* L) {
-    while (connection.takes_messages() && messages.next(message)) {
+  return run(&session.carrier(), [&](lua_State* L) {
+    while (session.takes_messages() && messages.next(message)) {
       push_function(L, *ws, ws->on_receive);
       push_text(L, as_text(message.payload));
       lua_pushinteger(L, type_number(message.type));
-      call_function(L, connection, 3);
+      call_function(L, session.carrier(), 3);
     }
   });
 }
 
-bool LuaContext::on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
-  LuaWebsocket* const ws = websocket_of(connection);
+bool LuaContext::on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
+  LuaWebsocket* const ws = websocket_of(session.carrier());
   if (ws == nullptr || ws->on_receive_chunk == kNoSlot) return true;
-  return run(&connection, [&](lua_State* L) {
+  return run(&session.carrier(), [&](lua_State* L) {
     push_function(L, *ws, ws->on_receive_chunk);
     push_text(L, as_text(piece));
     lua_pushboolean(L, is_last ? 1 : 0);
     lua_pushinteger(L, type_number(type));
-    call_function(L, connection, 4);
+    call_function(L, session.carrier(), 4);
   });
 }
 
@@ -151,13 +158,13 @@ bool LuaContext::on_broadcast(Connection& connection, std::span<const std::uint8
   });
 }
 
-bool LuaContext::on_pong(Connection& connection, std::span<const std::uint8_t> data) {
-  LuaWebsocket* const ws = websocket_of(connection);
+bool LuaContext::on_pong(Session& session, std::span<const std::uint8_t> data) {
+  LuaWebsocket* const ws = websocket_of(session.carrier());
   LuaPings::Pings* const pings = ws == nullptr ? nullptr : pings_.find(*ws);
   if (pings == nullptr) return true;
   const std::optional<std::uint64_t> passed_us = pings->log.take(as_text(data), monotonic_us());
   if (pings->on_pong == kNoSlot) return true;
-  return run(&connection, [&](lua_State* L) {
+  return run(&session.carrier(), [&](lua_State* L) {
     push_function(L, *ws, pings->on_pong);
     push_text(L, as_text(data));
     if (passed_us) {
@@ -165,24 +172,24 @@ bool LuaContext::on_pong(Connection& connection, std::span<const std::uint8_t> d
     } else {
       lua_pushnil(L);
     }
-    call_function(L, connection, 3);
+    call_function(L, session.carrier(), 3);
   });
 }
 
-bool LuaContext::on_drained(Connection& connection) {
-  LuaWebsocket* const ws = websocket_of(connection);
+bool LuaContext::on_drained(Session& session) {
+  LuaWebsocket* const ws = websocket_of(session.carrier());
   if (ws == nullptr || ws->on_server_writeable == kNoSlot) return true;
-  return run(&connection, [&](lua_State* L) {
+  return run(&session.carrier(), [&](lua_State* L) {
     push_function(L, *ws, ws->on_server_writeable);
-    call_function(L, connection, 1);
+    call_function(L, session.carrier(), 1);
   });
 }
 
-void LuaContext::on_closed(Connection& connection, CloseCode code, std::string_view reason) {
-  LuaWebsocket* const ws = websocket_of(connection);
+void LuaContext::on_closed(Session& session, CloseCode code, std::string_view reason) {
+  LuaWebsocket* const ws = websocket_of(session.carrier());
   if (ws == nullptr) return;
   if (ws->on_closed != kNoSlot) {
-    run(&connection, [&](lua_State* L) {
+    run(&session.carrier(), [&](lua_State* L) {
       push_function(L, *ws, ws->on_closed);
       lua_pushinteger(L, static_cast<lua_Integer>(code));
       push_text(L, reason);

@@ -19,6 +19,7 @@
 #include "server/handler.h"
 
 namespace websockets {
+class Carrier;
 class Context;
 class Hub;
 struct ContextOptions;
@@ -59,12 +60,12 @@ class LuaContext final : public Handler {
   bool on_upgrade(Connection& connection, const HttpExchange& exchange,
                   const std::shared_ptr<PendingUpgrade>& pending) override;
   bool on_open(Connection& connection, const HttpExchange& exchange) override;
-  bool on_messages(Connection& connection, MessageBatch& messages) override;
-  bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
+  bool on_messages(Session& session, MessageBatch& messages) override;
+  bool on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
+  bool on_pong(Session& session, std::span<const std::uint8_t> payload) override;
+  bool on_drained(Session& session) override;
+  void on_closed(Session& session, CloseCode code, std::string_view reason) override;
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override;
-  bool on_pong(Connection& connection, std::span<const std::uint8_t> data) override;
-  bool on_drained(Connection& connection) override;
-  void on_closed(Connection& connection, CloseCode code, std::string_view reason) override;
   bool on_http(Connection& connection, const Request& request) override;
   void on_refused(const Refusal& refusal) override;
   void on_served() override;
@@ -77,8 +78,8 @@ class LuaContext final : public Handler {
   static constexpr int kCallbacks = LuaCalls::kCallbacks;
 
   template <typename Body>
-  bool run(const Connection* connection, Body body) {
-    return calls_.run(connection, body);
+  bool run(const Carrier* carrier, Body body) {
+    return calls_.run(carrier, body);
   }
   void call_with_fd(int slot, int fd);
   void warn_of_unasked_clients(const ContextOptions& given);

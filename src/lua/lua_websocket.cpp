@@ -6,7 +6,7 @@
 
 namespace websockets::lua {
 
-LuaWebsocket* websocket_of(const Connection& connection) { return static_cast<LuaWebsocket*>(connection.user); }
+LuaWebsocket* websocket_of(const Carrier& carrier) { return static_cast<LuaWebsocket*>(carrier.user); }
 
 void push_blank_websocket(lua_State* L) { push_object<LuaWebsocket>(L); }
 

@@ -7,6 +7,7 @@
 #include "lua/userdata.h"
 
 namespace websockets {
+class Carrier;
 class Connection;
 }
 
@@ -41,7 +42,7 @@ static_assert(sizeof(Userdata<LuaWebsocket>) <= 48, "each open websocket has one
 inline LuaWebsocket& check_websocket(lua_State* L) { return check_object<LuaWebsocket>(L, 1); }
 
 // Null: the connection has none.
-LuaWebsocket* websocket_of(const Connection& connection);
+LuaWebsocket* websocket_of(const Carrier& carrier);
 // Pushes the userdata of a websocket that has no connection yet. May run finalizers, which may do anything.
 void push_blank_websocket(lua_State* L);
 // Makes the blank websocket on top of the stack that of the connection, or puts in its place the one that it has. Runs

@@ -17,12 +17,13 @@ int ping(lua_State* L) {
   const std::string_view data(text, size);
   luaL_argcheck(L, size <= kMaxControlPayloadBytes, 2, "a ping or pong has at most 125 bytes");
   if (is_closed(ws)) return push_failure(L, "closed");
-  if (ws.connection->http() != nullptr) return luaL_error(L, "websocket ping is not for on_http");
+  Session* const session = ws.connection->session();
+  if (session == nullptr) return luaL_error(L, "websocket ping is not for on_http");
   WriteStatus status{};
   guarded(L, [&] {
     LuaPings::Pings& pings = context_of(ws).pings().of(ws);
-    ws.connection->set_wants_pongs(true);
-    status = ws.connection->write(Opcode::kPing, true, as_bytes(data));
+    session->set_notifies_pongs(true);
+    status = session->send(Opcode::kPing, true, as_bytes(data));
     if (status == WriteStatus::kAccepted) pings.log.add(data, monotonic_us());
   });
   return push_write_status(L, status);
@@ -35,7 +36,7 @@ int on_pong(lua_State* L) {
   LuaContext& context = context_of(ws);
   LuaPings::Pings* pings = nullptr;
   guarded(L, [&] { pings = &context.pings().of(ws); });
-  ws.connection->set_wants_pongs(true);
+  if (Session* const session = ws.connection->session()) session->set_notifies_pongs(true);
   const int callbacks = push_callbacks(L);
   lua_pushvalue(L, 2);
   context.callback_table().set_slot(L, callbacks, pings->on_pong);

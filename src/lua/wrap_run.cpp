@@ -28,8 +28,8 @@ const char* name_of(int signal) { return signal == 0 ? "stop" : signal == SIGINT
 
 // Nothing could ever happen, but a signal.
 bool has_nothing_to_wait_for(LuaContext& context) {
-  const Context& engine = context.context();
-  return engine.listener_count() == 0 && engine.connection_count() == 0 && !context.timers().has_pending();
+  Context& engine = context.context();
+  return engine.listener_count() == 0 && engine.loop().channel_count() == 0 && !context.timers().has_pending();
 }
 
 int run(lua_State* L) {

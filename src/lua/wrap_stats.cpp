@@ -65,8 +65,8 @@ int push_stats(lua_State* L) {
   set_count(L, "http_requests", counted.http_requests);
   set_count(L, "messages_received", counted.messages_received);
   set_count(L, "messages_sent", counted.messages_sent);
-  set_count(L, "received_bytes", counted.bytes_received);
-  set_count(L, "sent_bytes", counted.bytes_sent);
+  set_count(L, "received_bytes", report.moved.bytes_received);
+  set_count(L, "sent_bytes", report.moved.bytes_sent);
   set_count(L, "queued_bytes", report.queued_bytes);
   set_count(L, "queue_full", counted.queue_full);
   set_count(L, "topics", report.topics);

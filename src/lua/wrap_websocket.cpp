@@ -32,7 +32,7 @@ namespace {
 constexpr std::size_t kMaxReasonBytes = kMaxControlPayloadBytes - 2;
 
 // The data of WRITE_CLOSE is a Close frame's body (RFC 6455 5.5.1): two bytes of code, then the reason.
-int write_close(lua_State* L, Connection& connection, std::string_view body) {
+int write_close(lua_State* L, Session& session, std::string_view body) {
   CloseCode code = CloseCode::kNone;
   if (!body.empty()) {
     luaL_argcheck(L, body.size() >= 2 && body.size() <= kMaxControlPayloadBytes, 2,
@@ -44,7 +44,7 @@ int write_close(lua_State* L, Connection& connection, std::string_view body) {
     body.remove_prefix(2);
   }
   WriteStatus status{};
-  guarded(L, [&] { status = connection.write_close(code, body); });
+  guarded(L, [&] { status = session.send_close(code, body); });
   return push_write_status(L, status);
 }
 
@@ -57,14 +57,14 @@ int write_http(lua_State* L, const LuaWebsocket& ws, std::span<const std::uint8_
 }
 
 // Control frames may come between the fragments of a message; another message may not (RFC 6455 5.4).
-Opcode check_opcode(lua_State* L, const Connection& connection, int type, std::size_t bytes) {
+Opcode check_opcode(lua_State* L, const Session& session, int type, std::size_t bytes) {
   switch (type) {
     case kWriteText:
     case kWriteBinary:
-      luaL_argcheck(L, !connection.is_fragmenting(), 3, "a fragmented message is not finished yet");
+      luaL_argcheck(L, !session.is_fragmenting(), 3, "a fragmented message is not finished yet");
       return type == kWriteText ? Opcode::kText : Opcode::kBinary;
     case kWriteContinuation:
-      luaL_argcheck(L, connection.is_fragmenting(), 3, "there is no fragmented message to continue");
+      luaL_argcheck(L, session.is_fragmenting(), 3, "there is no fragmented message to continue");
       return Opcode::kContinuation;
     case kWritePing:
     case kWritePong:
@@ -86,18 +86,18 @@ int write(lua_State* L) {
   luaL_argcheck(L, fin || type <= kWriteContinuation, 3, "only messages can be fragmented");
   if (is_closed(ws)) return push_failure(L, "closed");
 
-  Connection& connection = *ws.connection;
   if (type == kWriteHttp) return write_http(L, ws, data);
-  luaL_argcheck(L, connection.http() == nullptr, 3, "only WRITE_HTTP can be written in on_http");
-  if (type == kWriteClose) return write_close(L, connection, as_text(data));
-  const Opcode opcode = check_opcode(L, connection, type, data.size());
+  Session* const session = ws.connection->session();
+  luaL_argcheck(L, session != nullptr, 3, "only WRITE_HTTP can be written in on_http");
+  if (type == kWriteClose) return write_close(L, *session, as_text(data));
+  const Opcode opcode = check_opcode(L, *session, type, data.size());
   LuaContext& context = context_of(ws);
   const bool is_kept = data.size() >= kKeptBytes;
   const int handle = is_kept ? context.callback_table().keep_payload(L, push_callbacks(L), 2) : 0;
   WriteStatus status{};
   guarded(L, [&] {
     PinnedPayload kept = is_kept ? PinnedPayload(context, handle) : PinnedPayload();
-    status = connection.write(opcode, fin, data, std::move(kept));
+    status = session->send(opcode, fin, data, std::move(kept));
   });
   return push_write_status(L, status);
 }
@@ -152,7 +152,7 @@ int on_receive(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
   set_callback(L, ws, ws.on_receive);
-  ws.connection->set_chunk_mode(false);
+  if (Session* const session = ws.connection->session()) session->set_chunk_mode(false);
   return 0;
 }
 
@@ -161,7 +161,7 @@ int on_receive_chunk(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
   set_callback(L, ws, ws.on_receive_chunk);
-  ws.connection->set_chunk_mode(true);
+  if (Session* const session = ws.connection->session()) session->set_chunk_mode(true);
   return 0;
 }
 
@@ -177,7 +177,7 @@ int on_server_writeable(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
   set_callback(L, ws, ws.on_server_writeable);
-  ws.connection->set_wants_drained(true);
+  if (Session* const session = ws.connection->session()) session->set_notifies_drain(true);
   return 0;
 }
 
@@ -231,7 +231,7 @@ int terminate(lua_State* L) {
 
 int get_socket_fd(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  return push_status(L, is_closed(ws) ? -1 : ws.connection->fd());
+  return push_status(L, is_closed(ws) ? -1 : ws.connection->descriptor());
 }
 
 int get_peer_addresses(lua_State* L) {
@@ -252,7 +252,8 @@ int get_peer_addresses(lua_State* L) {
 
 int remaining_packet_payload(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  lua_pushnumber(L, is_closed(ws) ? 0 : static_cast<lua_Number>(ws.connection->remaining_frame_bytes()));
+  const Session* const session = is_closed(ws) ? nullptr : ws.connection->session();
+  lua_pushnumber(L, static_cast<lua_Number>(session == nullptr ? 0 : session->remaining_frame_bytes()));
 #if LUA_VERSION_NUM >= 503
   lua_pushinteger(L, static_cast<lua_Integer>(lua_tonumber(L, -1)));
 #endif
@@ -283,7 +284,7 @@ int service(lua_State* L) {
   check_revents(L, 2);
   if (is_closed(ws)) return push_status(L, 0);
   const int callbacks = push_callbacks(L);
-  return serve_descriptor(L, context_of(ws), callbacks, ws.connection->fd());
+  return serve_descriptor(L, context_of(ws), callbacks, ws.connection->descriptor());
 }
 
 int request(lua_State* L) {

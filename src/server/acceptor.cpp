@@ -7,7 +7,7 @@
 #include <new>
 #include <utility>
 
-#include "server/context.h"
+#include "loop/loop.h"
 
 namespace websockets {
 namespace {
@@ -21,9 +21,10 @@ UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC
 
 }  // namespace
 
-Acceptor::Acceptor(Context& context, Listener listener)
+Acceptor::Acceptor(Loop& loop, AcceptorOwner& owner, Listener listener)
     : Pollable(listener.fd.get()),
-      context_(context),
+      loop_(loop),
+      owner_(owner),
       listener_(std::move(listener.fd)),
       file_(std::move(listener.file)),
       spare_(open_spare()),
@@ -33,18 +34,18 @@ Acceptor::~Acceptor() { stop(); }
 
 bool Acceptor::start() {
   if (watched_) return true;
-  context_.register_descriptor(*this);
+  loop_.add(*this);
   watched_ = true;
-  return context_.watcher_.change(*this, 0, kReadable);
+  return loop_.watch(*this, 0, kReadable);
 }
 
 void Acceptor::stop() {
-  if (std::exchange(watched_, false)) context_.watcher_.change(*this, kReadable, 0);
-  if (listener_) context_.forget_descriptor(*this);
+  const unsigned interest = std::exchange(watched_, false) ? kReadable : 0U;
+  if (listener_) loop_.remove(*this, interest);
   file_.remove();
   listener_.reset();
   spare_.reset();
-  context_.timers_.cancel(*this);
+  loop_.cancel(*this);
 }
 
 void Acceptor::abandon() {
@@ -67,7 +68,7 @@ void Acceptor::accept_batch() {
     Accepted accepted = accept_from(listener_.get());
     switch (accepted.status) {
       case AcceptStatus::kAccepted:
-        context_.adopt(std::move(accepted.fd), accepted.peer);
+        owner_.on_accepted(std::move(accepted.fd), accepted.peer);
         break;
       case AcceptStatus::kNone:
         return;
@@ -76,7 +77,7 @@ void Acceptor::accept_batch() {
         break;
       case AcceptStatus::kNoDescriptor:
         if (!turn_one_away()) return pause(kPauseMs);
-        context_.refuse(RefusalReason::kDescriptors, {});
+        owner_.on_turned_away();
         failed_ = true;
         break;
       case AcceptStatus::kFailed:
@@ -104,8 +105,8 @@ void Acceptor::pause(std::uint64_t pause_ms) {
   if (!std::exchange(watched_, false)) return;
   failed_ = true;
   if (!spare_) spare_ = open_spare();
-  context_.schedule(*this, pause_ms);
-  context_.watcher_.change(*this, kReadable, 0);
+  loop_.schedule(*this, pause_ms);
+  loop_.watch(*this, kReadable, 0);
 }
 
 }  // namespace websockets

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/unique_fd.h"
-#include "loop/watcher.h"
 #include "net/driver.h"
 #include "net/listener.h"
 #include "net/socket_address.h"
@@ -10,13 +9,25 @@
 
 namespace websockets {
 
-class Context;
+class Loop;
 
-// Takes new connections from one listening socket and hands them to the context. When the process may open no more
+// Who gets what an acceptor takes.
+class AcceptorOwner {
+ public:
+  // Throws std::bad_alloc.
+  virtual void on_accepted(UniqueFd fd, const SocketAddress& peer) = 0;
+  // The process may open no more descriptors: a client was closed at once.
+  virtual void on_turned_away() = 0;
+
+ protected:
+  ~AcceptorOwner() = default;
+};
+
+// Takes new connections from one listening socket and hands them to its owner. When the process may open no more
 // descriptors, the clients that wait are turned away, so that the listener does not stay readable for ever.
 class Acceptor final : public Pollable, public Timer {
  public:
-  Acceptor(Context& context, Listener listener);
+  Acceptor(Loop& loop, AcceptorOwner& owner, Listener listener);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -25,8 +36,6 @@ class Acceptor final : public Pollable, public Timer {
   void stop();
   // Another process has it now.
   void abandon();
-  // Watches again in an own loop that was made later.
-  bool restart(Watcher& watcher) { return !watched_ || watcher.watch_in_own_loop(*this, kReadable); }
   // Whether the last on_ready() could not accept somebody who was waiting.
   bool failed() const { return failed_; }
   const SocketAddress& address() const { return address_; }
@@ -38,7 +47,8 @@ class Acceptor final : public Pollable, public Timer {
   bool turn_one_away();
   void pause(std::uint64_t pause_ms);
 
-  Context& context_;
+  Loop& loop_;
+  AcceptorOwner& owner_;
   UniqueFd listener_;
   SocketFile file_;
   UniqueFd spare_;  // given up to accept and close one connection

@@ -8,8 +8,7 @@
 
 #include "base/pinned_payload.h"
 #include "loop/descriptor_observer.h"
-#include "websocket/close_code.h"
-#include "websocket/message_batch.h"
+#include "websocket/session_handler.h"
 
 namespace websockets {
 
@@ -19,10 +18,11 @@ class PendingUpgrade;
 struct Refusal;
 class Request;
 
-// What a context tells its owner. Each call may do anything with any connection or the context itself, destroy()
-// included; connections and the context stay in memory until the call has returned. Where bool is returned, false means
-// that the owner's code failed: the connection is closed with 1011, or answered with 500. No call throws.
-class Handler : public DescriptorObserver, public PayloadOwner {
+// What a context tells its owner, besides what SessionHandler says of its websockets. Each call may do anything with
+// any connection or the context itself, destroy() included; connections and the context stay in memory until the call
+// has returned. Where bool is returned, false means that the owner's code failed: the connection is closed with 1011,
+// or answered with 500. No call throws.
+class Handler : public SessionHandler, public DescriptorObserver, public PayloadOwner {
  public:
   // A request that can become a websocket, where the options ask for this: to be answered by `pending`, now or later.
   // False, too, when nobody will answer it.
@@ -30,20 +30,8 @@ class Handler : public DescriptorObserver, public PayloadOwner {
                           const std::shared_ptr<PendingUpgrade>& pending) = 0;
   // The opening handshake is done. `exchange` still has its request, but is no longer the connection's.
   virtual bool on_open(Connection& connection, const HttpExchange& exchange) = 0;
-  // To be taken as long as connection.takes_messages(), at least the first one.
-  virtual bool on_messages(Connection& connection, MessageBatch& messages) = 0;
-  // In chunk mode instead of on_messages.
-  virtual bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece,
-                        bool is_last) = 0;
   // For connections in BroadcastMode::kCallback.
   virtual bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) = 0;
-  // A Pong frame has come; only for connections that want to know.
-  virtual bool on_pong(Connection& connection, std::span<const std::uint8_t> data) = 0;
-  // The output queue has become empty; only for connections that want to know.
-  virtual bool on_drained(Connection& connection) = 0;
-  // Once for every on_open, whatever ended it. The connection takes no more calls afterwards.
-  virtual void on_closed(Connection& connection, CloseCode code, std::string_view reason) = 0;
-
   // An HTTP request that is not for a websocket, with its body.
   virtual bool on_http(Connection& connection, const Request& request) = 0;
   // A client did not get what it came for; comes later in the round, or in the next one.

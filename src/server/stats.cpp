@@ -4,8 +4,6 @@
 #include <initializer_list>
 #include <utility>
 
-#include "server/context.h"
-
 namespace websockets {
 namespace {
 
@@ -66,8 +64,8 @@ void write_traffic(MetricsWriter& writer, const StatsReport& report) {
   const Stats& counted = report.counted;
   writer.counter("messages_received_total", "Messages that websockets have received.", counted.messages_received);
   writer.counter("messages_sent_total", "Messages that were sent to websockets.", counted.messages_sent);
-  writer.counter("received_bytes_total", "Bytes received, without TLS.", counted.bytes_received);
-  writer.counter("sent_bytes_total", "Bytes sent, without TLS.", counted.bytes_sent);
+  writer.counter("received_bytes_total", "Bytes received, without TLS.", report.moved.bytes_received);
+  writer.counter("sent_bytes_total", "Bytes sent, without TLS.", report.moved.bytes_sent);
   writer.gauge("queued_bytes", "Bytes that wait to be sent.", report.queued_bytes);
   writer.counter("queue_full_total", "Frames for which a websocket's queue had no room.", counted.queue_full);
   writer.gauge("topics", "Topics that have a subscriber.", report.topics);
@@ -81,19 +79,6 @@ std::string metrics_text(const StatsReport& report) {
   write_connections(writer, report);
   write_traffic(writer, report);
   return writer.take();
-}
-
-StatsReport Context::report() {
-  StatsReport report;
-  report.counted = stats_;
-  report.connections = connection_count_;
-  report.topics = hub_.topics().topic_count();
-  report.subscriptions = hub_.topics().subscription_count();
-  for_each_connection([&](const Connection& connection) { report.queued_bytes += connection.buffered_bytes(); });
-  for (const Subprotocol& protocol : hub_.subprotocols()) {
-    report.protocols.push_back({protocol.name, protocol.open, protocol.opened});
-  }
-  return report;
 }
 
 }  // namespace websockets

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "loop/loop_stats.h"
 #include "server/admission.h"
 #include "websocket/session_rules.h"
 
@@ -52,8 +53,6 @@ constexpr RefusalReason reason_of(AdmissionVerdict verdict) {
 struct Stats : SessionStats {
   std::uint64_t connections = 0;
   std::uint64_t http_requests = 0;
-  std::uint64_t bytes_received = 0;  // within TLS; heads and headers, too
-  std::uint64_t bytes_sent = 0;
   std::array<std::uint64_t, kRefusalNames.size()> refused{};
 
   void refuse(RefusalReason reason) { ++refused[static_cast<std::size_t>(reason)]; }
@@ -68,6 +67,7 @@ struct StatsReport {
   };
 
   Stats counted;
+  LoopStats moved;
   std::size_t connections = 0;
   std::size_t queued_bytes = 0;
   std::size_t topics = 0;

@@ -81,7 +81,7 @@ class Server final : public Handler {
   // Something that a program may do at any time.
   void act() {
     constexpr int kAnswers[] = {101, 403, kNone};
-    const Context::Round round(*context_);
+    const Loop::Round round(context_->loop());
     const unsigned action = input_.byte() % 18;
     if (action == 0) return context_->destroy();
     if (action == 1) return context_->service(0);

@@ -29,7 +29,8 @@ class SchedulerTest : public ::testing::Test {
     return *workers_.back();
   }
 
-  void work(Worker& worker, Budget& budget) {
+  // Returns whether it is in the midst of exclusive work.
+  bool work(Worker& worker, Budget& budget) {
     while (!worker.items.empty() && !budget.is_spent()) {
       budget.spend(worker.items.back());
       worker.spent += worker.items.back();
@@ -37,6 +38,7 @@ class SchedulerTest : public ::testing::Test {
     }
     worker.set_bulk(!worker.items.empty());
     if (!worker.items.empty()) enqueue(worker);
+    return worker.is_exclusive && !worker.items.empty();
   }
   void enqueue(Worker& worker) {
     worker.is_exclusive ? scheduler_.enqueue_exclusive(worker) : scheduler_.enqueue(worker);
@@ -48,7 +50,7 @@ class SchedulerTest : public ::testing::Test {
       ++worker.runs;
       order_.push_back(&worker);
       worker.on_run();
-      work(worker, budget);
+      return work(worker, budget);
     });
   }
 
@@ -159,6 +161,19 @@ TEST_F(SchedulerTest, TheExclusiveOneThatDoesNotGoOnLetsTheOthers) {
   EXPECT_EQ(order_, (std::vector<Worker*>{&first, &first, &second}));
 }
 
+TEST_F(SchedulerTest, TheExclusiveOneThatIsThroughLetsTheOthersThoughItHasOtherWork) {
+  Worker& first = add(kQuantum, 1);
+  Worker& second = add(kQuantum, 1);
+  first.is_exclusive = second.is_exclusive = true;
+  enqueue(first);
+  enqueue(second);
+  first.on_run = [&] { scheduler_.enqueue(first); };
+  run_round();
+  first.is_exclusive = false;
+  run_round();
+  EXPECT_EQ(order_, (std::vector<Worker*>{&first, &first, &second}));
+}
+
 TEST_F(SchedulerTest, NobodyElseIsExclusiveWhileTheHolderHasAnotherQuantum) {
   Worker& first = add(kQuantum, 4);
   Worker& second = add(kQuantum, 4);
@@ -171,7 +186,7 @@ TEST_F(SchedulerTest, NobodyElseIsExclusiveWhileTheHolderHasAnotherQuantum) {
   const auto run = [&](Worker& worker, Budget& budget, bool is_exclusive) {
     EXPECT_EQ(&worker, &first);
     exclusive.push_back(is_exclusive);
-    work(worker, budget);
+    return work(worker, budget);
   };
   scheduler_.run_round(0, run);
   EXPECT_EQ(exclusive, (std::vector{false, true}));

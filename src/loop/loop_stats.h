@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace websockets {
+
+// What the channels of a loop have moved.
+struct LoopStats {
+  std::uint64_t bytes_received = 0;  // within TLS; heads and headers, too
+  std::uint64_t bytes_sent = 0;
+};
+
+}  // namespace websockets

@@ -166,12 +166,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
     }
   }
 
-  Loop& loop_;
-  ChannelHandler& handler_;
-  Stream stream_;
-  OutputQueue output_;
-  std::unique_ptr<ByteBuffer> pending_input_;  // received, but not to be delivered yet
-  std::size_t counted_input_bytes_ = 0;        // what waits of the input, as the loop has counted it
+  // First: they lie in what the bases leave at their end.
   State state_ = State::kOpen;
   Reading reading_ = Reading::kOn;
   Linger linger_ = Linger::kNo;
@@ -190,6 +185,12 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool is_broken_ : 1 = false;  // nothing more can be sent
   bool was_shut_down_ : 1 = false;
   bool had_second_chance_ : 1 = false;
+  Loop& loop_;
+  ChannelHandler& handler_;
+  Stream stream_;
+  OutputQueue output_;
+  std::unique_ptr<ByteBuffer> pending_input_;  // received, but not to be delivered yet
+  std::size_t counted_input_bytes_ = 0;        // what waits of the input, as the loop has counted it
 };
 
 }  // namespace websockets

@@ -11,11 +11,16 @@
 namespace websockets {
 
 Connection::Connection(ConnectionRules& rules, const PeerAddress& peer)
-    : rules_(rules), speaker_(std::make_unique<HttpExchange>(*this, rules.server)), peer_(peer) {
+    : rules_(rules), exchange_(std::make_unique<HttpExchange>(*this, rules.server)), peer_(peer) {
   rules.http_connections.push_back(*this);
 }
 
 Connection::~Connection() {
+  if (is_websocket_) {
+    session_.~Session();
+  } else {
+    exchange_.~Exchange();
+  }
   if (serial() == 0) {
     rules_.http_connections.remove(*this);
   } else {
@@ -62,12 +67,14 @@ void Connection::session_closed() { rules_.hub.leave(*this); }
 
 void Connection::open_websocket(const Subprotocol& subprotocol, std::unique_ptr<MessageCompression> compression) {
   cancel_deadline();
-  const Exchange exchange = std::move(std::get<Exchange>(speaker_));
-  Session& session = speaker_.emplace<Session>(rules_.session, *this, rules_.handler, std::move(compression));
-  session.start(now_ms());
+  const Exchange exchange = std::move(exchange_);
+  exchange_.~Exchange();
+  new (&session_) Session(rules_.session, *this, rules_.handler, std::move(compression));
+  is_websocket_ = true;
+  session_.start(now_ms());
   rules_.http_connections.remove(*this);
   rules_.hub.join(*this, subprotocol);
-  if (!rules_.handler.on_open(*this, *exchange)) session.fail(CloseCode::kInternalError, "the handler failed");
+  if (!rules_.handler.on_open(*this, *exchange)) session_.fail(CloseCode::kInternalError, "the handler failed");
   reading_changed();
 }
 

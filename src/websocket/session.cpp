@@ -51,11 +51,7 @@ class Session::Feed final : public MessageSink {
 
 Session::Session(const SessionRules& rules, Carrier& carrier, SessionHandler& handler,
                  std::unique_ptr<MessageCompression> compression)
-    : rules_(rules),
-      carrier_(carrier),
-      handler_(handler),
-      output_(carrier.output()),
-      compression_(std::move(compression)) {}
+    : rules_(rules), carrier_(carrier), handler_(handler), compression_(std::move(compression)) {}
 
 Session::~Session() { drop_held_frames(); }
 
@@ -156,7 +152,7 @@ void Session::on_close_frame(CloseCode code, std::string_view reason) {
 
 void Session::on_end_of_input() {
   if (state_ == State::kClosed) return;
-  end(output_.empty() ? Carrier::End::kNow : Carrier::End::kAfterOutput, CloseCode::kAbnormal, {});
+  end(carrier_.output().empty() ? Carrier::End::kNow : Carrier::End::kAfterOutput, CloseCode::kAbnormal, {});
 }
 
 void Session::set_reading(bool enabled, std::uint64_t now_ms) {
@@ -230,7 +226,7 @@ void Session::or_break(Function function) {
 // What waits for the end of the batch only is sent first.
 bool Session::has_room(std::size_t bytes) {
   const auto is_full = [&] {
-    return !output_.empty() &&
+    return !carrier_.output().empty() &&
            (buffered_bytes() + bytes > rules_.max_backpressure_bytes || rules_.memory.is_above_high_watermark());
   };
   for (bool may_take_more = true; is_full(); may_take_more = carrier_.flush_now()) {
@@ -251,7 +247,7 @@ WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t>
   if (is_data) fragmenting_ = !fin;
   or_break([&] {
     if (compression_ == nullptr || !is_whole || !queue_compressed(opcode, payload)) {
-      rules_.frames.append(output_, make_header(opcode, fin, payload.size()), payload, std::move(kept));
+      rules_.frames.append(carrier_.output(), make_header(opcode, fin, payload.size()), payload, std::move(kept));
     }
     if (ends_message && held_frames_ != nullptr) queue_held_frames();
   });
@@ -266,12 +262,12 @@ bool Session::queue_compressed(Opcode opcode, std::span<const std::uint8_t> payl
   if (!compression_->compress(payload, *compressed)) return false;
   FrameHeader header = make_header(opcode, true, compressed->size());
   header.rsv1 = true;
-  rules_.frames.append(output_, header, compressed->bytes());
+  rules_.frames.append(carrier_.output(), header, compressed->bytes());
   return true;
 }
 
 void Session::queue_held_frames() {
-  output_.append_all(rules_.frames.pool(), *held_frames_);
+  carrier_.output().append_all(rules_.frames.pool(), *held_frames_);
   held_frames_.reset();
 }
 
@@ -295,7 +291,7 @@ WriteStatus Session::send(PreparedMessage& message) {
     }
     rules_.frames.append_shared(*held_frames_, frame);
   } else {
-    rules_.frames.append_shared(output_, frame);
+    rules_.frames.append_shared(carrier_.output(), frame);
     carrier_.output_added();
   }
   if (form.is_compressed) compression_->note_shared(message.payload());
@@ -306,7 +302,7 @@ WriteStatus Session::send(PreparedMessage& message) {
 void Session::queue_close_frame(CloseCode code, std::string_view reason) {
   drop_held_frames();
   if (is_broken()) return;  // it would stand in the middle of a frame
-  or_break([&] { rules_.frames.append_close(output_, code, reason); });
+  or_break([&] { rules_.frames.append_close(carrier_.output(), code, reason); });
 }
 
 WriteStatus Session::send_close(CloseCode code, std::string_view reason) {
@@ -407,7 +403,7 @@ void Session::run_deferred() {
   if (failure == CloseCode::kAbnormal) return terminate();
   if (failure == CloseCode::kTryAgainLater) return fail(failure, "too slow: the queue is full");
   if (failure != CloseCode::kNone) return check_handler(false);
-  const bool has_drained = drain_pending_ && state_ == State::kOpen && output_.empty();
+  const bool has_drained = drain_pending_ && state_ == State::kOpen && carrier_.output().empty();
   drain_pending_ = false;
   if (has_drained) check_handler(handler_.on_drained(*this));
 }

@@ -89,7 +89,9 @@ class Session final {
   // Whether a fragment without FIN was sent last.
   bool is_fragmenting() const { return fragmenting_; }
   std::uint64_t remaining_frame_bytes() const { return reader_.remaining_frame_bytes(); }
-  std::size_t buffered_bytes() const { return output_.bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes()); }
+  std::size_t buffered_bytes() const {
+    return carrier_.output().bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes());
+  }
   Carrier& carrier() const { return carrier_; }
   SessionHandler& handler() const { return handler_; }
 
@@ -153,7 +155,6 @@ class Session final {
   const SessionRules& rules_;
   Carrier& carrier_;
   SessionHandler& handler_;
-  OutputQueue& output_;
   std::unique_ptr<MessageCompression> compression_;  // null: not negotiated
   std::unique_ptr<OutputQueue> held_frames_;         // may not come between the fragments of a message
   Keepalive keepalive_;

@@ -321,6 +321,7 @@ bool Channel::send_now() {
     }
   }
   end_flush(sent > 0);
+  update_output_interest();
   return output_is_spent_;
 }
 
@@ -374,17 +375,16 @@ void Channel::break_off() {
 }
 
 void Channel::end_flush(bool has_sent) {
-  if (has_sent) {
-    if (state_ == State::kOpen) handler_.on_output_progress();
-    if (state_ == State::kDraining) set_deadline(loop_.linger_timeout_ms());
-  }
-  if (output_.empty()) on_output_empty();
-  update_output_interest();
+  const bool is_empty = output_.empty();
+  if (!has_sent && !is_empty) return;
+  if (state_ == State::kOpen) return handler_.on_output_progress(is_empty);
+  if (state_ != State::kDraining) return;
+  set_deadline(loop_.linger_timeout_ms());
+  if (is_empty) on_drained();
 }
 
-void Channel::on_output_empty() {
-  if (state_ == State::kOpen) return handler_.on_output_empty();
-  if (state_ != State::kDraining) return;
+// Its output has left, and nothing will be added to it.
+void Channel::on_drained() {
   if (linger_ == Linger::kNo || input_ended_) return close();
   if (linger_ == Linger::kPeerFirst || was_shut_down_) return;
   stream_.shutdown_send();
@@ -404,7 +404,7 @@ void Channel::update_interest() {
 
 // Only what is watched for writing: tells no outer loop, so that it calls nobody.
 void Channel::update_output_interest() {
-  if (state_ != State::kClosed) change_interest((interest_ & kReadable) | output_interest());
+  if (state_ != State::kClosed) change_interest((interest() & kReadable) | output_interest());
 }
 
 unsigned Channel::output_interest() const {
@@ -412,9 +412,8 @@ unsigned Channel::output_interest() const {
 }
 
 bool Channel::change_interest(unsigned wanted) {
-  if (wanted == interest_) return false;
-  const unsigned before = std::exchange(interest_, static_cast<std::uint8_t>(wanted));
-  if (loop_.watch(*this, before, wanted)) return true;
+  if (wanted == interest()) return false;
+  if (loop_.watch(*this, wanted)) return true;
   break_off();
   return false;
 }
@@ -499,7 +498,7 @@ void Channel::drain(Linger linger) {
   count_input();
   set_deadline(loop_.linger_timeout_ms());
   if (output_.empty()) {
-    on_output_empty();
+    on_drained();
   } else {
     output_added();
   }
@@ -513,7 +512,7 @@ void Channel::abandon() { close(true); }
 void Channel::close(bool is_abandoned) {
   if (std::exchange(state_, State::kClosed) == State::kClosed) return;
   cancel_deadline();
-  loop_.remove(*this, std::exchange(interest_, std::uint8_t{0}));
+  loop_.remove(*this);
   if (is_abandoned) {
     stream_.abandon();
   } else {

@@ -108,7 +108,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   // Whether flush() would send something.
   bool has_output() const { return !output_.empty() && !write_blocked_ && !output_is_spent_; }
   // What flush() would send, for somebody else to send it and then to call on_sent(), which calls nobody. 0: flush()
-  // has to do it.
+  // has to do it. update_interest() has to follow.
   std::size_t begin_send(std::span<iovec> parts) const;
   void on_sent(IoResult result);
   void run_deferred();
@@ -147,7 +147,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   IoResult send_front(std::size_t most);
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
-  void on_output_empty();
+  void on_drained();
   void update_output_interest();
   unsigned output_interest() const;
   bool change_interest(unsigned wanted);
@@ -170,7 +170,6 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   State state_ = State::kOpen;
   Reading reading_ = Reading::kOn;
   Linger linger_ = Linger::kNo;
-  std::uint8_t interest_ = 0;              // what it is watched for
   bool in_callback_ : 1 = false;           // input is being delivered
   bool readable_in_callback_ : 1 = false;  // became readable meanwhile
   bool is_pending_ : 1 = false;            // see InputState

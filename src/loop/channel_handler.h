@@ -38,9 +38,8 @@ class ChannelHandler {
   // The peer sends no more; what could be sent was. The handler ends the channel, now or when its output has left.
   virtual void on_end_of_input() = 0;
 
-  // The peer has taken some of the output; all of it. Calls nobody, nor the channel's end() or flush_now().
-  virtual void on_output_progress() = 0;
-  virtual void on_output_empty() = 0;
+  // The peer has taken some of the output, or all. Calls nobody, nor a channel's drain(), close() or flush_now().
+  virtual void on_output_progress(bool is_empty) = 0;
   // What was set by set_deadline(), unless the channel has ended before.
   virtual void on_deadline() = 0;
   // What was put off by defer().

@@ -44,8 +44,9 @@ void Loop::service(int timeout_ms) {
 Error Loop::open_own_loop(bool pollable_driver) {
   if (Error error = watcher_.open_own_loop(pollable_driver)) return error;
   bool is_watched = true;
-  for (const Watched& one : watched_) {
-    if (one.interest != 0) is_watched = watcher_.watch_in_own_loop(*one.pollable, one.interest) && is_watched;
+  for (Pollable* const pollable : watched_) {
+    if (pollable == nullptr || pollable->interest() == 0) continue;
+    is_watched = watcher_.watch_in_own_loop(*pollable, pollable->interest()) && is_watched;
   }
   for (Pollable* pollable : internal_) is_watched = watcher_.watch_in_own_loop(*pollable, kReadable) && is_watched;
   if (is_watched) return {};
@@ -199,23 +200,24 @@ void Loop::schedule_at(Timer& timer, std::uint64_t time_ms) {
 void Loop::add(Pollable& pollable) {
   const auto index = static_cast<std::size_t>(pollable.fd());
   if (index >= watched_.size()) watched_.resize(std::max(index + 1, watched_.size() * 2));
-  watched_[index] = {&pollable, 0};
+  watched_[index] = &pollable;
 }
 
-void Loop::remove(Pollable& pollable, unsigned interest) {
-  watcher_.change(pollable, interest, 0);
+void Loop::remove(Pollable& pollable) {
+  watch(pollable, 0);
   const auto index = static_cast<std::size_t>(pollable.fd());
-  if (index < watched_.size()) watched_[index] = {};
+  if (index < watched_.size()) watched_[index] = nullptr;
 }
 
 Pollable* Loop::find(int fd) const {
   const auto index = static_cast<std::size_t>(fd);
-  return fd >= 0 && index < watched_.size() ? watched_[index].pollable : nullptr;
+  return fd >= 0 && index < watched_.size() ? watched_[index] : nullptr;
 }
 
-bool Loop::watch(Pollable& pollable, unsigned from, unsigned to) {
-  watched_[static_cast<std::size_t>(pollable.fd())].interest = to;
-  return watcher_.change(pollable, from, to);
+bool Loop::watch(Pollable& pollable, unsigned interest) {
+  const unsigned before = pollable.interest();
+  pollable.set_interest(interest);
+  return watcher_.change(pollable, before, interest);
 }
 
 bool Loop::watch_internal(Pollable& pollable) {
@@ -285,8 +287,8 @@ void Loop::enforce_memory_limit() {
 // Many small ones in one go, so that it takes little time for each of them.
 void Loop::shed_largest() {
   std::vector<std::pair<std::size_t, Channel*>> sizes;
-  for (const Watched& one : watched_) {
-    auto* const channel = dynamic_cast<Channel*>(one.pollable);
+  for (Pollable* const pollable : watched_) {
+    auto* const channel = dynamic_cast<Channel*>(pollable);
     if (channel == nullptr) continue;
     if (const std::size_t bytes = channel->held_bytes(); bytes > 0) sizes.emplace_back(bytes, channel);
   }

@@ -123,12 +123,12 @@ class Loop final : private ReadyHandler {
   // Finds it by its descriptor from now on, and watches it again in an own loop that is made later. For those that are
   // announced.
   void add(Pollable& pollable);
-  void remove(Pollable& pollable, unsigned interest);
+  void remove(Pollable& pollable);
   // nullptr: it is not of this loop.
   Pollable* find(int fd) const;
   // Changes what it is watched for. False with errno set: the system is short of memory or of watches. May call the
   // observer, last.
-  bool watch(Pollable& pollable, unsigned from, unsigned to);
+  bool watch(Pollable& pollable, unsigned interest);
   // Watches a descriptor of the library's own in the own loop, which has to be there, for reading. False with errno
   // set: it cannot be.
   bool watch_internal(Pollable& pollable);
@@ -163,11 +163,6 @@ class Loop final : private ReadyHandler {
   void give_back(std::unique_ptr<ReceiveBuffer> buffer) { spare_receive_buffer_ = std::move(buffer); }
 
  private:
-  struct Watched {
-    Pollable* pollable = nullptr;
-    unsigned interest = 0;
-  };
-
   void on_ready(std::span<const Ready> group) override;
   bool serve_once(int timeout_ms);
   bool serve_timers_and_deferred();
@@ -192,7 +187,7 @@ class Loop final : private ReadyHandler {
   LoopStats stats_;
   Scheduler<Channel> scheduler_;
   BatchIo batch_{watcher_};
-  std::vector<Watched> watched_;     // by descriptor
+  std::vector<Pollable*> watched_;   // by descriptor
   std::vector<Pollable*> internal_;  // what watch_internal() was given
   IntrusiveQueue<ChannelPlaces, &ChannelPlaces::next_deferred> deferred_;
   IntrusiveQueue<ChannelPlaces, &ChannelPlaces::next_deferred> closed_;  // but for those in deferred_

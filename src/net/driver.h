@@ -23,6 +23,9 @@ class Pollable {
   virtual bool takes_received() const { return false; }
   virtual void on_received(IoResult /*result*/, std::span<std::uint8_t> /*input*/) {}
   int fd() const { return fd_; }
+  // What its loop watches it for.
+  unsigned interest() const { return interest_; }
+  void set_interest(unsigned interest) { interest_ = interest & (kReadable | kWritable); }
 
  protected:
   explicit Pollable(int fd) : fd_(fd) {}
@@ -31,7 +34,8 @@ class Pollable {
 
  private:
   friend class PollDriver;
-  std::uint32_t driver_slot_ = 0;
+  std::uint32_t driver_slot_ : 30 = 0;
+  std::uint32_t interest_ : 2 = 0;
 };
 
 struct Ready {

@@ -36,12 +36,12 @@ bool Acceptor::start() {
   if (watched_) return true;
   loop_.add(*this);
   watched_ = true;
-  return loop_.watch(*this, 0, kReadable);
+  return loop_.watch(*this, kReadable);
 }
 
 void Acceptor::stop() {
-  const unsigned interest = std::exchange(watched_, false) ? kReadable : 0U;
-  if (listener_) loop_.remove(*this, interest);
+  watched_ = false;
+  if (listener_) loop_.remove(*this);
   file_.remove();
   listener_.reset();
   spare_.reset();
@@ -106,7 +106,7 @@ void Acceptor::pause(std::uint64_t pause_ms) {
   failed_ = true;
   if (!spare_) spare_ = open_spare();
   loop_.schedule(*this, pause_ms);
-  loop_.watch(*this, kReadable, 0);
+  loop_.watch(*this, 0);
 }
 
 }  // namespace websockets

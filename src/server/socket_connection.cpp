@@ -123,17 +123,15 @@ void SocketConnection::on_handshake_failed() { rules().server.refuse(RefusalReas
 
 // --- Output ---
 
-void SocketConnection::on_output_progress() {
-  if (Session* const session = this->session()) return session->on_output_progress();
-  channel_.set_deadline(rules().server.options.send_timeout_ms);
+void SocketConnection::on_output_progress(bool is_empty) {
+  if (Session* const session = this->session()) {
+    session->on_output_progress();
+    if (is_empty) session->on_output_empty();
+    return;
+  }
+  channel_.set_deadline(is_empty ? http()->timeout_ms() : rules().server.options.send_timeout_ms);
   sync_reading();
-}
-
-void SocketConnection::on_output_empty() {
-  if (Session* const session = this->session()) return session->on_output_empty();
-  channel_.set_deadline(http()->timeout_ms());
-  sync_reading();
-  if (channel_.has_unread_input()) channel_.defer();
+  if (is_empty && channel_.has_unread_input()) channel_.defer();
 }
 
 // --- Later ---

@@ -61,8 +61,7 @@ class SocketConnection final : public Connection, public ChannelHandler {
   InputState on_received_in_place(std::size_t count, Budget& budget) override;
   std::size_t held_bytes() const override;
   void on_end_of_input() override;
-  void on_output_progress() override;
-  void on_output_empty() override;
+  void on_output_progress(bool is_empty) override;
   void on_deadline() override;
   void run_deferred() override;
   void on_broken() override;

@@ -67,8 +67,7 @@ void FrameWriter::append_close(OutputQueue& queue, CloseCode code, std::string_v
   append(queue, header, std::span(body).first(size));
 }
 
-void FrameWriter::append_shared(OutputQueue& queue, const SharedFrame& frame) const {
-  if (!masks()) return queue.append_frame(pool_, frame);
+void FrameWriter::append_masked_copy(OutputQueue& queue, const SharedFrame& frame) const {
   FrameHeader header;
   ProtocolError error = ProtocolError::kNone;
   parse_frame_header(*frame, header, error);

@@ -37,9 +37,12 @@ class FrameWriter {
   // `code` kNone: without a body (RFC 6455 5.5.1). Of `reason`, what fits into a control frame.
   void append_close(OutputQueue& queue, CloseCode code, std::string_view reason) const;
   // A whole frame that was made for several receivers: not masked. Nothing is queued when memory is short.
-  void append_shared(OutputQueue& queue, const SharedFrame& frame) const;
+  void append_shared(OutputQueue& queue, const SharedFrame& frame) const {
+    masks() ? append_masked_copy(queue, frame) : queue.append_frame(pool_, frame);
+  }
 
  private:
+  void append_masked_copy(OutputQueue& queue, const SharedFrame& frame) const;
   void append_masked(OutputQueue& queue, FrameHeader header, std::span<const std::uint8_t> payload) const;
 
   OutputPool& pool_;

@@ -224,10 +224,10 @@ void Session::or_break(Function function) {
 }
 
 // What waits for the end of the batch only is sent first.
-bool Session::has_room(std::size_t bytes) {
+bool Session::has_room(const OutputQueue& output, std::size_t bytes) {
   const auto is_full = [&] {
-    return !carrier_.output().empty() &&
-           (buffered_bytes() + bytes > rules_.max_backpressure_bytes || rules_.memory.is_above_high_watermark());
+    return !output.empty() && (output.bytes() + held_frame_bytes() + bytes > rules_.max_backpressure_bytes ||
+                               rules_.memory.is_above_high_watermark());
   };
   for (bool may_take_more = true; is_full(); may_take_more = carrier_.flush_now()) {
     if (may_take_more) continue;
@@ -239,7 +239,8 @@ bool Session::has_room(std::size_t bytes) {
 
 WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload kept) {
   if (!is_open()) return WriteStatus::kClosed;
-  if (!has_room(payload.size())) return WriteStatus::kQueueFull;
+  OutputQueue& output = carrier_.output();
+  if (!has_room(output, payload.size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
   const bool is_data = !is_control(opcode);
   const bool ends_message = is_data && fin;
@@ -247,7 +248,7 @@ WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t>
   if (is_data) fragmenting_ = !fin;
   or_break([&] {
     if (compression_ == nullptr || !is_whole || !queue_compressed(opcode, payload)) {
-      rules_.frames.append(carrier_.output(), make_header(opcode, fin, payload.size()), payload, std::move(kept));
+      rules_.frames.append(output, make_header(opcode, fin, payload.size()), payload, std::move(kept));
     }
     if (ends_message && held_frames_ != nullptr) queue_held_frames();
   });
@@ -280,7 +281,8 @@ WriteStatus Session::send(PreparedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
   const PreparedMessage::Form& form = message.form_for(compression_.get());
   const SharedFrame& frame = form.frame;
-  if (!has_room(frame->size())) return WriteStatus::kQueueFull;
+  OutputQueue& output = carrier_.output();
+  if (!has_room(output, frame->size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
   if (fragmenting_) {
     if (held_frames_ == nullptr) held_frames_ = std::make_unique<OutputQueue>();
@@ -291,7 +293,7 @@ WriteStatus Session::send(PreparedMessage& message) {
     }
     rules_.frames.append_shared(*held_frames_, frame);
   } else {
-    rules_.frames.append_shared(carrier_.output(), frame);
+    rules_.frames.append_shared(output, frame);
     carrier_.output_added();
   }
   if (form.is_compressed) compression_->note_shared(message.payload());
@@ -312,16 +314,6 @@ WriteStatus Session::send_close(CloseCode code, std::string_view reason) {
   set_deadline(rules_.close_timeout_ms);
   carrier_.output_added();
   return WriteStatus::kAccepted;
-}
-
-void Session::on_output_progress() {
-  if (state_ == State::kClosing) set_deadline(rules_.close_timeout_ms);
-}
-
-void Session::on_output_empty() {
-  if (!notifies_drain_ || state_ != State::kOpen) return;
-  drain_pending_ = true;
-  carrier_.defer();
 }
 
 std::size_t Session::received_bytes() const {

@@ -59,8 +59,14 @@ class Session final {
   // The peer sends no more. The carrier has sent what could be sent.
   void on_end_of_input();
   // The peer has taken some of the queue; it has taken all.
-  void on_output_progress();
-  void on_output_empty();
+  void on_output_progress() {
+    if (state_ == State::kClosing) set_deadline(rules_.close_timeout_ms);
+  }
+  void on_output_empty() {
+    if (!notifies_drain_ || state_ != State::kOpen) return;
+    drain_pending_ = true;
+    carrier_.defer();
+  }
   // `could_not_receive`: something waits to be received, or is being delivered. While is_closing(), a carrier that is
   // late gives the peer a second chance before.
   void on_deadline(std::uint64_t now_ms, bool could_not_receive);
@@ -145,7 +151,8 @@ class Session final {
   void end(Carrier::End how, CloseCode code, std::string_view reason);
   void report_closed(CloseCode code, std::string_view reason);
 
-  bool has_room(std::size_t bytes);
+  bool has_room(const OutputQueue& output, std::size_t bytes);
+  std::size_t held_frame_bytes() const { return held_frames_ == nullptr ? 0 : held_frames_->bytes(); }
   bool queue_compressed(Opcode opcode, std::span<const std::uint8_t> payload);
   void queue_held_frames();
   void queue_close_frame(CloseCode code, std::string_view reason);

@@ -29,7 +29,7 @@ bool PollDriver::add(Pollable& pollable, unsigned interest) {
     errno = ENOMEM;
     return false;
   }
-  pollable.driver_slot_ = static_cast<std::uint32_t>(slot);
+  pollable.driver_slot_ = static_cast<std::uint32_t>(slot) & 0x3FFFFFFFU;
   return true;
 }
 
@@ -47,7 +47,7 @@ void PollDriver::remove(Pollable& pollable) {
   const std::uint32_t slot = pollable.driver_slot_;
   fds_[slot] = fds_.back();
   pollables_[slot] = pollables_.back();
-  pollables_[slot]->driver_slot_ = slot;
+  pollables_[slot]->driver_slot_ = slot & 0x3FFFFFFFU;
   fds_.pop_back();
   pollables_.pop_back();
 }

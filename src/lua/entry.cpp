@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "lua/entry.h"
 
-#include "server/context.h"
+#include "loop/loop.h"
 
 namespace websockets::lua {
 
 Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
-    : context_(context), outer_(context.calls().enter(L, callbacks)) {
-  if (!context.has_context()) return;
-  in_round_ = &context.context().loop();
-  in_round_->enter();
+    : context_(context), outer_(context.calls().enter(L, callbacks)), in_round_(context.loop()) {
+  if (in_round_ != nullptr) in_round_->enter();
 }
 
 Entry::~Entry() {

@@ -25,7 +25,7 @@ class Entry {
  private:
   LuaContext& context_;
   LuaCalls::Place outer_;
-  Loop* in_round_ = nullptr;  // of which this is a Round
+  Loop* in_round_;  // of which this is a Round
 };
 
 // Runs `body`, which may lead to callbacks, and must not touch Lua itself. `callbacks` is the stack index of the

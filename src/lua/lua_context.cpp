@@ -43,6 +43,8 @@ LuaContext::~LuaContext() = default;
 
 bool LuaContext::is_open() const { return context_ != nullptr && !context_->is_destroyed(); }
 
+Loop* LuaContext::loop() { return context_ == nullptr ? nullptr : &context_->loop(); }
+
 Hub& LuaContext::hub() { return context_->hub(); }
 
 StatsReport LuaContext::report() { return context_->report(); }

@@ -22,6 +22,7 @@ namespace websockets {
 class Carrier;
 class Context;
 class Hub;
+class Loop;
 struct ContextOptions;
 struct StatsReport;
 }  // namespace websockets
@@ -45,9 +46,9 @@ class LuaContext final : public Handler {
   Error open();
   bool is_open() const;
   bool in_round() const;
-  bool has_context() const { return context_ != nullptr; }
   Context& context() { return *context_; }
   // What of it needs no more than this.
+  Loop* loop();  // null: it was not opened
   Hub& hub();
   StatsReport report();
   void terminate(int fd, std::uint32_t serial);

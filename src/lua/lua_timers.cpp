@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "base/clock.h"
+#include "loop/loop.h"
 #include "lua/lua_context.h"
-#include "server/context.h"
 
 namespace websockets::lua {
 namespace {
@@ -49,10 +49,10 @@ void LuaTimers::stop_all(lua_State* L, int callbacks) {
 // What is passed already is due in the next round.
 void LuaTimers::schedule() {
   if (!is_running()) return;
-  if (pending_.empty()) return context_.context().loop().cancel(*this);
+  if (pending_.empty()) return context_.loop()->cancel(*this);
   const double due_ms = pending_.begin()->first.first;
-  context_.context().loop().schedule_at(
-      *this, due_ms <= monotonic_exact_ms() ? 0 : static_cast<std::uint64_t>(std::ceil(due_ms)));
+  context_.loop()->schedule_at(*this,
+                               due_ms <= monotonic_exact_ms() ? 0 : static_cast<std::uint64_t>(std::ceil(due_ms)));
 }
 
 void LuaTimers::on_timeout() {

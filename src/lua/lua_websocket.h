@@ -9,7 +9,7 @@
 namespace websockets {
 class Carrier;
 class Connection;
-}
+}  // namespace websockets
 
 namespace websockets::lua {
 

@@ -49,7 +49,7 @@ int pollfd(lua_State* L) {
   int fd = -1;
   ErrorCopy why;
   guarded(L, [&] {
-    Result<int> result = context.context().loop().poll_descriptor();
+    Result<int> result = context.loop()->poll_descriptor();
     if (result) {
       fd = *result;
     } else {
@@ -71,7 +71,7 @@ int events(lua_State* L) {
 int timeout(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  const int idle_ms = context.context().loop().idle_ms();
+  const int idle_ms = context.loop()->idle_ms();
   if (idle_ms < 0) {
     lua_pushnil(L);
   } else {

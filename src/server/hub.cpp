@@ -83,8 +83,9 @@ std::size_t Hub::deliver(std::string_view topic, Opcode opcode, std::span<const 
 bool Hub::send(Receiver& receiver, PreparedMessage& message) const {
   try {
     const WriteStatus status = owner_.send(receiver, message);
-    if (status == WriteStatus::kQueueFull && !drops_when_full_)
+    if (status == WriteStatus::kQueueFull && !drops_when_full_) {
       owner_.defer_failure(receiver, CloseCode::kTryAgainLater);
+    }
     return status == WriteStatus::kAccepted;
   } catch (const std::bad_alloc&) {
     if (!message.was_made()) throw;  // nobody has got it

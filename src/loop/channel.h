@@ -106,7 +106,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   // much in this round. Calls nobody.
   void flush();
   // Whether flush() would send something.
-  bool has_output() const { return !output_.empty() && !write_blocked_ && !output_is_spent_; }
+  bool has_output() const { return !output_.empty() && !write_blocked_ && !output_is_spent_ && !is_broken_; }
   // What flush() would send, for somebody else to send it and then to call on_sent(), which calls nobody. 0: flush()
   // has to do it. update_interest() has to follow.
   std::size_t begin_send(std::span<iovec> parts) const;

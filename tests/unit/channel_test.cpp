@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: MIT
+#include "loop/channel.h"
+
+#include <sys/uio.h>
+
+#include <array>
+#include <new>
+#include <string>
+
+#include "loop_fixture.h"
+
+namespace websockets {
+namespace {
+
+using Linger = Channel::Linger;
+using Reading = Channel::Reading;
+
+class ChannelTest : public LoopFixture {
+ protected:
+  // In one round, so that the cork holds what is said.
+  template <typename Function>
+  void in_round(Function function) {
+    const Loop::Round round(loop());
+    function();
+  }
+  // More than the kernel takes at once. Returns how much that is.
+  static std::size_t say_too_much(FakeSpeaker& speaker) {
+    constexpr std::size_t kTooMuch = 4U << 20U;
+    speaker.say(std::string(kTooMuch, 'x'));
+    return kTooMuch;
+  }
+};
+
+// --- Input ---
+
+TEST_F(ChannelTest, HandsUpWhatArrives) {
+  FakeSpeaker speaker(loop(), log);
+  write_all(speaker.far.get(), "hello");
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"input:hello"}));
+  EXPECT_EQ(loop().stats().bytes_received, 5U);
+  EXPECT_FALSE(speaker.channel().has_unread_input());
+}
+
+TEST_F(ChannelTest, WhatTheBudgetDoesNotReachIsGivenAgain) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.at_once = 1;
+  speaker.cost = kQuantum;
+  write_all(speaker.far.get(), "abc");
+  int turns = 0;
+  for (; speaker.input_bytes < 3; ++turns) {
+    loop().service(0);
+    EXPECT_EQ(speaker.channel().has_unread_input(), speaker.input_bytes < 3);
+  }
+  EXPECT_EQ(take_log(), (Log{"input:a", "input:b", "input:c"}));
+  EXPECT_GT(turns, 1) << "a quantum each";
+}
+
+TEST_F(ChannelTest, TheRestOfOneThatHasItsBudgetComesAtOnce) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.at_once = 1;
+  write_all(speaker.far.get(), "abc");
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"input:a", "input:b", "input:c"}));
+}
+
+TEST_F(ChannelTest, ReadsNothingWhileReadingIsOff) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().set_reading(Reading::kOff);
+  speaker.channel().update_interest();
+  EXPECT_EQ(speaker.channel().interest(), 0U);
+  write_all(speaker.far.get(), "hello");
+  loop().service(0);
+  EXPECT_EQ(take_log(), Log{});
+  EXPECT_FALSE(speaker.channel().has_unread_input()) << "the kernel has it";
+  speaker.channel().set_reading(Reading::kOn);
+  speaker.channel().update_interest();
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"input:hello"}));
+}
+
+TEST_F(ChannelTest, KeepsWhatIsReadAhead) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().set_reading(Reading::kAhead);
+  write_all(speaker.far.get(), "hello");
+  loop().service(0);
+  EXPECT_EQ(take_log(), Log{});
+  EXPECT_TRUE(speaker.channel().has_unread_input());
+  EXPECT_EQ(speaker.channel().interest(), kReadable) << "the end would be noticed";
+  speaker.channel().set_reading(Reading::kOn);
+  speaker.channel().defer();
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"deferred", "input:hello"}));
+}
+
+TEST_F(ChannelTest, ReadsOnlySoMuchAhead) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().set_reading(Reading::kAhead);
+  write_all(speaker.far.get(), std::string(100'000, 'x'));
+  while (speaker.channel().interest() != 0) loop().service(0);
+  EXPECT_LT(loop().memory().used(), 50'000U) << "the rest waits in the kernel";
+  EXPECT_EQ(take_log(), Log{});
+}
+
+TEST_F(ChannelTest, NoticesTheEndAhead) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().set_reading(Reading::kAhead);
+  speaker.far.reset();
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"end"}));
+}
+
+TEST_F(ChannelTest, KeepsTheRestWhenReadingIsSwitchedOffMeanwhile) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.at_once = 1;
+  speaker.action = [&](const std::string& event) {
+    if (event == "input:a") speaker.channel().set_reading(Reading::kOff);
+  };
+  write_all(speaker.far.get(), "abc");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"input:a"}));
+  speaker.channel().set_reading(Reading::kOn);
+  speaker.channel().defer();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"deferred", "input:b", "input:c"}));
+}
+
+TEST_F(ChannelTest, GoesOnWithoutInputWhileItsHandlerIsInTheMidstOfSomething) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.cost = kQuantum;
+  speaker.state.is_pending = true;
+  speaker.action = [&](const std::string&) { speaker.state.is_pending = log.size() < 3; };
+  write_all(speaker.far.get(), "a");
+  while (log.size() < 3) loop().service(0);
+  settle();
+  EXPECT_EQ(take_log(), (Log{"input:a", "input:", "input:"}));
+}
+
+TEST_F(ChannelTest, ReceivesInPlaceWhereItsHandlerHasSpace) {
+  FakeSpeaker speaker(loop(), log);
+  std::array<std::uint8_t, 100> space{};
+  speaker.space = space;
+  write_all(speaker.far.get(), "not asked");
+  loop().service(0);
+  speaker.state.has_direct_space = true;
+  write_all(speaker.far.get(), "head");
+  loop().service(0);
+  write_all(speaker.far.get(), "body");
+  loop().service(0);
+  speaker.space = {};
+  write_all(speaker.far.get(), "no space");
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"input:not asked", "input:head", "in place:body", "input:no space"}));
+}
+
+TEST_F(ChannelTest, HearsNothingWithinItselfWhileACallbackServesTheOthers) {
+  FakeSpeaker speaker(loop(), log, "a");
+  FakeSpeaker other(loop(), log, "b");
+  speaker.action = [&](const std::string& event) {
+    if (event != "input:1") return;
+    EXPECT_TRUE(speaker.channel().could_not_receive());
+    write_all(speaker.far.get(), "2");
+    write_all(other.far.get(), "3");
+    settle();
+    log.emplace_back("a returns");
+  };
+  write_all(speaker.far.get(), "1");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"a input:1", "b input:3", "a returns", "a input:2"}));
+  EXPECT_FALSE(speaker.channel().could_not_receive());
+}
+
+TEST_F(ChannelTest, ReceivesNowWhatTheLoopHasNotSeen) {
+  FakeSpeaker speaker(loop(), log);
+  write_all(speaker.far.get(), "hello");
+  in_round([&] { speaker.channel().receive_now(); });
+  EXPECT_EQ(take_log(), (Log{"input:hello"}));
+}
+
+TEST_F(ChannelTest, ABulkOneWaitsForItsQuantum) {
+  FakeSpeaker bulk(loop(), log, "bulk");
+  FakeSpeaker sparse(loop(), log, "sparse");
+  bulk.channel().set_bulk(true);
+  write_all(bulk.far.get(), "1");
+  write_all(sparse.far.get(), "2");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"sparse input:2", "bulk input:1"}));
+}
+
+TEST_F(ChannelTest, OneThatOverdrawsItsBudgetIsBulk) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.cost = 3 * kQuantum;
+  write_all(speaker.far.get(), "a");
+  settle();
+  EXPECT_TRUE(speaker.channel().is_bulk());
+  speaker.cost = 0;
+  write_all(speaker.far.get(), "b");
+  while (speaker.input_bytes < 2) loop().service(0);
+  EXPECT_FALSE(speaker.channel().is_bulk());
+}
+
+TEST_F(ChannelTest, ThePreambleComesBeforeTheInput) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.preamble_bytes = 5;
+  write_all(speaker.far.get(), "PRO");
+  settle();
+  write_all(speaker.far.get(), "XYhello");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"preamble:PRO", "preamble:XY", "input:hello"}));
+}
+
+TEST_F(ChannelTest, IsLostWhenThePeerEndsWithinThePreamble) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.preamble_bytes = 5;
+  write_all(speaker.far.get(), "PRO");
+  settle();
+  speaker.far.reset();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"preamble:PRO", "closed", "lost", "released"}));
+}
+
+// --- Output ---
+
+TEST_F(ChannelTest, SendsAtOnceOutsideARound) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.say("hello");
+  EXPECT_EQ(speaker.heard(), "hello");
+  EXPECT_EQ(take_log(), (Log{"sent all"}));
+  EXPECT_EQ(loop().stats().bytes_sent, 5U);
+}
+
+TEST_F(ChannelTest, TheCorkHoldsOutputUntilTheRoundEnds) {
+  FakeSpeaker speaker(loop(), log);
+  in_round([&] {
+    speaker.say("hel");
+    in_round([&] { speaker.say("lo"); });
+    EXPECT_EQ(speaker.heard(), "");
+  });
+  EXPECT_EQ(speaker.heard(), "hello");
+  EXPECT_EQ(take_log(), (Log{"sent all"})) << "by one call";
+}
+
+TEST_F(ChannelTest, TheCorkDoesNotHoldMuch) {
+  FakeSpeaker speaker(loop(), log);
+  in_round([&] {
+    speaker.say(std::string(256U << 10U, 'x'));
+    EXPECT_NE(speaker.heard(), "");
+  });
+}
+
+TEST_F(ChannelTest, FlushNowDoesNotWaitForTheRoundToEnd) {
+  FakeSpeaker speaker(loop(), log);
+  in_round([&] {
+    speaker.say("hello");
+    EXPECT_FALSE(speaker.channel().flush_now()) << "nothing is left";
+    EXPECT_EQ(speaker.heard(), "hello");
+  });
+  EXPECT_EQ(take_log(), (Log{"sent all"}));
+}
+
+TEST_F(ChannelTest, IsWatchedForWritingOnlyWhileThePeerTakesNoMore) {
+  FakeSpeaker speaker(loop(), log);
+  const std::size_t bytes = say_too_much(speaker);
+  EXPECT_EQ(take_log(), (Log{"sent some"}));
+  settle();  // its turns, until the kernel is full
+  EXPECT_EQ(speaker.channel().interest(), kReadable | kWritable);
+  EXPECT_FALSE(speaker.channel().flush_now());
+  std::size_t heard = 0;
+  while (heard < bytes) {
+    heard += speaker.heard().size();
+    loop().service(0);
+  }
+  EXPECT_EQ(speaker.channel().interest(), kReadable);
+  EXPECT_EQ(take_log().back(), "sent all");
+}
+
+TEST_F(ChannelTest, MuchOutputWaitsForItsTurnWhenOthersHaveSentMuch) {
+  FakeSpeaker speaker(loop(), log);
+  const std::string much((128U << 10U) + 1, 'x');
+  in_round([&] {
+    loop().scheduler().charge_slow_send();
+    speaker.say(much);
+  });
+  EXPECT_EQ(speaker.heard(), "") << "not in this round";
+  std::string heard;
+  while (heard.size() < much.size()) {
+    loop().service(0);
+    heard += speaker.heard();
+  }
+  EXPECT_EQ(heard, much);
+}
+
+TEST_F(ChannelTest, LittleOutputDoesNotWait) {
+  FakeSpeaker speaker(loop(), log);
+  in_round([&] {
+    loop().scheduler().charge_slow_send();
+    speaker.say("hello");
+  });
+  EXPECT_EQ(speaker.heard(), "hello");
+}
+
+TEST_F(ChannelTest, SomebodyElseMaySendItsOutput) {
+  FakeSpeaker speaker(loop(), log);
+  std::array<iovec, 4> parts;
+  EXPECT_EQ(speaker.channel().begin_send(parts), 0U) << "there is nothing";
+  speaker.append("hello");
+  ASSERT_EQ(speaker.channel().begin_send(parts), 1U);
+  EXPECT_EQ(parts[0].iov_len, 5U);
+  speaker.channel().on_sent({IoStatus::kWouldBlock, 2});
+  speaker.channel().update_interest();
+  EXPECT_EQ(take_log(), (Log{"sent some"}));
+  EXPECT_EQ(speaker.channel().begin_send(parts), 0U) << "the peer takes no more";
+  loop().service(0);
+  EXPECT_EQ(speaker.heard(), "llo");
+}
+
+// --- Memory ---
+
+TEST_F(ChannelTest, CountsOutputAndGivesItBack) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.append(std::string(10'000, 'x'));
+  EXPECT_GE(loop().memory().used(), 10'000U);
+  EXPECT_EQ(speaker.channel().held_bytes(), loop().memory().used());
+  speaker.channel().flush();
+  EXPECT_EQ(loop().memory().used(), 0U);
+  speaker.append(std::string(10'000, 'x'));
+  in_round([&] { speaker.channel().close(); });
+  EXPECT_EQ(loop().memory().used(), 0U);
+}
+
+TEST_F(ChannelTest, CountsInputThatWaits) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().set_reading(Reading::kAhead);
+  write_all(speaker.far.get(), std::string(10'000, 'x'));
+  loop().service(0);
+  EXPECT_GE(loop().memory().used(), 10'000U);
+  speaker.channel().set_reading(Reading::kOn);
+  speaker.channel().defer();
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"deferred", "much input"}));
+  EXPECT_EQ(loop().memory().used(), 0U);
+}
+
+TEST_F(ChannelTest, CountsWhatItsHandlerHoldsWhenItSaysSo) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.held = 1000;
+  write_all(speaker.far.get(), "a");
+  loop().service(0);
+  EXPECT_EQ(loop().memory().used(), 0U) << "it was not asked";
+  speaker.state.holds_bytes = true;
+  write_all(speaker.far.get(), "b");
+  loop().service(0);
+  EXPECT_EQ(loop().memory().used(), 1000U);
+  speaker.held = 10;
+  speaker.channel().count_input();
+  EXPECT_EQ(loop().memory().used(), 10U);
+}
+
+TEST_F(ChannelTest, ShedIsToldOnlyWhileItIsNotClosed) {
+  FakeSpeaker speaker(loop(), log);
+  in_round([&] {
+    speaker.channel().shed();
+    speaker.channel().shed();
+  });
+  EXPECT_EQ(take_log(), (Log{"shed", "closed", "released"}));
+}
+
+TEST_F(ChannelTest, ShortOfMemoryOnlyThisOneIsLost) {
+  FakeSpeaker speaker(loop(), log, "a");
+  FakeSpeaker other(loop(), log, "b");
+  speaker.action = [&](const std::string& event) {
+    if (event == "input:1") throw std::bad_alloc();
+  };
+  write_all(speaker.far.get(), "1");
+  write_all(other.far.get(), "2");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"a input:1", "a closed", "a lost", "b input:2", "a released"}));
+}
+
+// --- Time ---
+
+TEST_F(ChannelTest, ItsDeadlineComesOnce) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().set_deadline(0);
+  settle();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"deadline"}));
+  speaker.channel().set_deadline(0);
+  speaker.channel().cancel_deadline();
+  settle();
+  EXPECT_EQ(take_log(), Log{});
+}
+
+TEST_F(ChannelTest, ADeadlineThatComesLateIsPutOffOnce) {
+  FakeSpeaker speaker(loop(), log);
+  bool has_second_chance = false;
+  speaker.action = [&](const std::string&) { has_second_chance = speaker.channel().takes_second_chance(); };
+  const auto miss_deadline = [&] {
+    loop().schedule_at(speaker.channel(), loop().now_ms() - 5000);
+    settle();
+  };
+  speaker.channel().set_deadline(0);
+  settle();
+  EXPECT_FALSE(has_second_chance) << "it comes in time";
+  miss_deadline();
+  EXPECT_TRUE(has_second_chance);
+  EXPECT_TRUE(speaker.channel().scheduled());
+  miss_deadline();
+  EXPECT_FALSE(has_second_chance) << "only once";
+  EXPECT_EQ(take_log(), (Log{"deadline", "deadline", "deadline"}));
+}
+
+// --- Endings ---
+
+TEST_F(ChannelTest, ClosesNowAndIsReleasedWhenTheOutermostRoundEnds) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.append("dropped");
+  in_round([&] {
+    in_round([&] {
+      speaker.channel().close();
+      EXPECT_TRUE(speaker.channel().is_closed());
+      EXPECT_EQ(speaker.channel().fd(), -1);
+      EXPECT_EQ(take_log(), (Log{"closed"}));
+    });
+    speaker.channel().close();
+    EXPECT_FALSE(speaker.is_released());
+    EXPECT_EQ(loop().channel_count(), 0U);
+  });
+  EXPECT_EQ(take_log(), (Log{"released"}));
+  EXPECT_EQ(speaker.heard(), "(end)");
+}
+
+TEST_F(ChannelTest, NothingIsHandedUpAfterTheEnd) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.at_once = 1;
+  speaker.action = [&](const std::string& event) {
+    if (event == "input:a") speaker.channel().close();
+  };
+  speaker.channel().defer();
+  write_all(speaker.far.get(), "abc");
+  in_round([&] {
+    speaker.channel().receive_now();
+    speaker.channel().on_ready(kReadable);
+    speaker.channel().run_deferred();
+  });
+  settle();
+  EXPECT_EQ(take_log(), (Log{"input:a", "closed", "released"}));
+}
+
+TEST_F(ChannelTest, SaysWhatIsQueuedWhenThePeerHasEnded) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.append("hello");
+  ::shutdown(speaker.far.get(), SHUT_WR);
+  speaker.action = [&](const std::string& event) {
+    if (event == "end") speaker.channel().drain(Linger::kUntilPeerEnds);
+  };
+  settle();
+  EXPECT_EQ(take_log(), (Log{"sent all", "end", "closed", "released"}));
+  EXPECT_EQ(speaker.heard(), "hello(end)");
+}
+
+TEST_F(ChannelTest, DrainsAndClosesWhenTheOutputHasLeft) {
+  FakeSpeaker speaker(loop(), log);
+  in_round([&] {
+    speaker.append("bye");
+    speaker.channel().drain(Linger::kNo);
+    EXPECT_FALSE(speaker.channel().is_open());
+    EXPECT_FALSE(speaker.channel().is_closed());
+  });
+  EXPECT_EQ(take_log(), (Log{"closed", "released"}));
+  EXPECT_EQ(speaker.heard(), "bye(end)");
+}
+
+// RFC 9112 9.6
+TEST_F(ChannelTest, LingersUntilThePeerEnds) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.say("bye");
+  speaker.channel().drain(Linger::kUntilPeerEnds);
+  EXPECT_EQ(speaker.heard(), "bye(end)") << "its own side ends first";
+  write_all(speaker.far.get(), "is dropped");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"sent all"}));
+  ::shutdown(speaker.far.get(), SHUT_WR);
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed", "released"}));
+}
+
+TEST_F(ChannelTest, LingersWithoutEndingBeforeThePeer) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.say("bye");
+  speaker.channel().drain(Linger::kPeerFirst);
+  settle();
+  EXPECT_EQ(speaker.heard(), "bye");
+  ::shutdown(speaker.far.get(), SHUT_WR);
+  settle();
+  EXPECT_EQ(take_log(), (Log{"sent all", "closed", "released"}));
+}
+
+TEST_F(ChannelTest, LingersOnlySoLong) {
+  LoopOptions options;
+  options.linger_timeout_ms = 1;
+  open(options);
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().drain(Linger::kUntilPeerEnds);
+  while (!speaker.is_released()) loop().service(-1);
+  EXPECT_EQ(take_log(), (Log{"closed", "lost", "released"}));
+}
+
+TEST_F(ChannelTest, APeerThatEndsWhileOutputWaitsStillGetsIt) {
+  FakeSpeaker speaker(loop(), log);
+  const std::size_t bytes = say_too_much(speaker);
+  speaker.channel().drain(Linger::kUntilPeerEnds);
+  ::shutdown(speaker.far.get(), SHUT_WR);
+  std::size_t heard = 0;
+  while (!speaker.is_released()) {
+    settle();
+    heard += speaker.heard().size();
+  }
+  EXPECT_EQ(heard, bytes + std::string_view("(end)").size());
+}
+
+TEST_F(ChannelTest, IsLostWhenThePeerResetsIt) {
+  FakeSpeaker speaker(loop(), log, {}, tcp_pair());
+  close_with_reset(speaker.far);
+  while (!speaker.is_released()) loop().service(-1);
+  EXPECT_EQ(take_log(), (Log{"closed", "lost", "released"}));
+}
+
+TEST_F(ChannelTest, ABrokenWriteIsToldAtOnceAndTheLossLater) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.far.reset();
+  in_round([&] {
+    speaker.say("hello");
+    speaker.channel().flush();
+    EXPECT_EQ(take_log(), (Log{"broken"}));
+    EXPECT_TRUE(speaker.channel().is_open());
+    EXPECT_TRUE(speaker.channel().output().empty());
+  });
+  EXPECT_EQ(take_log(), Log{});
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed", "lost", "released"}));
+}
+
+TEST_F(ChannelTest, WhatIsHalfOfSomethingIsNotSentWhenItBreaksOff) {
+  FakeSpeaker speaker(loop(), log);
+  in_round([&] {
+    speaker.say("half of ");
+    speaker.channel().break_off();
+  });
+  settle();
+  EXPECT_EQ(take_log(), (Log{"broken", "closed", "lost", "released"}));
+  EXPECT_EQ(speaker.heard(), "(end)");
+}
+
+TEST_F(ChannelTest, OneThatIsAbandonedEndsWithoutAWord) {
+  FakeSpeaker speaker(loop(), log);
+  const UniqueFd elsewhere(::dup(speaker.channel().fd()));
+  in_round([&] {
+    speaker.say("dropped");
+    speaker.channel().abandon();
+  });
+  EXPECT_EQ(take_log(), (Log{"closed", "released"}));
+  EXPECT_EQ(speaker.heard(), "") << "the other process goes on";
+}
+
+}  // namespace
+}  // namespace websockets

@@ -18,6 +18,7 @@
 #include "fake_system.h"
 #include "fuzz_support.h"
 #include "server/connection.h"
+#include "server/handler.h"
 #include "server/http_exchange.h"
 #include "server/pending_upgrade.h"
 
@@ -91,6 +92,7 @@ class Server final : public Handler {
     if (action == 17) return context_->shut_down(input_.byte(), CloseCode::kGoingAway, "bye");
     Connection* const connection = pick();
     if (connection == nullptr) return;
+    Session& session = *connection->session();
     const std::string text(1 + input_.below(600), 's');
     switch (action) {
       case 4:
@@ -100,22 +102,22 @@ class Server final : public Handler {
       case 6:
         return connection->set_reading(input_.byte() % 2 == 0);
       case 7:
-        connection->write_close(CloseCode::kNone, {});
+        session.send_close(CloseCode::kNone, {});
         return;
       case 8:
         return connection->set_broadcast_mode(input_.byte() % 2 == 0 ? BroadcastMode::kCallback
                                                                      : BroadcastMode::kForwardText);
       case 9:
-        connection->set_wants_pongs(true);
-        return connection->set_wants_drained(true);
+        session.set_notifies_pongs(true);
+        return session.set_notifies_drain(true);
       case 10:
-        if (!connection->is_fragmenting()) connection->write(Opcode::kText, false, as_bytes(text));
+        if (!session.is_fragmenting()) session.send(Opcode::kText, false, as_bytes(text));
         return;
       case 11:
-        if (connection->is_fragmenting()) connection->write(Opcode::kContinuation, true, as_bytes(text));
+        if (session.is_fragmenting()) session.send(Opcode::kContinuation, true, as_bytes(text));
         return;
       case 12:
-        return connection->set_chunk_mode(input_.byte() % 2 == 0);
+        return session.set_chunk_mode(input_.byte() % 2 == 0);
       case 14:
         if (connection->is_open()) hub().subscribe(*connection, "topic");
         return;
@@ -123,7 +125,7 @@ class Server final : public Handler {
         hub().unsubscribe(*connection, "topic");
         return;
       default:
-        connection->write(Opcode::kPing, true, as_bytes(text.substr(0, 100)));
+        session.send(Opcode::kPing, true, as_bytes(text.substr(0, 100)));
     }
   }
 
@@ -141,26 +143,26 @@ class Server final : public Handler {
     connection.user = new Seen;
     return react();
   }
-  bool on_messages(Connection& connection, MessageBatch& messages) override {
-    auto& seen = *static_cast<Seen*>(connection.user);
+  bool on_messages(Session& session, MessageBatch& messages) override {
+    auto& seen = seen_of(session);
     MessageBatch::Message message;
     bool is_first = true;
     bool succeeded = true;
-    while (succeeded && (is_first || connection.takes_messages()) && messages.next(message)) {
+    while (succeeded && (is_first || session.takes_messages()) && messages.next(message)) {
       is_first = false;
       EXPECT_FALSE(seen.is_closed);
       EXPECT_TRUE(seen.chunks.empty());
-      take(connection, message.type, message.payload);
+      take(session, message.type, message.payload);
       succeeded = react();
     }
     return succeeded;
   }
-  bool on_chunk(Connection& connection, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
-    auto& seen = *static_cast<Seen*>(connection.user);
+  bool on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
+    auto& seen = seen_of(session);
     EXPECT_FALSE(seen.is_closed);
-    EXPECT_LE(connection.remaining_frame_bytes(), is_last ? 0 : kMaxLargeMessageBytes);
+    EXPECT_LE(session.remaining_frame_bytes(), is_last ? 0 : kMaxLargeMessageBytes);
     seen.chunks += to_text(piece);
-    if (is_last) take(connection, type, as_bytes(std::exchange(seen.chunks, {})));
+    if (is_last) take(session, type, as_bytes(std::exchange(seen.chunks, {})));
     return react();
   }
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override {
@@ -169,21 +171,21 @@ class Server final : public Handler {
     return react();
   }
   void on_refused(const Refusal& /*refusal*/) override { react(); }
-  bool on_pong(Connection& connection, std::span<const std::uint8_t> /*data*/) override {
-    EXPECT_TRUE(connection.takes_messages());
+  bool on_pong(Session& session, std::span<const std::uint8_t> /*data*/) override {
+    EXPECT_TRUE(session.takes_messages());
     return react();
   }
-  bool on_drained(Connection& connection) override {
-    EXPECT_TRUE(connection.is_open());
-    if (!connection.is_fragmenting()) EXPECT_EQ(connection.buffered_bytes(), 0U);
+  bool on_drained(Session& session) override {
+    EXPECT_TRUE(session.is_open());
+    if (!session.is_fragmenting()) EXPECT_EQ(session.buffered_bytes(), 0U);
     return react();
   }
-  void on_closed(Connection& connection, CloseCode, std::string_view) override {
+  void on_closed(Session& session, CloseCode, std::string_view) override {
     ++closed_;
-    auto& seen = *static_cast<Seen*>(connection.user);
+    auto& seen = seen_of(session);
     EXPECT_FALSE(std::exchange(seen.is_closed, true));
-    EXPECT_EQ(std::erase(open_, &connection), 1U);
-    EXPECT_EQ(connection.write(Opcode::kText, true, {}), WriteStatus::kClosed);
+    EXPECT_EQ(std::erase(open_, &connection_of(session)), 1U);
+    EXPECT_EQ(session.send(Opcode::kText, true, {}), WriteStatus::kClosed);
     react();
   }
   bool on_http(Connection& connection, const Request&) override {
@@ -208,10 +210,13 @@ class Server final : public Handler {
   const std::vector<Connection*>& open() const { return open_; }
 
  private:
-  static void take(Connection& connection, MessageType type, std::span<const std::uint8_t> message) {
+  static Connection& connection_of(Session& session) { return static_cast<Connection&>(session.carrier()); }
+  static Seen& seen_of(Session& session) { return *static_cast<Seen*>(session.carrier().user); }
+
+  static void take(Session& session, MessageType type, std::span<const std::uint8_t> message) {
     const bool is_text = type == MessageType::kText;
-    static_cast<Seen*>(connection.user)->delivered.push_back((is_text ? "text:" : "binary:") + to_text(message));
-    if (!connection.is_fragmenting()) connection.write(is_text ? Opcode::kText : Opcode::kBinary, true, message);
+    seen_of(session).delivered.push_back((is_text ? "text:" : "binary:") + to_text(message));
+    if (!session.is_fragmenting()) session.send(is_text ? Opcode::kText : Opcode::kBinary, true, message);
   }
 
   // Each connection has got the messages of a client from the first one on: none is missing in between, or comes twice.

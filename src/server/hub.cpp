@@ -43,6 +43,24 @@ void Hub::leave(Receiver& receiver) {
 
 // --- What is sent ---
 
+// Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks. Small, to be inlined:
+// it is the loop of all that goes to many.
+inline bool Hub::send(Receiver& receiver, PreparedMessage& message) const {
+  try {
+    const WriteStatus status = owner_.send(receiver, message);
+    if (status == WriteStatus::kQueueFull) refuse(receiver);
+    return status == WriteStatus::kAccepted;
+  } catch (const std::bad_alloc&) {
+    if (!message.was_made()) throw;  // nobody has got it
+    owner_.defer_failure(receiver, CloseCode::kAbnormal);
+    return false;
+  }
+}
+
+void Hub::refuse(Receiver& receiver) const {
+  if (!drops_when_full_) owner_.defer_failure(receiver, CloseCode::kTryAgainLater);
+}
+
 DeliveryStatus Hub::broadcast(const Subprotocol& subprotocol, std::span<const std::uint8_t> data) {
   deliver(subprotocol, data);
   return backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->broadcast(index_of(subprotocol), data);
@@ -77,21 +95,6 @@ std::size_t Hub::deliver(std::string_view topic, Opcode opcode, std::span<const 
     if (&receiver != except && send(receiver, message)) ++receivers;
   });
   return receivers;
-}
-
-// Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks.
-bool Hub::send(Receiver& receiver, PreparedMessage& message) const {
-  try {
-    const WriteStatus status = owner_.send(receiver, message);
-    if (status == WriteStatus::kQueueFull && !drops_when_full_) {
-      owner_.defer_failure(receiver, CloseCode::kTryAgainLater);
-    }
-    return status == WriteStatus::kAccepted;
-  } catch (const std::bad_alloc&) {
-    if (!message.was_made()) throw;  // nobody has got it
-    owner_.defer_failure(receiver, CloseCode::kAbnormal);
-    return false;
-  }
 }
 
 }  // namespace websockets

@@ -77,6 +77,7 @@ class Hub {
 
  private:
   bool send(Receiver& receiver, PreparedMessage& message) const;
+  void refuse(Receiver& receiver) const;
 
   ReceiverOwner& owner_;
   MemoryBudget& memory_;

@@ -51,6 +51,8 @@ TEST_F(ChannelTest, WhatTheBudgetDoesNotReachIsGivenAgain) {
   for (; speaker.input_bytes < 3; ++turns) {
     loop().service(0);
     EXPECT_EQ(speaker.channel().has_unread_input(), speaker.input_bytes < 3);
+    EXPECT_EQ(speaker.channel().interest(), speaker.input_bytes < 3 ? 0U : kReadable)
+        << "the kernel holds what follows";
   }
   EXPECT_EQ(take_log(), (Log{"input:a", "input:b", "input:c"}));
   EXPECT_GT(turns, 1) << "a quantum each";
@@ -134,6 +136,20 @@ TEST_F(ChannelTest, GoesOnWithoutInputWhileItsHandlerIsInTheMidstOfSomething) {
   while (log.size() < 3) loop().service(0);
   settle();
   EXPECT_EQ(take_log(), (Log{"input:a", "input:", "input:"}));
+}
+
+TEST_F(ChannelTest, GoesOnWhenItHadItsQuantumForItsOutput) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.cost = kQuantum;
+  speaker.state.is_pending = true;
+  speaker.action = [&](const std::string&) { speaker.state.is_pending = log.size() < 4; };
+  write_all(speaker.far.get(), "a");
+  in_round([&] {
+    speaker.channel().receive_now();
+    loop().enqueue(speaker.channel());
+  });
+  while (log.size() < 4) loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"input:a", "input:", "input:", "input:"}));
 }
 
 TEST_F(ChannelTest, ReceivesInPlaceWhereItsHandlerHasSpace) {

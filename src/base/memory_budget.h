@@ -7,13 +7,14 @@
 namespace websockets {
 
 // How many bytes wait in memory for all connections of a context, and how many may. What is counted: output that waits
-// to be sent; of what was received, what waits for more of it or for its turn. Connection::held_bytes() is the part of
+// to be sent; of what was received, what waits for more of it or for its turn. Channel::held_bytes() is the part of
 // one connection, by which those to be closed are chosen when it is exceeded.
 class MemoryBudget {
  public:
   // 0: any number.
   explicit MemoryBudget(std::size_t most)
-      : most_(most == 0 ? std::numeric_limits<std::size_t>::max() : most), relieved_(most_ - most_ / 8) {}
+      : high_watermark_(most == 0 ? std::numeric_limits<std::size_t>::max() : most),
+        low_watermark_(high_watermark_ - high_watermark_ / 8) {}
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
@@ -21,13 +22,13 @@ class MemoryBudget {
   void remove(std::size_t bytes) { used_ -= bytes; }
   std::size_t used() const { return used_; }
 
-  bool is_above_high_watermark() const { return used_ > most_; }
+  bool is_above_high_watermark() const { return used_ > high_watermark_; }
   // Enough was given up for the next time not to come at once.
-  bool is_below_low_watermark() const { return used_ <= relieved_; }
+  bool is_below_low_watermark() const { return used_ <= low_watermark_; }
 
  private:
-  std::size_t most_;
-  std::size_t relieved_;
+  std::size_t high_watermark_;
+  std::size_t low_watermark_;
   std::size_t used_ = 0;
 };
 

@@ -26,8 +26,8 @@ struct alignas(std::uint64_t) OutputBlock {
 
 namespace {
 
-struct HeldPayload {
-  PinnedPayload kept;
+struct PinnedBytes {
+  PinnedPayload pinned;
   std::size_t bytes;
 };
 
@@ -43,7 +43,7 @@ struct OutputPiece {
   OutputBlock* block = nullptr;
   const std::uint8_t* data = nullptr;  // the first byte to send; nullptr: a file
   std::uint64_t size = 0;              // still to send
-  std::variant<std::monostate, SharedFrame, HeldPayload, FilePosition> source;  // monostate: the bytes lie behind it
+  std::variant<std::monostate, SharedFrame, PinnedBytes, FilePosition> source;  // monostate: the bytes lie behind it
 
   bool owns_bytes() const { return source.index() == 0; }
 };
@@ -189,9 +189,9 @@ void OutputQueue::append_frame(OutputPool& pool, const SharedFrame& frame) {
   refer(pool, frame->data(), frame->size()).source = frame;
 }
 
-void OutputQueue::append_pinned(OutputPool& pool, std::span<const std::uint8_t> bytes, PinnedPayload kept) {
+void OutputQueue::append_pinned(OutputPool& pool, std::span<const std::uint8_t> bytes, PinnedPayload pinned) {
   if (bytes.size() <= kCopiedBytes) return append(pool, bytes);
-  refer(pool, bytes.data(), bytes.size()).source = HeldPayload{std::move(kept), bytes.size()};
+  refer(pool, bytes.data(), bytes.size()).source = PinnedBytes{std::move(pinned), bytes.size()};
   pool.memory_.add(bytes.size());
 }
 
@@ -222,7 +222,7 @@ std::size_t OutputQueue::held_bytes() const {
     counted = piece->block;
     if (const auto* const frame = std::get_if<SharedFrame>(&piece->source)) {
       held += (*frame)->capacity() / static_cast<std::size_t>(std::max(frame->use_count(), 1L));
-    } else if (const auto* const payload = std::get_if<HeldPayload>(&piece->source)) {
+    } else if (const auto* const payload = std::get_if<PinnedBytes>(&piece->source)) {
       held += payload->bytes;
     }
   }
@@ -273,7 +273,7 @@ void OutputQueue::pop(OutputPool& pool) {
   OutputPiece* const piece = std::exchange(first_, first_->next);
   OutputBlock* const block = piece->block;
   if (first_ == nullptr) last_ = nullptr;
-  if (const auto* const payload = std::get_if<HeldPayload>(&piece->source)) pool.memory_.remove(payload->bytes);
+  if (const auto* const payload = std::get_if<PinnedBytes>(&piece->source)) pool.memory_.remove(payload->bytes);
   piece->~OutputPiece();
   if (first_ == nullptr || first_->block != block) pool.give_back(block);
 }

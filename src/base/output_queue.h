@@ -67,7 +67,7 @@ class OutputQueue {
   std::uint8_t* extend(OutputPool& pool, std::size_t count);
   // A short frame or payload is copied: to refer to it would take more.
   void append_frame(OutputPool& pool, const SharedFrame& frame);
-  void append_pinned(OutputPool& pool, std::span<const std::uint8_t> bytes, PinnedPayload kept);
+  void append_pinned(OutputPool& pool, std::span<const std::uint8_t> bytes, PinnedPayload pinned);
   // So many bytes, at least one, of a regular file.
   void append_file(OutputPool& pool, SharedFile file, std::uint64_t offset, std::uint64_t bytes);
 

@@ -19,24 +19,24 @@ class PayloadOwner {
 class PinnedPayload {
  public:
   PinnedPayload() = default;
-  PinnedPayload(PayloadOwner& keeper, int handle) : keeper_(&keeper), handle_(handle) {}
+  PinnedPayload(PayloadOwner& owner, int handle) : owner_(&owner), handle_(handle) {}
   ~PinnedPayload() { reset(); }
   PinnedPayload(PinnedPayload&& other) noexcept
-      : keeper_(std::exchange(other.keeper_, nullptr)), handle_(other.handle_) {}
+      : owner_(std::exchange(other.owner_, nullptr)), handle_(other.handle_) {}
   PinnedPayload& operator=(PinnedPayload&& other) noexcept {
     reset();
-    keeper_ = std::exchange(other.keeper_, nullptr);
+    owner_ = std::exchange(other.owner_, nullptr);
     handle_ = other.handle_;
     return *this;
   }
 
-  explicit operator bool() const { return keeper_ != nullptr; }
+  explicit operator bool() const { return owner_ != nullptr; }
   void reset() {
-    if (keeper_ != nullptr) std::exchange(keeper_, nullptr)->release_payload(handle_);
+    if (owner_ != nullptr) std::exchange(owner_, nullptr)->release_payload(handle_);
   }
 
  private:
-  PayloadOwner* keeper_ = nullptr;
+  PayloadOwner* owner_ = nullptr;
   int handle_ = 0;
 };
 

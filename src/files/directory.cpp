@@ -22,21 +22,21 @@ namespace {
 // O_NONBLOCK: a FIFO is not waited for.
 constexpr int kFileFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 #ifdef O_PATH
-constexpr int kFolderFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+constexpr int kDirectoryFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
 #else
-constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 #endif
 constexpr int kMaxLinks = 40;  // as Linux has it
 
 // By one system call. ENOSYS: there is no such call.
-UniqueFd open_beneath([[maybe_unused]] int folder, [[maybe_unused]] const char* path,
-                      [[maybe_unused]] Directory::Links links) {
+UniqueFd openat2_beneath([[maybe_unused]] int directory, [[maybe_unused]] const char* path,
+                         [[maybe_unused]] Directory::Links links) {
 #if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
   open_how how{};
   how.flags = kFileFlags;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   if (links == Directory::Links::kRefused) how.resolve |= RESOLVE_NO_SYMLINKS;
-  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, folder, path, &how, sizeof how)));
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, directory, path, &how, sizeof how)));
 #else
   errno = ENOSYS;
   return {};
@@ -52,10 +52,10 @@ std::string take_name(std::string& path) {
 }
 
 // Puts where the link leads in front of `rest`. False, with errno: it is no link, or leads out.
-bool follow_link(int folder, const std::string& name, std::string& rest) {
+bool follow_link(int directory, const std::string& name, std::string& rest) {
   std::array<char, PATH_MAX> target;
   const int error = errno;
-  const ssize_t size = ::readlinkat(folder, name.c_str(), target.data(), target.size());
+  const ssize_t size = ::readlinkat(directory, name.c_str(), target.data(), target.size());
   if (size <= 0 || target.front() == '/') {
     errno = size <= 0 ? error : EXDEV;
     return false;
@@ -71,13 +71,13 @@ bool follow_link(int folder, const std::string& name, std::string& rest) {
 bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 Result<Directory> Directory::open(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), kFolderFlags));
+  UniqueFd fd(::open(path.c_str(), kDirectoryFlags));
   if (!fd) return system_error("cannot open '" + path + "'");
   return Directory(std::move(fd));
 }
 
-UniqueFd Directory::walk(const std::string& path, Links links) const {
-  std::vector<UniqueFd> way;  // from the folder to where we are: ".." leads back on it, wherever things are moved
+UniqueFd Directory::open_beneath_by_steps(const std::string& path, Links links) const {
+  std::vector<UniqueFd> way;  // from the directory to where we are: ".." leads back on it, wherever things are moved
   std::string rest = path;
   for (int link_count = 0;;) {
     const std::string name = take_name(rest);
@@ -92,25 +92,25 @@ UniqueFd Directory::walk(const std::string& path, Links links) const {
     const bool stays = name.empty() || name == "." || name == "..";
     if (stays && !is_last) continue;
     const int here = way.empty() ? fd_.get() : way.back().get();
-    UniqueFd found(::openat(here, stays ? "." : name.c_str(), (is_last ? kFileFlags : kFolderFlags) | O_NOFOLLOW));
+    UniqueFd found(::openat(here, stays ? "." : name.c_str(), (is_last ? kFileFlags : kDirectoryFlags) | O_NOFOLLOW));
     if (found && is_last) return found;
     if (found) {
       way.push_back(std::move(found));
       continue;
     }
-    // A link: ELOOP, ENOTDIR where a folder was to be, EMLINK on BSD.
+    // A link: ELOOP, ENOTDIR where a directory was to be, EMLINK on BSD.
     const bool may_be_link = errno == ELOOP || errno == ENOTDIR || errno == EMLINK;
     if (links == Links::kRefused || !may_be_link || ++link_count > kMaxLinks) return {};
     if (!follow_link(here, name, rest)) return {};
   }
 }
 
-Directory::Found Directory::find(const std::string& path, Links links) const {
+Directory::Found Directory::open_beneath(const std::string& path, Links links) const {
   Found found;
-  found.file = open_beneath(fd_.get(), path.c_str(), links);
+  found.file = openat2_beneath(fd_.get(), path.c_str(), links);
   // EPERM is how some containers say that they do not know the call, EAGAIN that something was moved meanwhile.
   const bool is_unanswered = !found.file && (errno == ENOSYS || errno == EPERM || errno == EAGAIN);
-  if (is_unanswered) found.file = walk(path, links);
+  if (is_unanswered) found.file = open_beneath_by_steps(path, links);
   if (!found.file) {
     found.error = errno;
     return found;

@@ -59,14 +59,14 @@ StaticPath resolve_static_path(std::string_view target, bool shows_hidden) {
     if (status != 0) return {status, {}, false};
     if (!result.path.empty()) result.path += '/';
     result.path += name;
-    result.is_folder = slash < rest.size();
+    result.is_directory = slash < rest.size();
     rest.remove_prefix(std::min(slash + 1, rest.size()));
   }
-  result.is_folder = result.is_folder || result.path.empty();
+  result.is_directory = result.is_directory || result.path.empty();
   return result;
 }
 
-std::string folder_reference(std::string_view target) {
+std::string directory_reference(std::string_view target) {
   const std::size_t query = std::min(target.find('?'), target.size());
   const std::string_view path = target.substr(0, query);
   std::string reference;

@@ -85,9 +85,9 @@ std::vector<Responder::FilePart> make_parts(const RangeSelection& selection, con
 }  // namespace
 
 Error FileServer::open(const std::string& root) {
-  Result<Directory> folder = Directory::open(root);
-  if (!folder) return folder.error();
-  folder_ = std::move(*folder);
+  Result<Directory> directory = Directory::open(root);
+  if (!directory) return directory.error();
+  directory_ = std::move(*directory);
   return {};
 }
 
@@ -101,12 +101,12 @@ bool FileServer::answer(Responder& responder, std::string_view target) const {
   if (where.status != 0) return refuse(responder, where.status, kNothing);
 
   StaticAnswer answer;
-  answer.found = find(where.path, where.is_folder);
+  answer.found = find(where.path, where.is_directory);
   if (!answer.found.file) {
     if (is_shortage(answer.found.error)) return refuse(responder, 503, "The server is busy.");
     return refuse(responder, 404, kNothing);
   }
-  if (answer.found.is_folder()) {
+  if (answer.found.is_directory()) {
     redirect(responder, target);
     return true;
   }
@@ -121,17 +121,17 @@ bool FileServer::answer(Responder& responder, std::string_view target) const {
   return true;
 }
 
-// What the path leads to; of a folder its index, whose path it is then.
-Directory::Found FileServer::find(std::string& path, bool is_folder) const {
-  if (!is_folder) return folder_->find(path, links());
+// What the path leads to; of a directory its index, whose path it is then.
+Directory::Found FileServer::find(std::string& path, bool is_directory) const {
+  if (!is_directory) return directory_->open_beneath(path, links());
   for (const std::string& name : options.index) {
-    std::string in_folder = path;
-    if (!path.empty()) in_folder += '/';
-    in_folder += name;
-    Directory::Found found = folder_->find(in_folder, links());
-    const bool is_there = found.file && !found.is_folder();
+    std::string in_directory = path;
+    if (!path.empty()) in_directory += '/';
+    in_directory += name;
+    Directory::Found found = directory_->open_beneath(in_directory, links());
+    const bool is_there = found.file && !found.is_directory();
     if (!is_there && !is_shortage(found.error)) continue;
-    path = std::move(in_folder);
+    path = std::move(in_directory);
     return found;
   }
   return {{}, ENOENT, {}};
@@ -141,8 +141,8 @@ Directory::Found FileServer::find(std::string& path, bool is_folder) const {
 void FileServer::choose_encoding(std::string_view accept_encoding, const std::string& path,
                                  StaticAnswer& answer) const {
   for (const ContentEncoding& encoding : accepted_encodings(accept_encoding)) {
-    Directory::Found found = folder_->find(path + std::string(encoding.suffix), links());
-    if (!found.file || found.is_folder() || found.info.st_mtime < answer.found.info.st_mtime) continue;
+    Directory::Found found = directory_->open_beneath(path + std::string(encoding.suffix), links());
+    if (!found.file || found.is_directory() || found.info.st_mtime < answer.found.info.st_mtime) continue;
     answer.found = std::move(found);
     answer.encoding = encoding.name;
     return;
@@ -171,7 +171,7 @@ bool FileServer::refuse(Responder& responder, int status, std::string_view text,
 
 // By a relative reference: who calls may have taken something off the front of the target.
 void FileServer::redirect(Responder& responder, std::string_view target) const {
-  const std::string location = folder_reference(target);
+  const std::string location = directory_reference(target);
   ResponseHead head;
   head.status = 301;
   head.header_lines = options.header_lines;

@@ -31,23 +31,23 @@ void CallbackTable::free_slot(lua_State* L, int callbacks, int& slot) {
   first_free_slot_ = std::exchange(slot, kNoSlot);
 }
 
-int CallbackTable::keep_payload(lua_State* L, int callbacks, int index) {
+int CallbackTable::pin_payload(lua_State* L, int callbacks, int index) {
   drop_released_payloads(L, callbacks);
   guarded(L, [&] {
-    const std::size_t needed = kept_payloads_ + 1;
+    const std::size_t needed = pinned_payloads_ + 1;
     if (released_payloads_.capacity() < needed) released_payloads_.reserve(2 * needed);
   });
   int slot = kNoSlot;
   lua_pushvalue(L, index);
   set_slot(L, callbacks, slot);
-  ++kept_payloads_;
+  ++pinned_payloads_;
   return slot;
 }
 
 void CallbackTable::drop_released_payloads(lua_State* L, int callbacks) {
   for (; !released_payloads_.empty(); released_payloads_.pop_back()) {
     free_slot(L, callbacks, released_payloads_.back());
-    --kept_payloads_;
+    --pinned_payloads_;
   }
 }
 

@@ -40,7 +40,7 @@ class CallbackTable {
   void free_slot(lua_State* L, int callbacks, int& slot);
 
   // Keeps the string at `index` until the payload is released. May raise, but leaves all as it was then.
-  int keep_payload(lua_State* L, int callbacks, int index);
+  int pin_payload(lua_State* L, int callbacks, int index);
   // Takes no memory, and no Lua: its slot is freed by drop_released_payloads().
   void release_payload(int handle) { released_payloads_.push_back(handle); }
   void drop_released_payloads(lua_State* L, int callbacks);
@@ -48,8 +48,8 @@ class CallbackTable {
  private:
   int slot_count_ = 0;             // slots ever used
   int first_free_slot_ = kNoSlot;  // each free slot holds the number of the next
-  std::size_t kept_payloads_ = 0;
-  std::vector<int> released_payloads_;  // slots that are to be freed; there is room for all that are kept
+  std::size_t pinned_payloads_ = 0;
+  std::vector<int> released_payloads_;  // slots that are to be freed; there is room for all that are pinned
 };
 
 }  // namespace websockets::lua

@@ -45,7 +45,7 @@ void fill_request(lua_State* L, int callbacks, Connection& connection, const Htt
     request->request = exchange.request();
     request->client = connection.peer();
     request->is_secure = exchange.is_secure();
-    if (exchange.protocol() != nullptr) request->protocol = exchange.protocol()->name;
+    if (exchange.subprotocol() != nullptr) request->protocol = exchange.subprotocol()->name;
     request->certificate = connection.peer_certificate();
     if (pending != nullptr) request->pending = *pending;
     request->connection = &connection;

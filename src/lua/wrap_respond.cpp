@@ -29,15 +29,15 @@ int respond(lua_State* L) {
   if (exchange == nullptr) return luaL_error(L, "websocket respond is for on_http only");
   if (!exchange->awaits_answer()) return push_failure(L, "already answered");
   LuaContext& context = context_of(ws);
-  const bool is_kept = body.size() >= kKeptBytes;
-  const int handle = is_kept ? context.callback_table().keep_payload(L, push_callbacks(L), 4) : 0;
+  const bool is_pinned = body.size() >= kPinnedBytes;
+  const int handle = is_pinned ? context.callback_table().pin_payload(L, push_callbacks(L), 4) : 0;
   with_entry(L, ws, [&] {
-    PinnedPayload kept = is_kept ? PinnedPayload(context, handle) : PinnedPayload();
+    PinnedPayload pinned = is_pinned ? PinnedPayload(context, handle) : PinnedPayload();
     ResponseHead head;
     head.status = static_cast<int>(status);
     head.header_lines = headers.text;
     if (!headers.has_content_type && !body.empty()) head.content_type = "text/plain; charset=utf-8";
-    exchange->respond(head, body, std::move(kept));
+    exchange->respond(head, body, std::move(pinned));
   });
   return push_status(L, 0);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// websockets.static(): a handler for on_http that serves the files of a folder.
+// websockets.static(): a handler for on_http that serves the files of a directory.
 #include "lua/wrap_static.h"
 
 #include <cmath>

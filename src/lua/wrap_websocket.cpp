@@ -92,12 +92,12 @@ int write(lua_State* L) {
   if (type == kWriteClose) return write_close(L, *session, as_text(data));
   const Opcode opcode = check_opcode(L, *session, type, data.size());
   LuaContext& context = context_of(ws);
-  const bool is_kept = data.size() >= kKeptBytes;
-  const int handle = is_kept ? context.callback_table().keep_payload(L, push_callbacks(L), 2) : 0;
+  const bool is_pinned = data.size() >= kPinnedBytes;
+  const int handle = is_pinned ? context.callback_table().pin_payload(L, push_callbacks(L), 2) : 0;
   WriteStatus status{};
   guarded(L, [&] {
-    PinnedPayload kept = is_kept ? PinnedPayload(context, handle) : PinnedPayload();
-    status = session->send(opcode, fin, data, std::move(kept));
+    PinnedPayload pinned = is_pinned ? PinnedPayload(context, handle) : PinnedPayload();
+    status = session->send(opcode, fin, data, std::move(pinned));
   });
   return push_write_status(L, status);
 }

@@ -17,7 +17,7 @@
 namespace websockets::lua {
 
 // A string of this size is not copied, but sent from where it is.
-constexpr std::size_t kKeptBytes = 4096;
+constexpr std::size_t kPinnedBytes = 4096;
 
 // Of a websocket that is not closed.
 inline LuaContext& context_of(const LuaWebsocket& ws) { return static_cast<LuaContext&>(ws.connection->handler()); }

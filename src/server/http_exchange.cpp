@@ -279,8 +279,8 @@ void HttpExchange::shut_down() {
 
 void HttpExchange::upgrade() {
   const UpgradeVerdict verdict = check_upgrade(request(), rules_.options, rules_.hub.subprotocols());
-  protocol_ = verdict.subprotocol;
-  if (protocol_ == nullptr) return refuse(verdict.refusal, &request());
+  subprotocol_ = verdict.subprotocol;
+  if (subprotocol_ == nullptr) return refuse(verdict.refusal, &request());
   if (rules_.options.asks_before_upgrade) return ask_for_decision();
   grant({});
 }
@@ -315,10 +315,10 @@ void HttpExchange::grant(std::string_view header_lines) {
   if (rules_.is_shutting_down) {
     return refuse({RefusalReason::kShutdown, 503, "The server is shutting down."}, &request());
   }
-  UpgradeAgreement agreement = agree_to_upgrade(request(), *protocol_, rules_.compression, header_lines);
+  UpgradeAgreement agreement = agree_to_upgrade(request(), *subprotocol_, rules_.compression, header_lines);
   carrier_.output().append(rules_.output_pool, as_bytes(agreement.head));
   carrier_.output_added();
-  carrier_.open_websocket(*protocol_, std::move(agreement.compression));
+  carrier_.open_websocket(*subprotocol_, std::move(agreement.compression));
 }
 
 // What follows is no request, but may be frames: the connection ends.

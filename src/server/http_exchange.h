@@ -37,7 +37,7 @@ class HttpExchange final : public Responder, private PendingUpgrade::Owner {
   // Whether the client uses TLS, be it to a trusted proxy.
   bool is_secure() const { return is_secure_; }
   // The subprotocol that was chosen; null when it is not for a websocket.
-  const Subprotocol* protocol() const { return protocol_; }
+  const Subprotocol* subprotocol() const { return subprotocol_; }
 
   // --- For the server's owner; the answer only while awaits_answer() ---
 
@@ -141,7 +141,7 @@ class HttpExchange final : public Responder, private PendingUpgrade::Owner {
   const ServerRules& rules_;
   RequestParser parser_;
   ClientIdentity identity_;
-  const Subprotocol* protocol_ = nullptr;
+  const Subprotocol* subprotocol_ = nullptr;
   std::shared_ptr<PendingUpgrade> pending_;
   std::size_t seen_content_bytes_ = 0;  // when the deadline came last
   State state_ = State::kNothing;

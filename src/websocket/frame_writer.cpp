@@ -19,7 +19,7 @@ constexpr std::size_t kMaskedAtOnceBytes = 16U << 10U;
 }  // namespace
 
 void FrameWriter::append(OutputQueue& queue, const FrameHeader& header, std::span<const std::uint8_t> payload,
-                         PinnedPayload&& kept) const {
+                         PinnedPayload&& pinned) const {
   if (masks()) return append_masked(queue, header, payload);
   const std::size_t header_bytes = frame_header_bytes(header);
   const bool is_short = payload.size() <= kShortPayloadBytes;
@@ -29,8 +29,8 @@ void FrameWriter::append(OutputQueue& queue, const FrameHeader& header, std::spa
     std::copy_n(payload.data(), payload.size(), at + header_bytes);
     return;
   }
-  if (kept) {
-    queue.append_pinned(pool_, payload, std::move(kept));
+  if (pinned) {
+    queue.append_pinned(pool_, payload, std::move(pinned));
   } else {
     queue.append(pool_, payload);
   }

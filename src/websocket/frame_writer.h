@@ -30,10 +30,10 @@ class FrameWriter {
   OutputPool& pool() const { return pool_; }
   bool masks() const { return keys_ != nullptr; }
 
-  // `header` says how long the payload is; that it is masked is added. `kept`: the payload is sent from where it is,
+  // `header` says how long the payload is; that it is masked is added. `pinned`: the payload is sent from where it is,
   // unless it is short, or has to be masked.
   void append(OutputQueue& queue, const FrameHeader& header, std::span<const std::uint8_t> payload,
-              PinnedPayload&& kept = {}) const;
+              PinnedPayload&& pinned = {}) const;
   // `code` kNone: without a body (RFC 6455 5.5.1). Of `reason`, what fits into a control frame.
   void append_close(OutputQueue& queue, CloseCode code, std::string_view reason) const;
   // A whole frame that was made for several receivers: not masked. Nothing is queued when memory is short.

@@ -25,7 +25,7 @@ std::uint32_t Keepalive::passed_ms(std::uint32_t since_ms, std::uint64_t now_ms)
 
 // Until the peer is idle; 0: it is.
 std::uint64_t Keepalive::left_ms(const KeepaliveRules& rules, std::uint64_t now_ms) const {
-  const std::uint64_t silent_ms = passed_ms(heard_ms_, now_ms);
+  const std::uint64_t silent_ms = passed_ms(received_ms_, now_ms);
   std::uint64_t left = rules.idle_timeout_ms - std::min(silent_ms, rules.idle_timeout_ms);
   if (rules.ping_interval_ms == 0) return left;
   // As long as it has when the first ping comes in time.
@@ -36,13 +36,14 @@ std::uint64_t Keepalive::left_ms(const KeepaliveRules& rules, std::uint64_t now_
 
 Keepalive::Action Keepalive::check(const KeepaliveRules& rules, std::uint64_t now_ms) {
   const auto now = static_cast<std::uint32_t>(now_ms);
-  if (passed_ms(heard_ms_, now_ms) > kLongestMs) {
-    heard_ms_ = now - (rules.idle_timeout_ms != 0 ? kLongestMs : static_cast<std::uint32_t>(rules.ping_interval_ms));
+  if (passed_ms(received_ms_, now_ms) > kLongestMs) {
+    received_ms_ = now - (rules.idle_timeout_ms != 0 ? kLongestMs : static_cast<std::uint32_t>(rules.ping_interval_ms));
   }
-  if (!is_pinged()) pinged_ms_ = heard_ms_;
+  if (!is_pinged()) pinged_ms_ = received_ms_;
 
   if (rules.idle_timeout_ms != 0 && left_ms(rules, now_ms) == 0) return Action::kEnd;
-  if (rules.ping_interval_ms == 0 || passed_ms(heard_ms_, now_ms) < rules.effective_interval_ms()) return Action::kNone;
+  if (rules.ping_interval_ms == 0 || passed_ms(received_ms_, now_ms) < rules.effective_interval_ms())
+    return Action::kNone;
   if (!is_pinged()) pinged_ms_ = now;
   return Action::kPing;
 }
@@ -51,7 +52,7 @@ std::optional<std::uint64_t> Keepalive::wait_ms(const KeepaliveRules& rules, std
   std::optional<std::uint64_t> wait;
   if (rules.ping_interval_ms != 0) {
     const std::uint64_t interval_ms = rules.effective_interval_ms();
-    wait = interval_ms - passed_ms(heard_ms_, now_ms) % interval_ms;
+    wait = interval_ms - passed_ms(received_ms_, now_ms) % interval_ms;
   }
   if (rules.idle_timeout_ms != 0) {
     const std::uint64_t left = left_ms(rules, now_ms);

@@ -22,11 +22,11 @@ struct KeepaliveRules {
 class Keepalive {
  public:
   // Something was received. All that has to be done for each message.
-  void on_heard(std::uint64_t now_ms) { heard_ms_ = static_cast<std::uint32_t>(now_ms); }
+  void note_received(std::uint64_t now_ms) { received_ms_ = static_cast<std::uint32_t>(now_ms); }
   // The first byte: nothing is asked yet.
   void begin(std::uint64_t now_ms) {
-    on_heard(now_ms);
-    pinged_ms_ = heard_ms_ - kLongAgoMs;  // also if what was heard is told by a clock that is read once in a round
+    note_received(now_ms);
+    pinged_ms_ = received_ms_ - kLongAgoMs;  // also if what was heard is told by a clock that is read once in a round
   }
 
   enum class Action : std::uint8_t { kNone, kPing, kEnd };
@@ -40,11 +40,11 @@ class Keepalive {
 
   // The lower bits of times are enough: check() keeps them near.
   static std::uint32_t passed_ms(std::uint32_t since_ms, std::uint64_t now_ms);
-  bool is_pinged() const { return static_cast<std::int32_t>(pinged_ms_ - heard_ms_) > 0; }
+  bool is_pinged() const { return static_cast<std::int32_t>(pinged_ms_ - received_ms_) > 0; }
   std::uint64_t left_ms(const KeepaliveRules& rules, std::uint64_t now_ms) const;
 
-  std::uint32_t heard_ms_ = 0;   // when something was received last
-  std::uint32_t pinged_ms_ = 0;  // the first time since then; not later: the peer was not
+  std::uint32_t received_ms_ = 0;  // when something was received last
+  std::uint32_t pinged_ms_ = 0;    // the first time since then; not later: the peer was not
 };
 
 }  // namespace websockets

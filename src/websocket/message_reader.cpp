@@ -187,16 +187,16 @@ MessageReader::Step MessageReader::take_header(const Feed& feed) {
 
 MessageReader::Step MessageReader::take_short_messages(const Feed& feed) {
   const MessageBatch::Source source{feed.input, feed.rules, chunk_mode_, feed.budget.left() / kCostOfMessage + 1};
-  MessageBatch run(source);
-  const bool go_on = !run.has_next_ || feed.sink.on_messages(run);
-  feed.budget.spend(run.taken() * kCostOfMessage);
-  return {run.error_, go_on && run.error_ == ProtocolError::kNone};
+  MessageBatch batch(source);
+  const bool go_on = !batch.has_next_ || feed.sink.on_messages(batch);
+  feed.budget.spend(batch.taken() * kCostOfMessage);
+  return {batch.error_, go_on && batch.error_ == ProtocolError::kNone};
 }
 
 MessageReader::Step MessageReader::deliver(MessageType type, std::span<const std::uint8_t> payload, const Feed& feed) {
   feed.budget.spend(kCostOfMessage);
-  MessageBatch run({type, payload});
-  return {ProtocolError::kNone, feed.sink.on_messages(run)};
+  MessageBatch batch({type, payload});
+  return {ProtocolError::kNone, feed.sink.on_messages(batch)};
 }
 
 MessageReader::Step MessageReader::begin_data_frame(const FrameHeader& header, const Feed& feed) {

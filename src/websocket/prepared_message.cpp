@@ -43,23 +43,23 @@ SharedFrame make_frame(MemoryBudget& memory, FrameHeader header, std::span<const
 
 }  // namespace
 
-const PreparedMessage::Form& PreparedMessage::compressed_for(MessageCompression& compression) {
+const PreparedMessage::Frame& PreparedMessage::compressed_for(MessageCompression& compression) {
   if (compressed_.empty()) compressed_.resize(kMaxWindowBits + 1);
-  Form& form = compressed_[compression.window_bits()];
-  if (form.frame == nullptr) form = compressed(compression);
-  return form;
+  Frame& frame = compressed_[compression.window_bits()];
+  if (frame.bytes == nullptr) frame = compressed(compression);
+  return frame;
 }
 
-const PreparedMessage::Form& PreparedMessage::plain() {
-  if (plain_.frame == nullptr) {
+const PreparedMessage::Frame& PreparedMessage::plain() {
+  if (plain_.bytes == nullptr) {
     FrameHeader header;
     header.opcode = opcode_;
-    plain_.frame = make_frame(memory_, header, payload_);
+    plain_.bytes = make_frame(memory_, header, payload_);
   }
   return plain_;
 }
 
-PreparedMessage::Form PreparedMessage::compressed(MessageCompression& compression) {
+PreparedMessage::Frame PreparedMessage::compressed(MessageCompression& compression) {
   CompressionPool::Scratch bytes(compression.pool());
   if (!compression.compress_shared(payload_, *bytes)) return plain();
   FrameHeader header;

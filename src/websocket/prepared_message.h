@@ -19,34 +19,34 @@ class PreparedMessage {
   PreparedMessage(MemoryBudget& memory, Opcode opcode, std::span<const std::uint8_t> payload)
       : memory_(memory), opcode_(opcode), payload_(payload) {}
 
-  struct Form {
-    SharedFrame frame;
+  struct Frame {
+    SharedFrame bytes;
     bool is_compressed = false;
   };
   // For a receiver that agreed on this compression, or null: on none. Stays valid until the next call. Throws
   // std::bad_alloc.
-  const Form& form_for(MessageCompression* compression) {
-    const Form& form = compression != nullptr    ? compressed_for(*compression)
-                       : plain_.frame != nullptr ? plain_
-                                                 : plain();
+  const Frame& frame_for(MessageCompression* compression) {
+    const Frame& frame = compression != nullptr    ? compressed_for(*compression)
+                         : plain_.bytes != nullptr ? plain_
+                                                   : plain();
     was_made_ = true;
-    return form;
+    return frame;
   }
   std::span<const std::uint8_t> payload() const { return payload_; }
   // Some receiver may have it.
   bool was_made() const { return was_made_; }
 
  private:
-  const Form& plain();
-  const Form& compressed_for(MessageCompression& compression);
-  Form compressed(MessageCompression& compression);
+  const Frame& plain();
+  const Frame& compressed_for(MessageCompression& compression);
+  Frame compressed(MessageCompression& compression);
 
   MemoryBudget& memory_;
   Opcode opcode_;
   std::span<const std::uint8_t> payload_;
   bool was_made_ = false;
-  Form plain_;
-  std::vector<Form> compressed_;  // by the bits of the receiver's window
+  Frame plain_;
+  std::vector<Frame> compressed_;  // by the bits of the receiver's window
 };
 
 }  // namespace websockets

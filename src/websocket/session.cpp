@@ -23,9 +23,9 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
 }  // namespace
 
 // What the reader finds in one call, with the time of it.
-class Session::Feed final : public MessageSink {
+class Session::Sink final : public MessageSink {
  public:
-  Feed(Session& session, std::uint64_t now_ms) : session_(session), now_ms_(now_ms) {}
+  Sink(Session& session, std::uint64_t now_ms) : session_(session), now_ms_(now_ms) {}
 
   bool on_messages(MessageBatch& messages) override { return session_.on_messages(messages, now_ms_); }
   bool on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
@@ -65,23 +65,23 @@ void Session::start(std::uint64_t now_ms) {
 // Ends with what can be given up only when the reader does not stand in it any more.
 template <typename Function>
 void Session::run_reader(Function function) {
-  is_fed_ = true;
+  in_reader_ = true;
   try {
     function();
   } catch (const std::bad_alloc&) {
-    is_fed_ = false;
+    in_reader_ = false;
     defer_failure(CloseCode::kAbnormal);
     throw;
   }
-  is_fed_ = false;
+  in_reader_ = false;
   if (state_ == State::kClosed) drop_input();
 }
 
 void Session::receive(std::span<std::uint8_t>& input, Budget& budget, std::uint64_t now_ms) {
   run_reader([&] {
-    Feed feed(*this, now_ms);
+    Sink sink(*this, now_ms);
     while ((!input.empty() || reader_.is_inflating()) && wants_input() && !budget.is_spent()) {
-      feed.fail_for(reader_.consume(input, rules_.receive, feed, budget));
+      sink.fail_for(reader_.consume(input, rules_.receive, sink, budget));
     }
   });
 }
@@ -94,8 +94,8 @@ std::span<std::uint8_t> Session::direct_space() {
 
 void Session::received_in_place(std::size_t count, Budget& budget, std::uint64_t now_ms) {
   run_reader([&] {
-    Feed feed(*this, now_ms);
-    feed.fail_for(reader_.consume_in_place(count, rules_.receive, feed, budget));
+    Sink sink(*this, now_ms);
+    sink.fail_for(reader_.consume_in_place(count, rules_.receive, sink, budget));
   });
 }
 
@@ -109,25 +109,25 @@ bool Session::is_within_rate(std::size_t& most, std::uint64_t now_ms) {
 bool Session::on_messages(MessageBatch& messages, std::uint64_t now_ms) {
   const bool is_limited = rules_.rates.are_limited();
   std::size_t most = 0;
-  if (is_limited && !reported_ && is_within_rate(most, now_ms)) messages.limit(most);
-  if (!reported_) check_handler(handler_.on_messages(*this, messages));
+  if (is_limited && !close_reported_ && is_within_rate(most, now_ms)) messages.limit(most);
+  if (!close_reported_) check_handler(handler_.on_messages(*this, messages));
   if (is_limited) rules_.rates.spend(this, messages.taken());
   rules_.stats.messages_received += messages.taken();
   // After a local close only the peer's Close frame is waited for.
   MessageBatch::Message ignored;
-  while (reported_ && messages.next(ignored)) {
+  while (close_reported_ && messages.next(ignored)) {
   }
   return goes_on();
 }
 
 bool Session::on_chunk(MessageType type, std::span<const std::uint8_t> piece, bool is_last, std::uint64_t now_ms) {
   if (is_last) ++rules_.stats.messages_received;
-  if (is_last && rules_.rates.are_limited() && !reported_) {
+  if (is_last && rules_.rates.are_limited() && !close_reported_) {
     std::size_t most;
     if (!is_within_rate(most, now_ms)) return false;
     rules_.rates.spend(this, 1);
   }
-  if (!reported_) check_handler(handler_.on_chunk(*this, type, piece, is_last));
+  if (!close_reported_) check_handler(handler_.on_chunk(*this, type, piece, is_last));
   return goes_on();
 }
 
@@ -139,7 +139,7 @@ bool Session::on_ping(std::span<const std::uint8_t> payload) {
 }
 
 bool Session::on_pong(std::span<const std::uint8_t> payload) {
-  if (notifies_pongs_ && !reported_) check_handler(handler_.on_pong(*this, payload));
+  if (notifies_pongs_ && !close_reported_) check_handler(handler_.on_pong(*this, payload));
   return goes_on();
 }
 
@@ -175,12 +175,12 @@ void Session::switch_reading_on() {
 
 // Also in the midst of a callback.
 void Session::drop_input() {
-  if (is_fed_) return;
+  if (in_reader_) return;
   reader_.drop_gathered();
   compression_.reset();
 }
 
-// --- Silence ---
+// --- Keepalive ---
 
 void Session::set_deadline(std::uint64_t wait_ms) {
   has_deadline_ = true;
@@ -237,7 +237,7 @@ bool Session::has_room(const OutputQueue& output, std::size_t bytes) {
   return true;
 }
 
-WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload kept) {
+WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload pinned) {
   if (!is_open()) return WriteStatus::kClosed;
   OutputQueue& output = carrier_.output();
   if (!has_room(output, payload.size())) return WriteStatus::kQueueFull;
@@ -248,7 +248,7 @@ WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t>
   if (is_data) fragmenting_ = !fin;
   or_break([&] {
     if (compression_ == nullptr || !is_whole || !queue_compressed(opcode, payload)) {
-      rules_.frames.append(output, make_header(opcode, fin, payload.size()), payload, std::move(kept));
+      rules_.frames.append(output, make_header(opcode, fin, payload.size()), payload, std::move(pinned));
     }
     if (ends_message && held_frames_ != nullptr) queue_held_frames();
   });
@@ -279,8 +279,8 @@ void Session::drop_held_frames() {
 
 WriteStatus Session::send(PreparedMessage& message) {
   if (!is_open()) return WriteStatus::kClosed;
-  const PreparedMessage::Form& form = message.form_for(compression_.get());
-  const SharedFrame& frame = form.frame;
+  const PreparedMessage::Frame& prepared = message.frame_for(compression_.get());
+  const SharedFrame& frame = prepared.bytes;
   OutputQueue& output = carrier_.output();
   if (!has_room(output, frame->size())) return WriteStatus::kQueueFull;
   if (!is_open()) return WriteStatus::kClosed;
@@ -296,7 +296,7 @@ WriteStatus Session::send(PreparedMessage& message) {
     rules_.frames.append_shared(output, frame);
     carrier_.output_added();
   }
-  if (form.is_compressed) compression_->note_shared(message.payload());
+  if (prepared.is_compressed) compression_->note_shared(message.payload());
   ++rules_.stats.messages_sent;
   return WriteStatus::kAccepted;
 }
@@ -328,7 +328,7 @@ std::size_t Session::held_bytes() const {
 // --- Endings ---
 
 void Session::close(CloseCode code, std::string_view reason) {
-  if (state_ == State::kClosed || reported_) return;
+  if (state_ == State::kClosed || close_reported_) return;
   if (!reading_) switch_reading_on();
   send_close(code, reason);
   report_closed(code == CloseCode::kNone ? CloseCode::kNoStatus : code, reason);
@@ -360,8 +360,8 @@ void Session::destroy(CloseCode code) {
 
 void Session::abandon() {
   state_ = State::kClosed;
-  if (!reported_) carrier_.session_closed();
-  reported_ = true;
+  if (!close_reported_) carrier_.session_closed();
+  close_reported_ = true;
   rules_.rates.remove(this);
   drop_held_frames();
   drop_input();
@@ -376,8 +376,8 @@ void Session::end(Carrier::End how, CloseCode code, std::string_view reason) {
 }
 
 void Session::report_closed(CloseCode code, std::string_view reason) {
-  if (reported_) return;
-  reported_ = true;
+  if (close_reported_) return;
+  close_reported_ = true;
   rules_.stats.close(code);
   rules_.rates.remove(this);
   carrier_.session_closed();

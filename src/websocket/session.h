@@ -55,7 +55,7 @@ class Session final {
   bool has_pending_input() const { return state_ != State::kClosed && reader_.is_inflating(); }
   bool wants_input() const { return goes_on() && !is_broken(); }
   // The peer is alive. All that has to be done for each receive.
-  void note_received(std::uint64_t now_ms) { keepalive_.on_heard(now_ms); }
+  void note_received(std::uint64_t now_ms) { keepalive_.note_received(now_ms); }
   // The peer sends no more. The carrier has sent what could be sent.
   void on_end_of_input();
   // The peer has taken some of the queue; it has taken all.
@@ -91,7 +91,7 @@ class Session final {
   bool is_closing() const { return state_ == State::kClosing; }
   bool has_ended() const { return state_ == State::kClosed; }
   // Off when it was closed here, or its reading was switched off.
-  bool takes_messages() const { return goes_on() && !reported_; }
+  bool takes_messages() const { return goes_on() && !close_reported_; }
   // Whether a fragment without FIN was sent last.
   bool is_fragmenting() const { return fragmenting_; }
   std::uint64_t remaining_frame_bytes() const { return reader_.remaining_frame_bytes(); }
@@ -103,8 +103,8 @@ class Session final {
 
   // Sends a frame, or queues it behind what waits. Never blocks. kQueueFull: nothing of it was taken; while nothing
   // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
-  // another one: see is_fragmenting(). `kept`: a server sends the payload from where it is, else from a copy.
-  WriteStatus send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload kept = {});
+  // another one: see is_fragmenting(). `pinned`: a server sends the payload from where it is, else from a copy.
+  WriteStatus send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload pinned = {});
   // What goes to others, too. Waits for the end of a message sent in fragments.
   WriteStatus send(PreparedMessage& message);
   // Starts the closing handshake; on_closed follows when the peer has answered. `code` kNone: without a code.
@@ -127,7 +127,7 @@ class Session final {
   void set_notifies_pongs(bool notifies) { notifies_pongs_ = notifies; }
 
  private:
-  class Feed;
+  class Sink;
   enum class State : std::uint8_t { kOpen, kClosing, kClosed };
 
   bool goes_on() const { return state_ != State::kClosed && reading_; }
@@ -168,10 +168,10 @@ class Session final {
   [[no_unique_address]] MessageReader reader_;  // what follows takes the place that it leaves at its end
   CloseCode failure_ = CloseCode::kNone;        // what run_deferred() has to close it with
   State state_ = State::kOpen;
-  bool reading_ : 1 = true;        // flow control
-  bool is_fed_ : 1 = false;        // the reader is at work
-  bool has_deadline_ : 1 = false;  // on_deadline() will come
-  bool reported_ : 1 = false;      // on_closed was called
+  bool reading_ : 1 = true;          // flow control
+  bool in_reader_ : 1 = false;       // a call of the reader is on the stack
+  bool has_deadline_ : 1 = false;    // on_deadline() will come
+  bool close_reported_ : 1 = false;  // on_closed was called
   bool fragmenting_ : 1 = false;
   bool notifies_drain_ : 1 = false;
   bool notifies_pongs_ : 1 = false;

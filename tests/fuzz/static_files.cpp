@@ -29,7 +29,7 @@ void check_path(std::string_view target, bool shows_hidden) {
     EXPECT_FALSE(name.empty() || name == "." || name == "..");
     EXPECT_TRUE(shows_hidden || name.front() != '.' || found.path.starts_with(".well-known"));
   }
-  const std::string reference = folder_reference(target);
+  const std::string reference = directory_reference(target);
   EXPECT_FALSE(reference.starts_with("//") || reference.starts_with("/\\")) << reference;
 }
 

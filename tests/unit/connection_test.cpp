@@ -3,13 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include "server/socket_connection.h"
+
 namespace websockets {
 namespace {
 
 // Each open websocket takes one.
 TEST(Connection, IsSmall) {
   if (sizeof(void*) == 8) {
-    EXPECT_LE(sizeof(Connection), 336U);
+    EXPECT_LE(sizeof(SocketConnection), 336U);
   }
 }
 

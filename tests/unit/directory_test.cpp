@@ -53,15 +53,15 @@ class FolderTest : public testing::Test {
     if (!file) return "none";
     std::array<char, 100> bytes;
     const ssize_t size = ::read(file.get(), bytes.data(), bytes.size());
-    return size < 0 ? "folder" : std::string(bytes.data(), static_cast<std::size_t>(size));
+    return size < 0 ? "directory" : std::string(bytes.data(), static_cast<std::size_t>(size));
   }
 
   // Both ways have to come to the same.
   std::string found(const std::string& path, Links links) {
-    Result<Directory> folder = Directory::open(root_);
-    EXPECT_TRUE(folder);
-    const std::string way = contents(folder->find(path, links).file);
-    EXPECT_EQ(contents(folder->walk(path, links)), way) << path;
+    Result<Directory> directory = Directory::open(root_);
+    EXPECT_TRUE(directory);
+    const std::string way = contents(directory->open_beneath(path, links).file);
+    EXPECT_EQ(contents(directory->open_beneath_by_steps(path, links)), way) << path;
     return way;
   }
 
@@ -72,16 +72,16 @@ class FolderTest : public testing::Test {
 TEST_F(FolderTest, FindsFilesAndFolders) {
   for (const Links links : {Links::kRefused, Links::kFollowed}) {
     for (const char* path : {"file", "a/file", "a/b/file"}) EXPECT_EQ(found(path, links), "file") << path;
-    EXPECT_EQ(found("a", links), "folder");
-    EXPECT_EQ(found("a/b", links), "folder");
+    EXPECT_EQ(found("a", links), "directory");
+    EXPECT_EQ(found("a/b", links), "directory");
     for (const char* path : {"none", "a/none", "none/file", "file/none"}) EXPECT_EQ(found(path, links), "none") << path;
   }
 }
 
 TEST_F(FolderTest, FindsNothingElse) {
-  Result<Directory> folder = Directory::open(root_);
-  ASSERT_TRUE(folder);
-  const Directory::Found pipe = folder->find("pipe", Links::kRefused);
+  Result<Directory> directory = Directory::open(root_);
+  ASSERT_TRUE(directory);
+  const Directory::Found pipe = directory->open_beneath("pipe", Links::kRefused);
   EXPECT_FALSE(pipe.file);
   EXPECT_EQ(pipe.error, ENOENT);
 }
@@ -103,14 +103,14 @@ TEST_F(FolderTest, FollowsLinksInsideWhenToldSo) {
     EXPECT_EQ(found(path, Links::kFollowed), "file") << path;
     EXPECT_EQ(found(path, Links::kRefused), "none") << path;
   }
-  EXPECT_EQ(found("inside", Links::kFollowed), "folder");
+  EXPECT_EQ(found("inside", Links::kFollowed), "directory");
 }
 
 TEST_F(FolderTest, StaysTheSameWhenItIsMoved) {
-  Result<Directory> folder = Directory::open(root_);
-  ASSERT_TRUE(folder);
+  Result<Directory> directory = Directory::open(root_);
+  ASSERT_TRUE(directory);
   std::filesystem::rename(root_, outside_ + "/moved");
-  EXPECT_EQ(contents(folder->find("file", Links::kRefused).file), "file");
+  EXPECT_EQ(contents(directory->open_beneath("file", Links::kRefused).file), "file");
   std::filesystem::rename(outside_ + "/moved", root_);
 }
 

@@ -31,7 +31,7 @@ class FakeReceiverOwner final : public ReceiverOwner {
     auto& to = static_cast<FakeReceiver&>(receiver);
     ++to.sends;
     if (to.is_short_of_memory_before) throw std::bad_alloc();
-    const SharedFrame& frame = message.form_for(nullptr).frame;
+    const SharedFrame& frame = message.frame_for(nullptr).bytes;
     if (to.is_short_of_memory) throw std::bad_alloc();
     if (to.status != WriteStatus::kAccepted) return to.status;
     const bool is_text = (frame->front() & 0x0FU) == static_cast<unsigned>(Opcode::kText);

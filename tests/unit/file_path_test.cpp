@@ -12,7 +12,7 @@ namespace {
 std::string resolved(std::string_view target, bool shows_hidden = false) {
   const StaticPath path = resolve_static_path(target, shows_hidden);
   if (path.status != 0) return std::to_string(path.status);
-  return path.path + (path.is_folder ? "/" : "");
+  return path.path + (path.is_directory ? "/" : "");
 }
 
 TEST(StaticPath, LeadsToFilesAndFolders) {
@@ -64,15 +64,15 @@ TEST(StaticPath, HidesNamesWithADotInFront) {
 }
 
 TEST(FolderReference, IsTheLastNameAndTheQuery) {
-  EXPECT_EQ(folder_reference("/a"), "a/");
-  EXPECT_EQ(folder_reference("/a/b%20c?d=/e?f"), "b%20c/?d=/e?f");
-  EXPECT_EQ(folder_reference("/a?"), "a/?");
-  EXPECT_EQ(folder_reference("/a?b\r\nc: d\xff"), "a/?b%0D%0Ac:%20d%FF");
-  EXPECT_EQ(folder_reference("http://host/a"), "a/");
+  EXPECT_EQ(directory_reference("/a"), "a/");
+  EXPECT_EQ(directory_reference("/a/b%20c?d=/e?f"), "b%20c/?d=/e?f");
+  EXPECT_EQ(directory_reference("/a?"), "a/?");
+  EXPECT_EQ(directory_reference("/a?b\r\nc: d\xff"), "a/?b%0D%0Ac:%20d%FF");
+  EXPECT_EQ(directory_reference("http://host/a"), "a/");
   // None of these may look like a scheme, a host or another path.
-  EXPECT_EQ(folder_reference("/a:b"), "a%3Ab/");
-  EXPECT_EQ(folder_reference("/\\evil"), "%5Cevil/");
-  EXPECT_EQ(folder_reference("/a\xff\"<"), "a%FF%22%3C/");
+  EXPECT_EQ(directory_reference("/a:b"), "a%3Ab/");
+  EXPECT_EQ(directory_reference("/\\evil"), "%5Cevil/");
+  EXPECT_EQ(directory_reference("/a\xff\"<"), "a%FF%22%3C/");
 }
 
 }  // namespace

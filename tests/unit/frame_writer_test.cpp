@@ -102,7 +102,7 @@ TEST_F(FrameWriterTest, SharesFramesUnlessTheyHaveToBeMasked) {
   for (const std::size_t size : {10, 600, 20'000}) {
     const std::string payload(size, 's');
     PreparedMessage message(memory_, Opcode::kBinary, as_bytes(payload));
-    const SharedFrame& frame = message.form_for(nullptr).frame;
+    const SharedFrame& frame = message.frame_for(nullptr).bytes;
     server_.append_shared(queue_, frame);
     EXPECT_EQ(frame.use_count(), size > 512 ? 2 : 1);
     client_.append_shared(queue_, frame);

@@ -460,7 +460,7 @@ TEST_F(UpgradeDecisionTest, IsGrantedLater) {
   EXPECT_EQ(carrier.sent(), "");
   EXPECT_EQ(carrier.deadline_ms, options.upgrade_timeout_ms);
   EXPECT_TRUE(exchange().keeps_input());
-  EXPECT_EQ(exchange().protocol(), &hub.subprotocols()[0]);
+  EXPECT_EQ(exchange().subprotocol(), &hub.subprotocols()[0]);
   EXPECT_EQ(answer(101), Status::kWaiting);
   EXPECT_EQ(carrier.sent(), kSwitching + "\r\n");
   EXPECT_EQ(carrier.websocket, "chat");

@@ -44,7 +44,7 @@ struct Watch {
     now_ms = time_ms;
     if (due_ms <= now_ms) check();
   }
-  void hear() { keepalive.on_heard(now_ms); }
+  void hear() { keepalive.note_received(now_ms); }
 
   KeepaliveRules rules;
   Keepalive keepalive;
@@ -164,7 +164,7 @@ TEST(KeepaliveTest, TakesTheLongestTimes) {
 TEST(KeepaliveTest, MayHearOfThePeerLaterThanNow) {
   Watch watch(kUsual, 1000);
   watch.run_until(1040);
-  watch.keepalive.on_heard(1060);
+  watch.keepalive.note_received(1060);
   watch.run_until(1050);
   EXPECT_TRUE(watch.pings.empty());
   watch.run_until(2000);
@@ -173,7 +173,7 @@ TEST(KeepaliveTest, MayHearOfThePeerLaterThanNow) {
 
 TEST(KeepaliveTest, MayHearOfThePeerEarlierThanItsBeginning) {
   Watch watch(kUsual, 1000);
-  watch.keepalive.on_heard(995);
+  watch.keepalive.note_received(995);
   watch.stand_still_until(5000);
   EXPECT_EQ(watch.pings, Times({5000}));
   EXPECT_EQ(watch.end_ms, 0U);

@@ -72,7 +72,7 @@ TEST(MemoryBudgetTest, CountsASharedMessageOnce) {
   {
     const std::vector<std::uint8_t> bytes(1'000'000, 'x');
     PreparedMessage message(budget, Opcode::kText, bytes);
-    for (OutputQueue& queue : queues) queue.append_frame(pool, message.form_for(nullptr).frame);
+    for (OutputQueue& queue : queues) queue.append_frame(pool, message.frame_for(nullptr).bytes);
   }
   EXPECT_GE(budget.used(), 1'000'000U);
   EXPECT_LE(budget.used(), 1'010'000U);

@@ -40,7 +40,7 @@ class OutputQueueTest : public ::testing::Test {
   }
 
   SharedFrame frame(std::size_t payload_bytes) {
-    return PreparedMessage(budget_, Opcode::kBinary, bytes(payload_bytes)).form_for(nullptr).frame;
+    return PreparedMessage(budget_, Opcode::kBinary, bytes(payload_bytes)).frame_for(nullptr).bytes;
   }
 
   void append(std::size_t count) {

@@ -7,13 +7,13 @@
 
 namespace websockets {
 
-// What one connection may spend before others have their turn: estimates of the time that things take, in units of some
+// What one connection may spend before the others are served: estimates of the time that things take, in units of some
 // 20 ns, never the clock, so that the same input is always served alike. A frame costs two units, a message that is
 // echoed by Lua ten, so do 160 bytes that are decompressed. In all it is some 100 µs.
 constexpr std::uint32_t kQuantum = 5000;
 
-// How much of that is left: a count that whoever does something takes its cost from. The last thing may cost more than
-// is left: what is missing then is the overdraft.
+// How much of a quantum is left: a count that whoever does something takes its cost from. The last thing may cost more
+// than is left: what is missing then is the overdraft.
 class Budget {
  public:
   explicit Budget(std::uint32_t left = kQuantum) : balance_(left) {}

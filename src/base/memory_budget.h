@@ -6,9 +6,9 @@
 
 namespace websockets {
 
-// How many bytes wait in memory for all connections of a context, and how many may. What is counted: output that waits
-// to be sent; of what was received, what waits for more of it or for its turn. Channel::held_bytes() is the part of
-// one connection, by which those to be closed are chosen when it is exceeded.
+// How many bytes wait in memory for all channels of a loop, and how many may. Counted are output that waits to be sent,
+// and input that waits for more of it or for a quantum. Channel::held_bytes() is the part of one channel: those that
+// hold most are shed when the budget is exceeded.
 class MemoryBudget {
  public:
   // 0: any number.
@@ -23,7 +23,7 @@ class MemoryBudget {
   std::size_t used() const { return used_; }
 
   bool is_above_high_watermark() const { return used_ > high_watermark_; }
-  // Enough was given up for the next time not to come at once.
+  // Enough was shed: it will be a while until the high watermark is reached again.
   bool is_below_low_watermark() const { return used_ <= low_watermark_; }
 
  private:

@@ -26,7 +26,8 @@ using SharedFile = std::shared_ptr<const UniqueFd>;
 struct OutputBlock;
 struct OutputPiece;
 
-// Memory for the blocks of all queues of a context: what was sent is used again, without asking the allocator.
+// Memory for the blocks of all queues of a loop: the blocks of what was sent are used again, without asking the
+// allocator.
 class OutputPool {
  public:
   // Counts there what the queues take of it.
@@ -45,9 +46,9 @@ class OutputPool {
   std::array<OutputBlock*, 7> free_{};  // the first one of each size
 };
 
-// The bytes that wait to be sent on one connection, in order. Takes no memory while empty. Else, whatever the order of
-// what is appended, at most twice bytes() and 8 KiB; what is partly sent counts in full there, and no block of the
-// queue's own is above 16 KiB unless it was appended at once. Throws std::bad_alloc.
+// The bytes that wait to be sent on one connection, in order. An empty queue takes no memory, any other at most twice
+// bytes() and 8 KiB, whatever the order of what is appended: a piece that is partly sent counts in full there, and no
+// block of the queue's own is above 16 KiB unless it was appended at once. Throws std::bad_alloc.
 class OutputQueue {
  public:
   OutputQueue() = default;

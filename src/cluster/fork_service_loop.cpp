@@ -15,9 +15,9 @@
 namespace websockets {
 namespace {
 
-// Then the clients have their turn.
-constexpr int kMessagesPerTurn = 64;
-constexpr std::size_t kMessageBytesPerTurn = 1U << 20U;
+// After so many the clients are served.
+constexpr int kMessagesPerRound = 64;
+constexpr std::size_t kMessageBytesPerRound = 1U << 20U;
 
 // Delivers in the child what the parent sends: between the rounds, so that a callback of a broadcast that serves the
 // context does not begin the next one.
@@ -35,7 +35,7 @@ class Deliverer final : public Pollable {
     std::uint32_t tag;
     std::span<const std::uint8_t> message;
     std::size_t bytes = 0;
-    for (int i = 0; has_more_ && i < kMessagesPerTurn && bytes < kMessageBytesPerTurn; ++i) {
+    for (int i = 0; has_more_ && i < kMessagesPerRound && bytes < kMessageBytesPerRound; ++i) {
       if (context_.is_destroyed()) return;
       has_more_ = link_.receive(tag, message);
       if (!has_more_) break;

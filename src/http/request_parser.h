@@ -31,7 +31,7 @@ struct RequestLimits {
 class RequestParser {
  public:
   enum class Status {
-    kIncomplete,  // all input was taken, more is needed; or the work was used up
+    kIncomplete,  // all input was taken, more is needed; or the budget is spent
     kHead,        // reported once per request: the head is there, a body (if any) is still to come
     kComplete,    // request() is whole; the rest of the input belongs to what follows
     kError,       // error_status() and error_text() say what to answer; the stream is unusable from here
@@ -46,8 +46,8 @@ class RequestParser {
   // (also with an empty input), kComplete. A request with an Upgrade to "websocket" is complete with its head,
   // so that everything behind the head stays in the input.
   // What cannot be the beginning of a request (a TLS hello, say) is refused at its first bytes.
-  // Takes from `budget`, above 0, what reading the input costs, in the measure of kQuantum; the content itself is
-  // only copied, which costs whoever has received it.
+  // Spends of `budget`, which is above 0, what reading the input costs (http/cost.h). The content itself is only
+  // copied, which is in the cost of receiving it.
   Status consume(std::span<const std::uint8_t>& input, Budget& budget);
   Status consume(std::span<const std::uint8_t>& input) {
     Budget any(std::numeric_limits<std::uint32_t>::max());

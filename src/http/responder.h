@@ -27,7 +27,7 @@ class Responder {
   // Answers with this head, but for its type, and a line of text.
   void respond_line(ResponseHead& head, std::string_view text);
 
-  // Likewise with a body of text and parts of a regular file, in turns: before each part its text, at last `end`.
+  // Likewise with a body of text and parts of a regular file, alternately: before each part its text, at last `end`.
   struct FilePart {
     std::string text;
     std::uint64_t first;  // byte

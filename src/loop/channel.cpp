@@ -36,7 +36,7 @@ constexpr std::size_t kPreambleBytes = 1024;
 
 // After that much, the other channels are served.
 constexpr std::size_t kSentBytesPerRound = 256U << 10U;
-// Output of more bytes is sent in turn with others.
+// Output of more bytes is much: it waits for a quantum once much was sent in the round.
 constexpr std::size_t kShortOutputBytes = 128U << 10U;
 // Output to a small window becomes many small segments, which takes long: the time of the first part of much output
 // tells.
@@ -67,7 +67,7 @@ void Channel::start() { loop_.add(*this); }
 
 // --- Input ---
 
-// What arrives may be delivered, discarded, or kept ahead of its time.
+// Input may be received to be delivered, to be discarded, or ahead, to be kept.
 bool Channel::wants_input() const {
   if (input_ended_ || readable_in_callback_ || state_ == State::kClosed) return false;
   if (takes_input()) return !has_pending_input();
@@ -212,7 +212,8 @@ IoResult Channel::receive_once(bool& was_filled, Budget& budget) {
 }
 
 void Channel::consume(std::span<std::uint8_t> input, Budget& budget) {
-  const std::span<std::uint8_t> rest = has_pending_input() ? input : deliver(input, budget);  // its turn is first
+  const std::span<std::uint8_t> rest =
+      has_pending_input() ? input : deliver(input, budget);  // what is pending comes first
   if (rest.empty()) return;
   if (pending_input_ == nullptr) pending_input_ = std::make_unique<ByteBuffer>();
   pending_input_->append(rest);
@@ -437,7 +438,7 @@ void Channel::run_deferred() {
     }
     count_input();
     if (state_ != State::kClosed && stream_.has_buffered_input()) waits_for_quantum() ? receive_later() : receive_now();
-    end_turn();
+    end_run();
   });
 }
 
@@ -453,12 +454,12 @@ bool Channel::run(Budget& budget, bool is_exclusive) {
     if ((receives || stream_.has_buffered_input()) && wants_input()) is_exclusive ? receive_later() : receive(budget);
     // It may be in the midst of a message, and has had its quantum for something else.
     if (is_pending_ && takes_input()) resume_later();
-    end_turn();
+    end_run();
   });
   return is_pending_ && takes_input();
 }
 
-void Channel::end_turn() {
+void Channel::end_run() {
   if (state_ == State::kClosed) return;
   if (has_output()) flush();
   update_interest();

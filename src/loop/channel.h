@@ -66,9 +66,9 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
 
   OutputQueue& output() { return output_; }
   const OutputQueue& output() const { return output_; }
-  // It may have files: those are sent in turn with others.
+  // The output may have files, each of which counts as much output.
   void set_sends_files(bool sends_files) { sends_files_ = sends_files; }
-  // To be sent at the end of the batch, or at once when it is much.
+  // Corks the output: it leaves at the end of the batch, or at once when it is much.
   void output_added();
   // Sends now what the kernel takes, whatever the share of others. True: it may take more at once.
   bool flush_now() { return !write_blocked_ && send_now(); }
@@ -125,7 +125,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool takes_input() const { return state_ == State::kOpen ? reading_ == Reading::kOn : linger_ != Linger::kNo; }
   bool wants_input() const;
   bool has_pending_input() const { return pending_input_ != nullptr || is_pending_; }
-  // Its turn would be long: it has one when those whose are short had theirs.
+  // It would take long: sparse channels are served first.
   bool waits_for_quantum() const { return is_bulk() || stream_.is_in_handshake(); }
 
   void receive(Budget& budget);
@@ -152,7 +152,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   unsigned output_interest() const;
   bool change_interest(unsigned wanted);
 
-  void end_turn();
+  void end_run();
   void close(bool is_abandoned);
   void lose();
   // Loses the channel when memory is short.

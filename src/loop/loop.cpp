@@ -257,7 +257,7 @@ void Loop::release_later(Channel& channel) {
   if (!std::exchange(channel.is_deferred, true)) closed_.push(channel);
 }
 
-// A channel that was closed while it was deferred is found when its turn comes, or when nothing is served any more.
+// A channel that was closed while it was deferred is released by run_deferred(), or when nothing is served any more.
 void Loop::release_closed() {
   for (std::size_t left = was_stopped_ ? deferred_.size() : 0; left > 0; --left) {
     auto& channel = static_cast<Channel&>(deferred_.pop());

@@ -39,7 +39,7 @@ class LoopOwner {
   virtual bool has_work() const = 0;
   // In each round, after the timers. Returns whether something was done.
   virtual bool do_work() = 0;
-  // At the end of each turn of the own loop, or of another one.
+  // At the end of each round of the own loop, or of an outer one.
   virtual void on_served() = 0;
   // At the end of the outermost round, when closed channels were released.
   virtual void on_round_end() = 0;

@@ -75,16 +75,16 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // One quantum at a time, in turn. Does nothing when it waits already; one that waits for exclusivity has a quantum
-  // for the rest of its work first.
+  // The flow waits for a quantum behind the other bulk flows. Does nothing when it waits already; one that waits in the
+  // exclusive lane leaves that, and has to be put there again when it had this quantum.
   void enqueue(T& flow) {
     if (flow.lane_ == Flow::Lane::kBulk) return;
     leave(flow);
     bulk_.push_back(flow);
     flow.lane_ = Flow::Lane::kBulk;
   }
-  // The same for work that only one flow may be in the midst of: once it had a quantum there, all others wait until it
-  // is through.
+  // The flow waits for a quantum in the lane of what only one flow may be in the midst of, such as decompressing a
+  // large message: the first one that had a quantum there is the holder, for which all others wait until it is through.
   void enqueue_exclusive(T& flow) {
     if (flow.lane_ != Flow::Lane::kNone) return;
     if (&flow == holder_) {
@@ -94,7 +94,7 @@ class Scheduler {
     }
     flow.lane_ = Flow::Lane::kExclusive;
   }
-  // It ends, wherever it is.
+  // The flow ends, whether it waits or not.
   void remove(T& flow) {
     leave(flow);
     if (holder_ == &flow) holder_ = nullptr;
@@ -103,9 +103,9 @@ class Scheduler {
   bool is_queued(const T& flow) const { return flow.lane_ != Flow::Lane::kNone; }
   bool has_queued() const { return !bulk_.empty() || !exclusive_.empty(); }
 
-  // What was sent, of all together: with has_sent_much(), who has much to be sent waits for its quantum.
+  // The output of all flows together: once has_sent_much(), a flow with much to be sent waits for its quantum.
   void charge_sent(std::size_t bytes) { sent_.spend(bytes / kSentBytesPerUnit); }
-  // It took as long as that, whatever it was.
+  // A send took as long as a quantum, however few its bytes were.
   void charge_slow_send() { sent_.spend(kQuantum); }
   bool has_sent_much() const { return sent_.is_spent(); }
 
@@ -113,9 +113,9 @@ class Scheduler {
     round_ = Budget(kRoundBudget);
     sent_ = Budget(kQuantum);
   }
-  // The part of bulk flows in a round, after `served` others. Calls `run(flow, budget, is_exclusive)` for each that has
-  // a quantum, which may do anything here, as well as call this, and returns whether the flow is in the midst of
-  // exclusive work, and waits to go on. Returns whether any had a quantum.
+  // The bulk flows' part of a round, after `served` sparse ones. Calls `run(flow, budget, is_exclusive)` for each flow
+  // that has a quantum; `run` may call anything here, this function included, and returns whether the flow waits for
+  // the exclusive lane, or is its holder still. Returns whether any had a quantum.
   template <typename Run>
   bool run_round(std::size_t served, Run run) {
     begin_round();

@@ -136,8 +136,9 @@ void Watcher::note_wait(bool succeeded, int timeout_ms) {
 bool Watcher::dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms) {
   std::array<Ready, kEventsPerWait> ready;
   bool served = false;
-  // Who has always more must not keep the timers, and what was written, from their turn: everything has one, no more.
-  for (std::size_t turns = watched_ + kOwnDescriptors; driver != nullptr;) {
+  // Each descriptor is served once and no more: one that is always ready must not keep the timers and the output
+  // waiting.
+  for (std::size_t most = watched_ + kOwnDescriptors; driver != nullptr;) {
     const int count = driver->wait(ready, timeout_ms);
     note_wait(count >= 0, timeout_ms);
     served = served || count != 0;
@@ -148,8 +149,8 @@ bool Watcher::dispatch(const std::unique_ptr<Driver>& driver, int timeout_ms) {
       handler_.on_ready(group);
     }
     // Once more only if there may be others that had no room.
-    if (count < static_cast<int>(ready.size()) || turns <= ready.size() || closed_) return served;
-    turns -= ready.size();
+    if (count < static_cast<int>(ready.size()) || most <= ready.size() || closed_) return served;
+    most -= ready.size();
     timeout_ms = 0;
   }
   return served;

@@ -12,7 +12,7 @@
 namespace websockets {
 namespace {
 
-// Then the connections that are there already have their turn.
+// After so many the connections that are there already are served.
 constexpr int kAcceptsPerRound = 16;
 constexpr std::uint64_t kPauseMs = 100;
 constexpr std::uint64_t kShortPauseMs = 1;

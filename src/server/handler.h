@@ -34,9 +34,9 @@ class Handler : public SessionHandler, public DescriptorObserver, public Payload
   virtual bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) = 0;
   // An HTTP request that is not for a websocket, with its body.
   virtual bool on_http(Connection& connection, const Request& request) = 0;
-  // A client did not get what it came for; comes later in the round, or in the next one.
+  // A client was refused; told later in the round, or in the next one.
   virtual void on_refused(const Refusal& refusal) = 0;
-  // At the end of each turn of the own loop, or of another one.
+  // At the end of each round of the own loop, or of an outer one.
   virtual void on_served() = 0;
   // A connection whose `user` is set is about to be freed. Comes at the end of a round.
   virtual void on_freed(Connection& connection) = 0;

@@ -42,7 +42,7 @@ class PendingUpgrade {
   // Within on_upgrade it takes effect when that has returned, else at once: on_open may be called. Returns the status
   // before: nothing is done when it is not kWaiting. Throws std::bad_alloc, after which the connection is lost.
   Status answer(UpgradeAnswer&& answer);
-  // Nobody will answer: the client gets 503 with the next turn of the loop. Calls nobody.
+  // Nobody will answer: the client gets 503 in the next round of the loop. Calls nobody.
   void abandon() noexcept;
 
   // --- For the owner ---

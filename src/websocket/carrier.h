@@ -22,14 +22,14 @@ class Carrier {
 
   // What the session appends to; always the same one.
   virtual OutputQueue& output() = 0;
-  // To be sent at the end of the batch, or at once when it is much.
+  // The output leaves at the end of the batch, or at once when it is much.
   virtual void output_added() = 0;
   // Sends now what the peer takes, whatever the share of others. True: it may take more at once. May call
   // Session::on_output_progress(), on_output_empty() and on_broken().
   virtual bool flush_now() = 0;
   // Session::wants_input() is another one now; when it is on, what was left of the input is to be given again.
   virtual void reading_changed() = 0;
-  // Hands up what has arrived already: the loop may be what has kept it from being heard. May call anything of the
+  // Hands up what has arrived already: a loop that was busy may not have received it yet. May call anything of the
   // session, and end it.
   virtual void receive_now() = 0;
   // Session::run_deferred() is to be called before the loop waits again.
@@ -39,8 +39,8 @@ class Carrier {
   virtual void cancel_deadline() = 0;
   // The session takes and sends no more. kNow drops the queue, and may follow another one.
   virtual void end(End how) = 0;
-  // Once, just before SessionHandler::on_closed, or instead of it in Session::abandon(): what is kept of an open
-  // websocket (topics, counts) ends.
+  // Once, just before SessionHandler::on_closed, or instead of it in Session::abandon(): what an open websocket has
+  // elsewhere (subscriptions, counts) ends.
   virtual void session_closed() = 0;
 
  protected:

@@ -311,7 +311,7 @@ MessageReader::Step MessageReader::inflate(MessageType type, std::span<const std
   const std::uint64_t cost_before = compression.cost_bytes();
   const std::size_t most = std::max(feed.budget.left() * kInflatedBytesPerUnit, kUndividedBytes);
   const ProtocolError error = compression.inflate_message(payload, feed.rules.max_message_bytes, most, *message);
-  // The others have their turn before a second message that is large.
+  // The rest of a divided message takes a whole quantum, so that the others are served before a second large one.
   feed.budget.spend(was_divided ? kQuantum : (compression.cost_bytes() - cost_before) / kInflatedBytesPerUnit);
   if (error != ProtocolError::kNone) {
     return {error, false};

@@ -62,7 +62,7 @@ void Session::start(std::uint64_t now_ms) {
 
 // --- What arrives ---
 
-// Ends with what can be given up only when the reader does not stand in it any more.
+// What the reader reads from and writes into is dropped only when no call of it is on the stack any more.
 template <typename Function>
 void Session::run_reader(Function function) {
   in_reader_ = true;
@@ -99,7 +99,7 @@ void Session::received_in_place(std::size_t count, Budget& budget, std::uint64_t
   });
 }
 
-// Otherwise it is closed. `most`: how many further messages it may send.
+// False: the peer has sent too many messages, and the session was failed. `most`: how many further ones it may send.
 bool Session::is_within_rate(std::size_t& most, std::uint64_t now_ms) {
   most = rules_.rates.allowed(this, now_ms);
   if (most == 0) fail(CloseCode::kPolicyViolation, "too many messages");
@@ -173,7 +173,7 @@ void Session::switch_reading_on() {
   carrier_.reading_changed();
 }
 
-// Also in the midst of a callback.
+// Does nothing within a callback: run_reader() calls it afterwards.
 void Session::drop_input() {
   if (in_reader_) return;
   reader_.drop_gathered();
@@ -187,7 +187,7 @@ void Session::set_deadline(std::uint64_t wait_ms) {
   carrier_.set_deadline(wait_ms);
 }
 
-// Whichever comes first: the next ping, or the end.
+// The deadline is that of the next ping or of the idle timeout, whichever comes first.
 void Session::schedule_keepalive(std::uint64_t now_ms) {
   const std::optional<std::uint64_t> wait_ms = keepalive_.wait_ms(rules_.keepalive, now_ms);
   if (wait_ms) set_deadline(*wait_ms);
@@ -201,7 +201,7 @@ void Session::on_deadline(std::uint64_t now_ms, bool could_not_receive) {
   if (could_not_receive || has_pending_input()) note_received(now_ms);
   Keepalive::Action action = keepalive_.check(rules_.keepalive, now_ms);
   if (action == Keepalive::Action::kEnd) {
-    carrier_.receive_now();  // its turn may come only after the deadlines
+    carrier_.receive_now();  // the loop may serve the carrier only after the deadlines
     if (state_ != State::kOpen || !reading_) return;
     action = keepalive_.check(rules_.keepalive, now_ms);
   }
@@ -212,7 +212,7 @@ void Session::on_deadline(std::uint64_t now_ms, bool could_not_receive) {
 
 // --- What is sent ---
 
-// What throws in the middle leaves half of something: nothing may follow it.
+// A call that throws may leave half a frame in the queue: the session is broken then, and nothing follows it.
 template <typename Function>
 void Session::or_break(Function function) {
   try {
@@ -223,7 +223,7 @@ void Session::or_break(Function function) {
   }
 }
 
-// What waits for the end of the batch only is sent first.
+// Output that only waits for the end of the batch is sent first.
 bool Session::has_room(const OutputQueue& output, std::size_t bytes) {
   const auto is_full = [&] {
     return !output.empty() && (output.bytes() + held_frame_bytes() + bytes > rules_.max_backpressure_bytes ||
@@ -257,7 +257,7 @@ WriteStatus Session::send(Opcode opcode, bool fin, std::span<const std::uint8_t>
   return WriteStatus::kAccepted;
 }
 
-// False: the message has to be sent as it is.
+// False: the message has to be sent uncompressed.
 bool Session::queue_compressed(Opcode opcode, std::span<const std::uint8_t> payload) {
   CompressionPool::Scratch compressed(compression_->pool());
   if (!compression_->compress(payload, *compressed)) return false;
@@ -303,7 +303,7 @@ WriteStatus Session::send(PreparedMessage& message) {
 
 void Session::queue_close_frame(CloseCode code, std::string_view reason) {
   drop_held_frames();
-  if (is_broken()) return;  // it would stand in the middle of a frame
+  if (is_broken()) return;  // the Close frame could stand in the middle of another one
   or_break([&] { rules_.frames.append_close(carrier_.output(), code, reason); });
 }
 

@@ -70,7 +70,7 @@ class Session final {
   // `could_not_receive`: something waits to be received, or is being delivered. While is_closing(), a carrier that is
   // late gives the peer a second chance before.
   void on_deadline(std::uint64_t now_ms, bool could_not_receive);
-  // What could not be done when it was found: failures, the drained event.
+  // Does what was deferred: failures, the drained event.
   void run_deferred();
   // Nothing more can be sent. is_open() is false at once; run_deferred() ends the session.
   void on_broken() { defer_failure(CloseCode::kAbnormal); }
@@ -78,19 +78,19 @@ class Session final {
   void destroy(CloseCode code);
   // Somebody else has the carrier's descriptor now: ends without a word to the peer or to anybody.
   void abandon();
-  // Received, and waiting for more of it or for its turn. It is for the carrier to count in the MemoryBudget.
+  // Input that waits for more of it or for a quantum. The carrier counts it in the MemoryBudget.
   std::size_t received_bytes() const;
-  // The same and, counted by its pool, what is held back of the output.
+  // The same and the frames that are held back, which their pool counts.
   std::size_t held_bytes() const;
 
   // --- For the application ---
 
-  // It can be written to.
+  // Messages can be sent.
   bool is_open() const { return state_ == State::kOpen && failure_ == CloseCode::kNone; }
   // Our Close frame is queued or sent, the peer's has not come.
   bool is_closing() const { return state_ == State::kClosing; }
   bool has_ended() const { return state_ == State::kClosed; }
-  // Off when it was closed here, or its reading was switched off.
+  // False once the session was closed here, or while its reading is off.
   bool takes_messages() const { return goes_on() && !close_reported_; }
   // Whether a fragment without FIN was sent last.
   bool is_fragmenting() const { return fragmenting_; }

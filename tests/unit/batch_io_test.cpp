@@ -145,6 +145,20 @@ TEST_P(BatchIoTest, OneThatTakesNoMoreIsWatchedForWriting) {
   for (const auto& speaker : speakers) EXPECT_EQ(speaker->channel().interest(), kReadable | kWritable);
 }
 
+TEST_P(BatchIoTest, OneThatTakesNothingIsWatchedForWriting) {
+  make_speakers(4);
+  for (const auto& speaker : speakers) {
+    const std::string some(4096, 'x');
+    while (::send(speaker->channel().fd(), some.data(), some.size(), 0) > 0) {
+    }
+    speaker->append("hello");
+    batch.cork(speaker->channel());
+  }
+  batch.flush();
+  for (const auto& speaker : speakers) EXPECT_EQ(speaker->channel().interest(), kReadable | kWritable);
+  EXPECT_EQ(take_log(), Log{});
+}
+
 TEST_P(BatchIoTest, OneThatIsClosedMeanwhileIsNotSent) {
   make_speakers(5);
   const Loop::Round round(loop());
@@ -201,6 +215,13 @@ TEST_F(IoUringBatchIoTest, ANestedCallGoesOnWhereTheOuterOneIs) {
   batch.serve(group);
   EXPECT_EQ(log, (Log{"a received x", "b received x", "c received x", "d received x", "a ready to read",
                       "b ready to read", "c ready to read", "d ready to read", "b returns"}));
+}
+
+TEST_F(IoUringBatchIoTest, AnotherDriverDoesWithoutIt) {
+  BatchIo other(watcher);
+  ASSERT_FALSE(other.open("epoll"));
+  other.serve(group);
+  EXPECT_EQ(log, (Log{"a ready to read", "b ready to read", "c ready to read", "d ready to read"}));
 }
 
 TEST(BatchIo, AskedForServesEvenOneSo) {

@@ -155,11 +155,12 @@ class LoopFixture : public testing::Test {
   Log take_log() { return std::exchange(log, {}); }
   // Until there is nothing to do but to wait.
   void settle() {
-    std::size_t before = 0;
+    std::uint64_t before = 0;
+    const auto progress = [&] { return log.size() + loop().stats().bytes_received + loop().stats().bytes_sent; };
     do {
-      before = log.size();
+      before = progress();
       loop().service(0);
-    } while (loop().idle_ms() == 0 || log.size() != before);
+    } while (loop().idle_ms() == 0 || progress() != before);
   }
 
   FakeLoopOwner owner;

@@ -124,6 +124,16 @@ TEST_F(LoopTest, ACallbackMayStopIt) {
   EXPECT_FALSE(loop().has_own_loop()) << "its descriptors are closed when the outermost round ends";
 }
 
+TEST_F(LoopTest, CallsNoTimerOnceACallbackHasStoppedIt) {
+  FakeSpeaker speaker(loop(), log);
+  FakeTimer timer([&] { log.emplace_back("timer"); });
+  speaker.action = [&](const std::string&) { loop().stop(); };
+  write_all(speaker.far.get(), "a");
+  loop().schedule(timer, 0);
+  loop().service(0);
+  EXPECT_EQ(log, (Log{"input:a"}));
+}
+
 // --- Rounds ---
 
 TEST_F(LoopTest, OnlyTheOutermostRoundEnds) {

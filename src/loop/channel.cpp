@@ -392,7 +392,7 @@ void Channel::on_drained() {
   was_shut_down_ = true;
 }
 
-// --- What it is watched for ---
+// --- Interest ---
 
 void Channel::update_interest() {
   // An outer loop that is told of the change may cause another one, or the end of this channel.
@@ -419,7 +419,7 @@ bool Channel::change_interest(unsigned wanted) {
   return false;
 }
 
-// --- What comes later ---
+// --- Deferred, and by the scheduler ---
 
 void Channel::defer() { loop_.defer(*this); }
 

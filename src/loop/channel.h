@@ -61,7 +61,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool could_not_receive() const { return in_callback_ || has_pending_input(); }
   // Hands up what has arrived already. May call the handler, and end the channel.
   void receive_now();
-  // What the handler holds has changed.
+  // The handler's held_bytes() have changed: counts them in the MemoryBudget.
   void count_input();
 
   OutputQueue& output() { return output_; }
@@ -72,7 +72,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   void output_added();
   // Sends now what the kernel takes, whatever the share of others. True: it may take more at once.
   bool flush_now() { return !write_blocked_ && send_now(); }
-  // What is queued may be half of something: nothing more is sent, and the channel is lost when run_deferred() comes.
+  // The queue may end in half a frame: nothing more is sent, and run_deferred() loses the channel.
   void break_off();
 
   void set_deadline(std::uint64_t wait_ms);

@@ -9,7 +9,7 @@
 
 namespace websockets {
 
-// What a handler has come to by its input.
+// Where a handler stands after its input. The channel keeps it, instead of asking by virtual calls.
 struct InputState {
   bool is_pending = false;        // it is in the midst of something that goes on without further input
   bool has_direct_space = false;  // direct_space() is worth asking for
@@ -28,21 +28,21 @@ class ChannelHandler {
   virtual void on_plain_text() {}
 
   // Takes bytes from the front of `input`, until it is empty, `budget` is spent, or reading was switched off. What is
-  // left is kept, and given again. Not within itself. One call for each receive, not for each message.
+  // left is kept, and given again. Not re-entered. One call for each receive, not for each message.
   virtual InputState on_input(std::span<std::uint8_t>& input, Budget& budget) = 0;
   // Where a large piece of the input may be received directly, after on_input() has said so. Calls nobody.
   virtual std::span<std::uint8_t> direct_space() { return {}; }
   virtual InputState on_received_in_place(std::size_t /*count*/, Budget& /*budget*/) { return {}; }
-  // Of the input, in memory: to be counted in the MemoryBudget. Calls nobody.
+  // The bytes of input that the handler holds, to be counted in the MemoryBudget. Calls nobody.
   virtual std::size_t held_bytes() const = 0;
   // The peer sends no more; what could be sent was. The handler ends the channel, now or when its output has left.
   virtual void on_end_of_input() = 0;
 
   // The peer has taken some of the output, or all. Calls nobody, nor a channel's drain(), close() or flush_now().
   virtual void on_output_progress(bool is_empty) = 0;
-  // What was set by set_deadline(), unless the channel has ended before.
+  // The time of Channel::set_deadline() has come, unless the channel has ended before.
   virtual void on_deadline() = 0;
-  // What was put off by defer().
+  // The call that Channel::defer() asked for.
   virtual void run_deferred() = 0;
   // Nothing more can be sent; on_lost() follows. Calls nobody.
   virtual void on_broken() = 0;

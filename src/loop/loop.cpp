@@ -143,8 +143,8 @@ bool Loop::serve_timers_and_deferred() {
 
 bool Loop::run_deferred() {
   if (deferred_.empty()) return false;
-  // What is added meanwhile waits for the next round, so that nobody keeps this one from ending. What is not done yet
-  // stays in the queue, so that a nested call finds it.
+  // A channel that is added meanwhile waits for the next round, so that nobody keeps this one from ending. One that is
+  // not run yet stays in the queue, so that a nested call finds it.
   for (std::size_t left = deferred_.size(); left > 0 && !deferred_.empty(); --left) {
     auto& channel = static_cast<Channel&>(deferred_.pop());
     if (channel.is_closed()) {
@@ -274,7 +274,7 @@ std::unique_ptr<Loop::ReceiveBuffer> Loop::borrow_receive_buffer() {
 
 // --- Memory ---
 
-// What leaves at once does not count.
+// Output that the kernel takes at once does not count, so the queues are flushed first.
 void Loop::enforce_memory_limit() {
   if (!memory_.is_above_high_watermark()) return;
   batch_.flush();

@@ -32,7 +32,7 @@ struct LoopOptions {
   std::uint64_t linger_timeout_ms = 10'000;  // for the peer to end a channel that drains, from the last byte it took
 };
 
-// Whom a loop serves besides its channels. The calls may do anything.
+// The owner of a loop, which is called in each round. The calls may do anything.
 class LoopOwner {
  public:
   // Whether do_work() would do something.
@@ -88,8 +88,9 @@ class Loop final : private ReadyHandler {
   Error open_own_loop(bool pollable_driver);
   bool has_own_loop() const { return watcher_.has_own_loop(); }
 
-  // While one exists, channels that were closed stay in memory: their code may be on the stack. What is written
-  // meanwhile leaves at the end of the outermost one. Whoever calls what may call a handler holds one.
+  // While a round exists, channels that were closed stay in memory: their code may be on the stack. Output that is
+  // queued meanwhile leaves at the end of the outermost round. Every call that may lead to a handler is made within
+  // one.
   class Round {
    public:
     explicit Round(Loop& loop) : loop_(loop) { loop_.enter(); }

@@ -5,7 +5,7 @@
 
 namespace websockets {
 
-// What the channels of a loop have moved.
+// The counters of all channels of a loop.
 struct LoopStats {
   std::uint64_t bytes_received = 0;  // within TLS; heads and headers, too
   std::uint64_t bytes_sent = 0;

@@ -11,7 +11,7 @@ namespace websockets {
 
 class Loop;
 
-// Who gets what an acceptor takes.
+// The owner of an acceptor, which gets the connections.
 class AcceptorOwner {
  public:
   // Throws std::bad_alloc.

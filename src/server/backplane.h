@@ -10,7 +10,7 @@
 
 namespace websockets {
 
-// What became of a message for many.
+// How a broadcast, or what was published, was delivered.
 enum class DeliveryStatus : std::uint8_t {
   kDelivered,  // to the receivers of this process, and to the backplane, if there is one
   kForwarded,  // to the process that has all the receivers: how many, is not known here

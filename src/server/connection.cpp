@@ -105,7 +105,7 @@ void Connection::destroy() {
   if (Session* const session = this->session(); session != nullptr && !session->has_ended()) {
     return session->destroy(CloseCode::kGoingAway);
   }
-  // Whoever has closed it, and been interrupted by this, reports it.
+  // Of a session that has ended on_closed was called, or is about to be by the call that ended it, lower on the stack.
   while (flush_now()) {
   }
   end(End::kNow);

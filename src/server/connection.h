@@ -49,7 +49,7 @@ class Connection : public HttpCarrier, public Receiver {
   void terminate(CloseCode code = CloseCode::kAbnormal, std::string_view reason = {});
   // Off: nothing is read or delivered, not even what was read already. In HTTP it does nothing.
   virtual void set_reading(bool enabled) = 0;
-  // What waits to be sent.
+  // The output that waits to be sent.
   std::size_t buffered_bytes();
 
   // --- For the server ---

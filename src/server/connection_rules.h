@@ -10,7 +10,7 @@ namespace websockets {
 class Handler;
 class Hub;
 
-// What all connections of one server have in common: it outlives them.
+// The rules of all connections of one server, and where these are; they outlive the connections.
 struct ConnectionRules {
   ServerRules server;
   SessionRules session;

@@ -101,7 +101,7 @@ Error Context::listen() {
 }
 
 void Context::on_accepted(UniqueFd fd, const SocketAddress& peer) {
-  // What stays on this machine needs none.
+  // A unix socket does not leave this machine, and needs no TLS.
   const bool is_tls = tls_ != nullptr && !peer.is_unix();
   const PeerAddress address(peer);
   ++stats_.connections;

@@ -17,10 +17,10 @@
 #include "server/acceptor.h"
 #include "server/admission.h"
 #include "server/connection.h"
+#include "server/connection_rules.h"
 #include "server/hub.h"
 #include "server/options.h"
 #include "server/refusals.h"
-#include "server/connection_rules.h"
 #include "server/stats.h"
 #include "websocket/message_rates.h"
 #include "websocket/partial_message.h"
@@ -44,7 +44,7 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   Context& operator=(const Context&) = delete;
 
   const ContextOptions& options() const { return options_; }
-  // What serves it. Whoever calls what may call the handler holds a Loop::Round.
+  // The loop that serves this context. Every call that may lead to the handler is made within a Loop::Round.
   Loop& loop() { return loop_; }
   // Its open websockets, which leave before on_closed. A Loop::Round is held while it sends.
   Hub& hub() { return hub_; }
@@ -65,7 +65,7 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   // Ends the connection of this serial number, if its descriptor is open still.
   void terminate(int fd, std::uint32_t serial);
 
-  // What has happened, and what is there. Looks at every connection.
+  // The counters, and what is there now. Looks at every connection.
   StatsReport report();
 
   // Where it listens.

@@ -71,7 +71,7 @@ class HttpExchange final : public Responder, private PendingUpgrade::Owner {
   bool end_proxy_header(ProxyHeaderParser::Status status);
 
   bool takes_input() const { return state_ <= State::kHead; }
-  // Who answers is not done yet. What comes meanwhile is kept.
+  // An answer is being awaited; input that comes meanwhile is kept.
   bool keeps_input() const { return awaits_answer() || state_ == State::kDeciding; }
   // Takes requests from the front of `input`, until one has to wait. May destroy this object: when the connection has
   // become a websocket. Takes from `budget` what it does.
@@ -79,7 +79,7 @@ class HttpExchange final : public Responder, private PendingUpgrade::Owner {
   void on_deadline();
   // How long it waits for what it waits for now, while no output waits.
   std::uint64_t timeout_ms() const;
-  // What could not be done when it was found.
+  // Does what was deferred: ends after half an answer, or refuses what nobody will decide about.
   void run_deferred();
   // The server ends.
   void shut_down();

@@ -41,7 +41,7 @@ void Hub::leave(Receiver& receiver) {
   topics_.unsubscribe_all(receiver);
 }
 
-// --- What is sent ---
+// --- Sending ---
 
 // Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks. Small, to be inlined:
 // it is the loop of all that goes to many.

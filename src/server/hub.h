@@ -53,7 +53,7 @@ class Hub {
   bool unsubscribe(Receiver& receiver, std::string_view topic) { return topics_.unsubscribe(receiver, topic); }
   const Topics& topics() const { return topics_; }
 
-  // --- What is sent ---
+  // --- Sending ---
 
   // To every receiver of the subprotocol that had joined when the call began, as its mode says. `data` must stay valid
   // whatever the callbacks do. Throws std::bad_alloc, as long as nobody has got it as text, or nobody as binary.

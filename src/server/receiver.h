@@ -45,7 +45,8 @@ class Receiver : public Subscriber {
   BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
 };
 
-// Who has the websockets of a hub: an open one takes no pointer to be called by.
+// The owner of a hub's receivers, which sends to them: a receiver has no virtual functions, as they would take a
+// pointer of each websocket.
 class ReceiverOwner {
  public:
   // Queues the message. Calls nobody. Throws std::bad_alloc.

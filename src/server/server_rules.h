@@ -13,7 +13,7 @@ class Hub;
 class MemoryBudget;
 class OutputPool;
 
-// What all connections of one server have in common, and find there: it outlives them.
+// The rules of all HTTP exchanges of one server, and what they share; they outlive the exchanges.
 struct ServerRules {
   const ContextOptions& options;
   Stats& stats;

@@ -15,7 +15,7 @@
 namespace websockets {
 
 // Why a client did not get what it came for. To count a further reason, add a line here, with its name in stats() and
-// metrics(), and call Context::refuse() where it is found; name it in the manual, too.
+// metrics(), and call ServerRules::refuse() where it is found; name it in the manual, too.
 #define WEBSOCKETS_REFUSALS(X)                                            \
   X(kBadRequest, "bad_request")         /* HTTP that is malformed */      \
   X(kTooLarge, "too_large")             /* its head or body */            \
@@ -49,7 +49,7 @@ constexpr RefusalReason reason_of(AdmissionVerdict verdict) {
   return verdict == AdmissionVerdict::kTooManyOfAddress ? RefusalReason::kAddress : RefusalReason::kConnections;
 }
 
-// What a context has counted since it was made. Only plain additions, where it touches its own memory anyway.
+// The counters of a context since it was made: plain additions, where it touches its own memory anyway.
 struct Stats : SessionStats {
   std::uint64_t connections = 0;
   std::uint64_t http_requests = 0;

@@ -9,7 +9,7 @@
 
 namespace websockets {
 
-// A subprotocol and its websockets, in the order in which they opened.
+// A subprotocol (RFC 6455 1.9) and its websockets, in the order in which they opened.
 struct Subprotocol {
   std::string name;
   ReceiverList receivers;    // until they are freed

@@ -12,7 +12,7 @@
 
 namespace websockets {
 
-// Who can be subscribed to topics: to be derived from.
+// A subscriber of topics: to be derived from.
 struct Subscriber {
   Subscription* newest_subscription = nullptr;
 };

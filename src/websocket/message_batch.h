@@ -13,7 +13,7 @@ class PartialMessagePool;
 
 enum class MessageType : std::uint8_t { kText, kBinary };
 
-// What holds for all connections of a context.
+// The rules of all readers of one endpoint.
 struct ReceiveRules {
   std::uint64_t max_message_bytes = 16U << 20U;    // at most 2^62
   bool check_utf8 = true;                          // of text; a Close frame's reason is always checked

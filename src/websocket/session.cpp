@@ -22,7 +22,7 @@ FrameHeader make_header(Opcode opcode, bool fin, std::size_t payload_bytes) {
 
 }  // namespace
 
-// What the reader finds in one call, with the time of it.
+// The sink of one call of the reader, which has the time of that call: the session keeps none.
 class Session::Sink final : public MessageSink {
  public:
   Sink(Session& session, std::uint64_t now_ms) : session_(session), now_ms_(now_ms) {}
@@ -60,7 +60,7 @@ void Session::start(std::uint64_t now_ms) {
   schedule_keepalive(now_ms);
 }
 
-// --- What arrives ---
+// --- Receiving ---
 
 // What the reader reads from and writes into is dropped only when no call of it is on the stack any more.
 template <typename Function>
@@ -143,7 +143,8 @@ bool Session::on_pong(std::span<const std::uint8_t> payload) {
   return goes_on();
 }
 
-// Both Close frames are there or on their way: the server ends the connection first (RFC 6455 5.5.1, 7.1.1).
+// The peer's Close frame: it is answered, unless it is the answer. Then both are there or on their way, and the server
+// ends the connection first (RFC 6455 5.5.1, 7.1.1).
 void Session::on_close_frame(CloseCode code, std::string_view reason) {
   // RFC 6455 5.5.1: the answer echoes the code.
   if (state_ == State::kOpen) queue_close_frame(code == CloseCode::kNoStatus ? CloseCode::kNone : code, {});
@@ -210,7 +211,7 @@ void Session::on_deadline(std::uint64_t now_ms, bool could_not_receive) {
   schedule_keepalive(now_ms);
 }
 
-// --- What is sent ---
+// --- Sending ---
 
 // A call that throws may leave half a frame in the queue: the session is broken then, and nothing follows it.
 template <typename Function>

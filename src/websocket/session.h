@@ -41,7 +41,7 @@ class Session final {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // --- For whoever carries it ---
+  // --- For its carrier ---
 
   // Keepalive begins. To be called once, before anything else.
   void start(std::uint64_t now_ms);
@@ -105,7 +105,7 @@ class Session final {
   // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
   // another one: see is_fragmenting(). `pinned`: a server sends the payload from where it is, else from a copy.
   WriteStatus send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload, PinnedPayload pinned = {});
-  // What goes to others, too. Waits for the end of a message sent in fragments.
+  // Sends a message that goes to others, too. It waits for the end of a message sent in fragments.
   WriteStatus send(PreparedMessage& message);
   // Starts the closing handshake; on_closed follows when the peer has answered. `code` kNone: without a code.
   WriteStatus send_close(CloseCode code, std::string_view reason);

@@ -17,7 +17,7 @@ namespace websockets {
 
 enum class Role : std::uint8_t { kServer, kClient };
 
-// What the sessions of one endpoint have counted. Only plain additions, where a session touches its own memory anyway.
+// The counters of all sessions of one endpoint: plain additions, where a session touches its own memory anyway.
 struct SessionStats {
   std::uint64_t messages_received = 0;
   std::uint64_t messages_sent = 0;
@@ -30,7 +30,7 @@ struct SessionStats {
   void close(CloseCode code) { ++closed[std::min(static_cast<std::size_t>(code) - kFirstCode, kCodes)]; }
 };
 
-// What holds for all sessions of one endpoint, which it outlives.
+// The rules of all sessions of one endpoint; they outlive the sessions.
 struct SessionRules {
   ReceiveRules receive{};  // expect_masked: of a server
   KeepaliveRules keepalive{};

@@ -5,7 +5,7 @@
 
 namespace websockets {
 
-// What became of something that was to be sent.
+// Whether a frame was queued.
 enum class WriteStatus : std::uint8_t { kAccepted, kClosed, kQueueFull };
 
 }  // namespace websockets

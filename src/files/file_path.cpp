@@ -45,12 +45,12 @@ void append_encoded(std::string& text, char c) {
 
 }  // namespace
 
-StaticPath resolve_static_path(std::string_view target, bool shows_hidden) {
+FilePath resolve_file_path(std::string_view target, bool shows_hidden) {
   std::string_view rest = split_target(target).path;
   if (!rest.starts_with('/')) return {400, {}, false};
   rest.remove_prefix(1);
 
-  StaticPath result;
+  FilePath result;
   while (!rest.empty()) {
     const std::size_t slash = std::min(rest.find('/'), rest.size());
     std::string name;

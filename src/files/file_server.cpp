@@ -96,7 +96,7 @@ bool FileServer::answer(Responder& responder, std::string_view target) const {
   if (request.method() != "GET" && request.method() != "HEAD") {
     return refuse(responder, 405, "Only GET and HEAD are allowed here.", "GET, HEAD");
   }
-  StaticPath where = resolve_static_path(target, options.shows_hidden);
+  FilePath where = resolve_file_path(target, options.shows_hidden);
   if (where.status == 400) return refuse(responder, 400, "The path of the request is malformed.");
   if (where.status != 0) return refuse(responder, where.status, kNothing);
 

@@ -14,7 +14,7 @@ namespace {
 
 // It leads to a place below the root, by names that say what they mean.
 void check_path(std::string_view target, bool shows_hidden) {
-  const StaticPath found = resolve_static_path(target, shows_hidden);
+  const FilePath found = resolve_file_path(target, shows_hidden);
   if (found.status != 0) {
     EXPECT_TRUE(found.status == 400 || found.status == 404);
     return;

@@ -208,7 +208,7 @@ TEST(CompressedMessage, MayBeABomb) {
   }
 }
 
-// So that the others have their turn.
+// So that the others are served meanwhile.
 TEST(CompressedMessage, IsDecompressedInSeveralCallsIfItIsLarge) {
   constexpr std::size_t kMostBytes = 100000;
   const std::string text = std::string(500000, 'x') + noise(500000) + "\xC3\xBC";

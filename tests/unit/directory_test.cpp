@@ -19,10 +19,10 @@ namespace {
 using Links = Directory::Links;
 
 // outside/secret, outside/base/…: files hold their own names, without what is in front of the last "/".
-class FolderTest : public testing::Test {
+class DirectoryTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::array<char, 32> name = {"/tmp/folder_test.XXXXXX"};
+    std::array<char, 32> name = {"/tmp/directory_test.XXXXXX"};
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     outside_ = name.data();
     root_ = outside_ + "/base";
@@ -69,7 +69,7 @@ class FolderTest : public testing::Test {
   std::string root_;
 };
 
-TEST_F(FolderTest, FindsFilesAndFolders) {
+TEST_F(DirectoryTest, FindsFilesAndDirectories) {
   for (const Links links : {Links::kRefused, Links::kFollowed}) {
     for (const char* path : {"file", "a/file", "a/b/file"}) EXPECT_EQ(found(path, links), "file") << path;
     EXPECT_EQ(found("a", links), "directory");
@@ -78,7 +78,7 @@ TEST_F(FolderTest, FindsFilesAndFolders) {
   }
 }
 
-TEST_F(FolderTest, FindsNothingElse) {
+TEST_F(DirectoryTest, FindsNothingElse) {
   Result<Directory> directory = Directory::open(root_);
   ASSERT_TRUE(directory);
   const Directory::Found pipe = directory->open_beneath("pipe", Links::kRefused);
@@ -86,7 +86,7 @@ TEST_F(FolderTest, FindsNothingElse) {
   EXPECT_EQ(pipe.error, ENOENT);
 }
 
-TEST_F(FolderTest, IsNotLeft) {
+TEST_F(DirectoryTest, IsNotLeft) {
   const std::string absolute = outside_ + "/secret";
   for (const Links links : {Links::kRefused, Links::kFollowed}) {
     for (const std::string& path :
@@ -98,7 +98,7 @@ TEST_F(FolderTest, IsNotLeft) {
   }
 }
 
-TEST_F(FolderTest, FollowsLinksInsideWhenToldSo) {
+TEST_F(DirectoryTest, FollowsLinksInsideWhenToldSo) {
   for (const char* path : {"inside/file", "a/back", "detour", "twice", "dotted./file", "inside/../file"}) {
     EXPECT_EQ(found(path, Links::kFollowed), "file") << path;
     EXPECT_EQ(found(path, Links::kRefused), "none") << path;
@@ -106,7 +106,7 @@ TEST_F(FolderTest, FollowsLinksInsideWhenToldSo) {
   EXPECT_EQ(found("inside", Links::kFollowed), "directory");
 }
 
-TEST_F(FolderTest, StaysTheSameWhenItIsMoved) {
+TEST_F(DirectoryTest, StaysTheSameWhenItIsMoved) {
   Result<Directory> directory = Directory::open(root_);
   ASSERT_TRUE(directory);
   std::filesystem::rename(root_, outside_ + "/moved");
@@ -114,7 +114,7 @@ TEST_F(FolderTest, StaysTheSameWhenItIsMoved) {
   std::filesystem::rename(outside_ + "/moved", root_);
 }
 
-TEST_F(FolderTest, IsAFolder) {
+TEST_F(DirectoryTest, IsADirectory) {
   EXPECT_FALSE(Directory::open(root_ + "/file"));
   EXPECT_FALSE(Directory::open(root_ + "/none"));
   EXPECT_TRUE(Directory::open(root_ + "/inside"));

@@ -10,12 +10,12 @@ namespace websockets {
 namespace {
 
 std::string resolved(std::string_view target, bool shows_hidden = false) {
-  const StaticPath path = resolve_static_path(target, shows_hidden);
+  const FilePath path = resolve_file_path(target, shows_hidden);
   if (path.status != 0) return std::to_string(path.status);
   return path.path + (path.is_directory ? "/" : "");
 }
 
-TEST(StaticPath, LeadsToFilesAndFolders) {
+TEST(FilePath, LeadsToFilesAndDirectories) {
   EXPECT_EQ(resolved("/"), "/");
   EXPECT_EQ(resolved("/?a=/b/../c"), "/");
   EXPECT_EQ(resolved("/a"), "a");
@@ -29,21 +29,21 @@ TEST(StaticPath, LeadsToFilesAndFolders) {
   EXPECT_EQ(resolved("http://host?x"), "/");
 }
 
-TEST(StaticPath, DecodesOnce) {
+TEST(FilePath, DecodesOnce) {
   EXPECT_EQ(resolved("/%61%2E%62"), "a.b");
   EXPECT_EQ(resolved("/%c3%a4+%20"), "\xc3\xa4+ ");
   EXPECT_EQ(resolved("/%252e%252e"), "%2e%2e");
   EXPECT_EQ(resolved("/a%3fb"), "a?b");
 }
 
-TEST(StaticPath, IsMalformed) {
+TEST(FilePath, IsMalformed) {
   for (const std::string_view target :
        {"a", "*", "%2f", "/%", "/%2", "/%zz", "/a%2/b", "/%2g", "/a/%%", "/%00", "/a%00b", "/a/%00/b", "file:/a"}) {
     EXPECT_EQ(resolved(target), "400") << target;
   }
 }
 
-TEST(StaticPath, NamesNoFile) {
+TEST(FilePath, NamesNoFile) {
   for (const std::string_view target :
        {"//",    "//a",     "/a//b",  "/a//",  "/.",      "/..",     "/./",     "/../",
         "/a/..", "/a/../b", "/a/./b", "/%2e",  "/%2e%2e", "/.%2E/a", "/%2f",    "/a%2fb",
@@ -53,7 +53,7 @@ TEST(StaticPath, NamesNoFile) {
   }
 }
 
-TEST(StaticPath, HidesNamesWithADotInFront) {
+TEST(FilePath, HidesNamesWithADotInFront) {
   for (const std::string_view target : {"/.a", "/a/.b", "/a/.b/c", "/.git/config", "/...", "/%2ea", "/a/.well-known",
                                         "/.well-known/.a", "/.well-knownx"}) {
     EXPECT_EQ(resolved(target), "404") << target;
@@ -63,7 +63,7 @@ TEST(StaticPath, HidesNamesWithADotInFront) {
   EXPECT_EQ(resolved("/.well-known"), ".well-known");
 }
 
-TEST(FolderReference, IsTheLastNameAndTheQuery) {
+TEST(DirectoryReference, IsTheLastNameAndTheQuery) {
   EXPECT_EQ(directory_reference("/a"), "a/");
   EXPECT_EQ(directory_reference("/a/b%20c?d=/e?f"), "b%20c/?d=/e?f");
   EXPECT_EQ(directory_reference("/a?"), "a/?");

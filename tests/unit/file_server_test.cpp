@@ -45,7 +45,7 @@ class FileServerTest : public testing::Test {
   bool was_answered_ = false;
 };
 
-TEST_F(FileServerTest, OpensNoFolderThatIsNotThere) { EXPECT_TRUE(server_.open(root_ + "/nothing")); }
+TEST_F(FileServerTest, OpensNoDirectoryThatIsNotThere) { EXPECT_TRUE(server_.open(root_ + "/nothing")); }
 
 TEST_F(FileServerTest, SendsAFile) {
   server_.options.header_lines = "X-Frame-Options: DENY\r\n";
@@ -72,7 +72,7 @@ TEST_F(FileServerTest, TypesOfTheOptionsComeFirst) {
   EXPECT_EQ(answer("/page.html").content_type(), "text/x-mine");
 }
 
-TEST_F(FileServerTest, AFolderIsItsIndexOrLeadsToIt) {
+TEST_F(FileServerTest, ADirectoryIsItsIndexOrLeadsToIt) {
   EXPECT_EQ(answer("/folder/").body(), "index");
   const FakeResponder got = answer("/folder?a=b");
   EXPECT_EQ(got.status(), 301);

@@ -160,7 +160,7 @@ TEST(RequestParser, LimitsTheTrailersAsTheHeaders) {
   }
 }
 
-// How much of a flood of these is read by the work of one turn.
+// How much of a flood of these is read within one quantum.
 std::size_t read_in_a_turn(const std::string& begin, std::string_view unit) {
   std::string flood = begin;
   while (flood.size() < 1U << 20U) flood += unit;

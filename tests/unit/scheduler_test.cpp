@@ -267,7 +267,7 @@ TEST_F(SchedulerTest, NobodyWaitsForMoreRoundsThanThereAreFlows) {
       for (std::size_t i = 0; i < count; ++i) {
         const bool had_its_quantum = std::find(order_.begin(), order_.end(), workers_[i].get()) != order_.end();
         waited[i] = had_its_quantum || workers_[i]->items.empty() ? 0 : waited[i] + 1;
-        ASSERT_LE(waited[i], 2 * count) << "an overdraft is less than a quantum here: one more turn of all";
+        ASSERT_LE(waited[i], 2 * count) << "an overdraft is less than a quantum here: one more quantum of all";
       }
     }
   }

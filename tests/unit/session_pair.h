@@ -35,7 +35,7 @@ class Pair {
         client(clients,
                agreed == nullptr ? nullptr : std::make_unique<MessageCompression>(client_pool_, mirrored(*agreed))) {}
 
-  // Moves at most so many bytes at once, in turns, until nothing is left to be done.
+  // Moves at most so many bytes at once, one way and the other, until nothing is left to be done.
   void run(std::size_t at_once = FakeCarrier::kAnything) {
     bool has_moved = true;
     while (has_moved) {

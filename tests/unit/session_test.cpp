@@ -613,7 +613,7 @@ TEST_P(SessionTest, MessagesAreNotCountedAgainstWhoWasClosed) {
   EXPECT_EQ(other.take_log(), Log({"session closed", "closed 1000:", end_of_handshake()}));
 }
 
-// --- Silence ---
+// --- Keepalive ---
 
 TEST_P(SessionTest, PingsAfterSilence) {
   endpoint.rules.keepalive = {.ping_interval_ms = 100, .idle_timeout_ms = 0};

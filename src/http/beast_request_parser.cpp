@@ -85,17 +85,15 @@ std::size_t BeastRequestParser::read_content(std::span<const std::uint8_t> input
 }
 
 void BeastRequestParser::on_request_impl(boost::beast::http::verb, Text method, Text target, int version, Code&) {
-  request_.method_ = to_std(method);
-  request_.target_ = to_std(target);
-  request_.minor_version_ = version % 10;
-  rules_.emplace(request_.minor_version_);
-  rules_->request_line(request_.method_, request_.target_);
+  request_.set_line(to_std(method), to_std(target), version % 10);
+  rules_.emplace(request_.minor_version());
+  rules_->request_line(request_.method(), request_.target());
 }
 
 void BeastRequestParser::on_field_impl(Field name, Text name_text, Text value_text, Code&) {
   if (is_head_read_) return;  // a trailer
   const std::string_view value = to_std(value_text);
-  request_.headers_.push_back({to_std(name_text), value});
+  request_.headers().push_back({to_std(name_text), value});
   switch (name) {
     case field::host:
       return rules_->host(value);
@@ -115,7 +113,7 @@ void BeastRequestParser::on_field_impl(Field name, Text name_text, Text value_te
 }
 
 std::size_t BeastRequestParser::on_body_impl(Text body, Code&) {
-  request_.body_.append(body.data(), body.size());
+  request_.body_text().append(body.data(), body.size());
   return body.size();
 }
 

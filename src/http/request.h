@@ -38,11 +38,24 @@ class Request {
   // All values of a list header, joined with ", " (RFC 9110 5.3).
   std::string joined(std::string_view name) const;
 
- private:
-  friend class RequestParser;
-  friend class BeastRequestParser;
+  // --- For its parser, while it reads ---
+
   // More than any std::string keeps inside itself.
   static constexpr std::size_t kLeastHeadCapacity = 64;
+  // What the method, the target and the headers point into, which come behind it: it has kLeastHeadCapacity from the
+  // beginning, and is whole when the first of them comes.
+  std::string& head() { return head_; }
+  const std::string& head() const { return head_; }
+  void set_line(std::string_view method, std::string_view target, int minor_version) {
+    method_ = method;
+    target_ = target;
+    minor_version_ = minor_version;
+  }
+  void set_keep_alive(bool keep_alive) { keep_alive_ = keep_alive; }
+  std::vector<Header>& headers() { return headers_; }
+  std::string& body_text() { return body_; }
+
+ private:
   std::size_t offset_of(std::string_view view) const;  // of a view into head_
 
   std::string_view method_;

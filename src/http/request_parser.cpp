@@ -128,7 +128,7 @@ RequestParser::Status RequestParser::Impl::skip_empty_lines(Bytes& input) {
 
 // Looks at each byte up to the blank behind the method: what speaks another protocol need not send a whole head first.
 bool RequestParser::Impl::may_be_method(Bytes input) {
-  const std::size_t before = request.head_.size();
+  const std::size_t before = request.head().size();
   const Bytes visible = input.first(std::min(input.size(), limits.max_header_bytes - before));
   for (std::size_t i = 0; i < visible.size() && !has_method; ++i) {
     const char c = static_cast<char>(visible[i]);
@@ -149,16 +149,16 @@ RequestParser::Status RequestParser::Impl::consume_head(Bytes& input, Budget& bu
   if (phase == Phase::kEmptyLines) {
     const Status status = skip_empty_lines(input);
     if (status != Status::kComplete) return status;
-    request.head_.reserve(
+    request.head().reserve(
         std::clamp(std::min(input.size(), limits.max_header_bytes), Request::kLeastHeadCapacity, kFirstHeadBytes));
   }
   if (!has_method && !may_be_method(input)) return refuse({400, "This is not the beginning of an HTTP request."});
   while (!budget.is_spent()) {
-    const LineReader::Result result = take_line(input, request.head_, budget);
+    const LineReader::Result result = take_line(input, request.head(), budget);
     if (result == LineReader::Result::kMore) return Status::kIncomplete;
     if (result == LineReader::Result::kTooLong) return refuse(too_long());
     if (result != LineReader::Result::kLine) return refuse(refusal_of_line(result));
-    if (lines.line(request.head_).size() == 2) return read_head(input.empty());
+    if (lines.line(request.head()).size() == 2) return read_head(input.empty());
     if (lines.line_count() > limits.max_headers + 1) return refuse({431, "The request has too many headers."});
   }
   return Status::kIncomplete;
@@ -172,11 +172,11 @@ Refusal RequestParser::Impl::too_long() const {
 }
 
 RequestParser::Status RequestParser::Impl::read_head(bool is_last_input) {
-  request.headers_.reserve(lines.line_count() - 2);
-  lower_version(request.head_);
-  const Refusal why = reader->read_head(request.head_);
+  request.headers().reserve(lines.line_count() - 2);
+  lower_version(request.head());
+  const Refusal why = reader->read_head(request.head());
   if (why.status != 0) return refuse(why);
-  request.keep_alive_ = reader->rules().keep_alive();
+  request.set_keep_alive(reader->rules().keep_alive());
   expects_continue = reader->rules().expects_continue() && is_last_input;
   lines.reset();
   phase = Phase::kBody;
@@ -237,13 +237,13 @@ RequestParser::Status RequestParser::Impl::read_chunk_lines() {
 bool RequestParser::Impl::charge_content() {
   if (limits.contents == nullptr) return true;
   const std::size_t used_by_others = limits.contents->used_bytes - charged_bytes;
-  charged_bytes = request.body_.size();
+  charged_bytes = request.body().size();
   limits.contents->used_bytes = used_by_others + charged_bytes;
   return used_by_others == 0 || limits.contents->used_bytes <= limits.contents->limit_bytes;
 }
 
 void RequestParser::Impl::release_content() {
-  clear(request.body_);
+  clear(request.body_text());
   if (charged_bytes > 0) limits.contents->used_bytes -= std::exchange(charged_bytes, 0);
 }
 
@@ -261,11 +261,10 @@ void RequestParser::Impl::reset() {
   clear(chunk_lines);
   empty_lines = excess_bytes = 0;
   after_cr = has_method = expects_continue = after_chunk = in_trailers = false;
-  request.method_ = request.target_ = {};
-  request.minor_version_ = 1;
-  request.keep_alive_ = true;
-  clear(request.headers_);
-  clear(request.head_);
+  request.set_line({}, {}, 1);
+  request.set_keep_alive(true);
+  clear(request.headers());
+  clear(request.head());
   release_content();
   reader.emplace(request, limits);
 }
@@ -285,7 +284,7 @@ const Request& RequestParser::request() const { return impl_->request; }
 int RequestParser::error_status() const { return impl_->refusal.status; }
 std::string_view RequestParser::error_text() const { return impl_->refusal.text; }
 std::size_t RequestParser::bytes() const {
-  return impl_->request.head_.size() + impl_->request.body_.size() + impl_->chunk_lines.size();
+  return impl_->request.head().size() + impl_->request.body().size() + impl_->chunk_lines.size();
 }
 void RequestParser::reset() { impl_->reset(); }
 

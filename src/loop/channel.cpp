@@ -51,6 +51,27 @@ constexpr std::size_t kPartsPerCall = 64;
 constexpr std::uint64_t kLateMs = 1000;
 constexpr std::uint64_t kSecondChanceMs = 1000;
 
+void charge_receive(Stream& stream, std::size_t bytes, Budget& budget) {
+  budget.spend(kCostOfReceive * (1 + stream.take_record_count()) + bytes / kReceivedBytesPerUnit);
+}
+
+// By one system call.
+IoResult send_front(OutputQueue& output, OutputPool& pool, Stream& stream, std::size_t most) {
+  IoResult result;
+  if (output.begins_with_file()) {
+    const OutputQueue::FileRange range = output.front_file();
+    result = stream.send_file(range.file, range.offset,
+                              static_cast<std::size_t>(std::min<std::uint64_t>(range.bytes, most)));
+    // A file that became shorter than what its header promised: the channel is of no use any more.
+    if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};
+  } else {
+    std::array<iovec, kPartsPerCall> parts;
+    result = stream.send(std::span(parts).first(output.gather(parts, most)));
+  }
+  if (result.status == IoStatus::kDone) output.consume(pool, result.bytes);
+  return result;
+}
+
 }  // namespace
 
 Channel::Channel(Loop& loop, Stream stream, ChannelHandler& handler)
@@ -102,7 +123,7 @@ void Channel::on_received(IoResult result, std::span<std::uint8_t> input) {
   or_lose([&] {
     Scheduler<Channel>::Share share(loop_.scheduler(), *this);
     if (!input.empty()) consume(input, share.budget);
-    charge_receive(input.size(), share.budget);
+    charge_receive(stream_, input.size(), share.budget);
     count_input();
     end_receive(result.status);
     update_interest();
@@ -150,7 +171,7 @@ bool Channel::receive_preamble(Budget& budget) {
       return false;
     }
     const std::size_t taken = handler_.on_preamble(std::span(bytes).first(result.bytes));
-    charge_receive(2 * result.bytes, budget);
+    charge_receive(stream_, 2 * result.bytes, budget);
     if (state_ == State::kClosed) return false;
     stream_.skip(taken);
     if (state_ != State::kOpen) return false;
@@ -165,7 +186,7 @@ void Channel::receive_input(Budget& budget) {
   while (goes_on && !budget.is_spent() && wants_input() && received < most) {
     bool was_filled = false;
     const IoResult result = receive_once(was_filled, budget);
-    charge_receive(result.bytes, budget);
+    charge_receive(stream_, result.bytes, budget);
     received += result.bytes;
     goes_on = was_filled || stream_.has_buffered_input();
     if (result.status == IoStatus::kWouldBlock) break;
@@ -179,10 +200,6 @@ void Channel::receive_input(Budget& budget) {
   }
   loop_.stats().bytes_received += received;
   count_input();
-}
-
-void Channel::charge_receive(std::size_t bytes, Budget& budget) {
-  budget.spend(kCostOfReceive * (1 + stream_.take_record_count()) + bytes / kReceivedBytesPerUnit);
 }
 
 IoResult Channel::receive_once(bool& was_filled, Budget& budget) {
@@ -264,11 +281,7 @@ void Channel::count_input() {
 void Channel::end_receive(IoStatus status) {
   if (status == IoStatus::kDone || status == IoStatus::kWouldBlock) return;
   if (stream_.is_in_handshake()) handler_.on_handshake_failed();
-  if (status == IoStatus::kEnd) return on_end_of_input();
-  lose();
-}
-
-void Channel::on_end_of_input() {
+  if (status == IoStatus::kFailed) return lose();
   input_ended_ = true;
   // The peer may be reading still.
   if (has_output()) flush();
@@ -311,7 +324,7 @@ bool Channel::send_now() {
       loop_.enqueue(*this);
       break;
     }
-    const IoResult result = send_front(most - sent);
+    const IoResult result = send_front(output_, loop_.output_pool(), stream_, most - sent);
     sent += result.bytes;
     if (!note_send(result)) return false;
     if (most == kSentBytesPerRound || sent < most) continue;
@@ -324,23 +337,6 @@ bool Channel::send_now() {
   end_flush(sent > 0);
   update_output_interest();
   return output_is_spent_;
-}
-
-// By one system call.
-IoResult Channel::send_front(std::size_t most) {
-  IoResult result;
-  if (output_.begins_with_file()) {
-    const OutputQueue::FileRange range = output_.front_file();
-    result = stream_.send_file(range.file, range.offset,
-                               static_cast<std::size_t>(std::min<std::uint64_t>(range.bytes, most)));
-    // A file that became shorter than what its header promised: the channel is of no use any more.
-    if (result.status == IoStatus::kEnd) return {IoStatus::kFailed, 0};
-  } else {
-    std::array<iovec, kPartsPerCall> parts;
-    result = stream_.send(std::span(parts).first(output_.gather(parts, most)));
-  }
-  if (result.status == IoStatus::kDone) output_.consume(loop_.output_pool(), result.bytes);
-  return result;
 }
 
 bool Channel::has_much_output() const {

@@ -133,18 +133,15 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool receive_preamble(Budget& budget);
   void receive_input(Budget& budget);
   IoResult receive_once(bool& was_filled, Budget& budget);
-  void charge_receive(std::size_t bytes, Budget& budget);
   void consume(std::span<std::uint8_t> input, Budget& budget);
   std::span<std::uint8_t> deliver(std::span<std::uint8_t> input, Budget& budget);
   void note_state(InputState state);
   void resume_input(Budget& budget);
   void resume_later();
   void end_receive(IoStatus status);
-  void on_end_of_input();
 
   bool send_now();
   bool has_much_output() const;
-  IoResult send_front(std::size_t most);
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
   void on_drained();

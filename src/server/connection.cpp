@@ -69,7 +69,7 @@ void Connection::open_websocket(const Subprotocol& subprotocol, std::unique_ptr<
   cancel_deadline();
   const Exchange exchange = std::move(exchange_);
   exchange_.~Exchange();
-  new (&session_) Session(rules_.session, *this, rules_.handler, std::move(compression));
+  new (&session_) Session(rules_.session, *this, std::move(compression));
   is_websocket_ = true;
   session_.start(now_ms());
   rules_.http_connections.remove(*this);

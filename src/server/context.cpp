@@ -42,7 +42,7 @@ Context::Context(const ContextOptions& options, Handler& handler)
       hub_(options_, *this, loop_.memory()),
       rules_{{options_, stats_, loop_.output_pool(), loop_.memory(), admission_, refusals_, hub_},
              {options.rules, options.keepalive, options.max_backpressure_bytes, options.close_timeout_ms,
-              FrameWriter(loop_.output_pool()), loop_.memory(), stats_, rates_},
+              FrameWriter(loop_.output_pool()), handler, loop_.memory(), stats_, rates_},
              handler,
              hub_,
              http_connections_} {

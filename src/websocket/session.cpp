@@ -49,9 +49,8 @@ class Session::Sink final : public MessageSink {
   std::uint64_t now_ms_;
 };
 
-Session::Session(const SessionRules& rules, Carrier& carrier, SessionHandler& handler,
-                 std::unique_ptr<MessageCompression> compression)
-    : rules_(rules), carrier_(carrier), handler_(handler), compression_(std::move(compression)) {}
+Session::Session(const SessionRules& rules, Carrier& carrier, std::unique_ptr<MessageCompression> compression)
+    : rules_(rules), carrier_(carrier), compression_(std::move(compression)) {}
 
 Session::~Session() { drop_held_frames(); }
 
@@ -110,7 +109,7 @@ bool Session::on_messages(MessageBatch& messages, std::uint64_t now_ms) {
   const bool is_limited = rules_.rates.are_limited();
   std::size_t most = 0;
   if (is_limited && !close_reported_ && is_within_rate(most, now_ms)) messages.limit(most);
-  if (!close_reported_) check_handler(handler_.on_messages(*this, messages));
+  if (!close_reported_) check_handler(rules_.handler.on_messages(*this, messages));
   if (is_limited) rules_.rates.spend(this, messages.taken());
   rules_.stats.messages_received += messages.taken();
   // After a local close only the peer's Close frame is waited for.
@@ -127,7 +126,7 @@ bool Session::on_chunk(MessageType type, std::span<const std::uint8_t> piece, bo
     if (!is_within_rate(most, now_ms)) return false;
     rules_.rates.spend(this, 1);
   }
-  if (!close_reported_) check_handler(handler_.on_chunk(*this, type, piece, is_last));
+  if (!close_reported_) check_handler(rules_.handler.on_chunk(*this, type, piece, is_last));
   return goes_on();
 }
 
@@ -139,7 +138,7 @@ bool Session::on_ping(std::span<const std::uint8_t> payload) {
 }
 
 bool Session::on_pong(std::span<const std::uint8_t> payload) {
-  if (notifies_pongs_ && !close_reported_) check_handler(handler_.on_pong(*this, payload));
+  if (notifies_pongs_ && !close_reported_) check_handler(rules_.handler.on_pong(*this, payload));
   return goes_on();
 }
 
@@ -382,7 +381,7 @@ void Session::report_closed(CloseCode code, std::string_view reason) {
   rules_.stats.close(code);
   rules_.rates.remove(this);
   carrier_.session_closed();
-  handler_.on_closed(*this, code, reason);
+  rules_.handler.on_closed(*this, code, reason);
 }
 
 void Session::defer_failure(CloseCode code) {
@@ -398,7 +397,7 @@ void Session::run_deferred() {
   if (failure != CloseCode::kNone) return check_handler(false);
   const bool has_drained = drain_pending_ && state_ == State::kOpen && carrier_.output().empty();
   drain_pending_ = false;
-  if (has_drained) check_handler(handler_.on_drained(*this));
+  if (has_drained) check_handler(rules_.handler.on_drained(*this));
 }
 
 }  // namespace websockets

@@ -35,8 +35,7 @@ class PreparedMessage;
 class Session final {
  public:
   // `compression`: what was negotiated, or null.
-  Session(const SessionRules& rules, Carrier& carrier, SessionHandler& handler,
-          std::unique_ptr<MessageCompression> compression);
+  Session(const SessionRules& rules, Carrier& carrier, std::unique_ptr<MessageCompression> compression);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -99,7 +98,6 @@ class Session final {
     return carrier_.output().bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes());
   }
   Carrier& carrier() const { return carrier_; }
-  SessionHandler& handler() const { return handler_; }
 
   // Sends a frame, or queues it behind what waits. Never blocks. kQueueFull: nothing of it was taken; while nothing
   // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
@@ -161,7 +159,6 @@ class Session final {
 
   const SessionRules& rules_;
   Carrier& carrier_;
-  SessionHandler& handler_;
   std::unique_ptr<MessageCompression> compression_;  // null: not negotiated
   std::unique_ptr<OutputQueue> held_frames_;         // may not come between the fragments of a message
   Keepalive keepalive_;

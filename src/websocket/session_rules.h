@@ -15,6 +15,8 @@
 
 namespace websockets {
 
+class SessionHandler;
+
 enum class Role : std::uint8_t { kServer, kClient };
 
 // The counters of all sessions of one endpoint: plain additions, where a session touches its own memory anyway.
@@ -37,6 +39,7 @@ struct SessionRules {
   std::size_t max_backpressure_bytes = 16U << 20U;  // what may wait to be sent by one session
   std::uint64_t close_timeout_ms = 10'000;          // for the peer's Close frame, from the last byte that it took
   FrameWriter frames;                               // which masks them or not says who this is
+  SessionHandler& handler;                          // of all: Carrier::user tells whose session it is
   const MemoryBudget& memory;
   SessionStats& stats;
   MessageRates& rates;

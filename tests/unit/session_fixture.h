@@ -43,11 +43,33 @@ class CountingKeys final : public MaskingKeys {
   std::uint32_t count_ = 0;
 };
 
+// Each session has a handler of its own here: Carrier::user points to it.
+class HandlerOfEach final : public SessionHandler {
+ public:
+  bool on_messages(Session& session, MessageBatch& messages) override {
+    return of(session).on_messages(session, messages);
+  }
+  bool on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override {
+    return of(session).on_chunk(session, type, piece, is_last);
+  }
+  bool on_pong(Session& session, std::span<const std::uint8_t> payload) override {
+    return of(session).on_pong(session, payload);
+  }
+  bool on_drained(Session& session) override { return of(session).on_drained(session); }
+  void on_closed(Session& session, CloseCode code, std::string_view reason) override {
+    of(session).on_closed(session, code, reason);
+  }
+
+ private:
+  static SessionHandler& of(Session& session) { return *static_cast<SessionHandler*>(session.carrier().user); }
+};
+
 // What all sessions of one endpoint have in common.
 struct Endpoint {
   explicit Endpoint(Role role, const MessageRate& rate = {})
       : rates(rate),
         rules{.frames = FrameWriter(pool, role == Role::kClient ? &keys : nullptr),
+              .handler = handler,
               .memory = memory,
               .stats = stats,
               .rates = rates} {
@@ -61,6 +83,7 @@ struct Endpoint {
   SessionStats stats;
   MessageRates rates;
   CountingKeys keys;
+  HandlerOfEach handler;
   SessionRules rules;
 };
 
@@ -190,8 +213,9 @@ class FakeHandler final : public SessionHandler {
 // A session with what it needs.
 struct Side {
   explicit Side(Endpoint& its_endpoint, std::unique_ptr<MessageCompression> compression = nullptr)
-      : endpoint(its_endpoint), session(endpoint.rules, carrier, handler, std::move(compression)) {
+      : endpoint(its_endpoint), session(endpoint.rules, carrier, std::move(compression)) {
     carrier.session = &session;
+    carrier.user = static_cast<SessionHandler*>(&handler);
   }
 
   // All of it, as long as the session wants it.

@@ -288,9 +288,12 @@ TEST_P(SessionTest, WhatWaitsForTheEndOfTheBatchIsSentWhenThereIsNoRoom) {
 TEST_P(SessionTest, QueueIsFullWhenMemoryIsShort) {
   side.carrier.room = 0;
   MemoryBudget memory(100);
-  SessionRules rules{
-      .frames = endpoint.rules.frames, .memory = memory, .stats = endpoint.stats, .rates = endpoint.rates};
-  Session other(rules, side.carrier, side.handler, nullptr);
+  SessionRules rules{.frames = endpoint.rules.frames,
+                     .handler = side.handler,
+                     .memory = memory,
+                     .stats = endpoint.stats,
+                     .rates = endpoint.rates};
+  Session other(rules, side.carrier, nullptr);
   memory.add(200);
   EXPECT_EQ(other.send(Opcode::kText, true, as_bytes("a")), WriteStatus::kAccepted);
   EXPECT_EQ(other.send(Opcode::kText, true, as_bytes("b")), WriteStatus::kQueueFull);

@@ -34,8 +34,6 @@ constexpr std::size_t kPreambleBytes = 1024;
 
 // --- Output ---
 
-// After that much, the other channels are served.
-constexpr std::size_t kSentBytesPerRound = 256U << 10U;
 // Output of more bytes is much: it waits for a quantum once much was sent in the round.
 constexpr std::size_t kShortOutputBytes = 128U << 10U;
 // Output to a small window becomes many small segments, which takes long: the time of the first part of much output
@@ -302,7 +300,8 @@ void Channel::output_added() {
 
 void Channel::flush() {
   if (!loop_.has_sent_much() || !has_much_output()) {
-    send_now();
+    Budget budget;
+    send(budget);
     return;
   }
   write_blocked_ = false;  // perhaps: its quantum will tell
@@ -311,28 +310,35 @@ void Channel::flush() {
   update_output_interest();
 }
 
-bool Channel::send_now() {
+bool Channel::flush_now() {
+  Budget budget;
+  return !write_blocked_ && send(budget);
+}
+
+// True: the kernel may take more at once, but the budget is spent.
+bool Channel::send(Budget& budget) {
+  constexpr std::size_t kBytesPerUnit = Scheduler<Channel>::kSentBytesPerUnit;
   if (state_ == State::kClosed) return false;
   write_blocked_ = output_is_spent_ = false;
-  const bool is_much = has_much_output();
-  const std::uint64_t start_us = is_much ? monotonic_us() : 0;
+  bool is_first_part = has_much_output();
+  const std::uint64_t start_us = is_first_part ? monotonic_us() : 0;
   std::size_t sent = 0;
-  std::size_t most = is_much ? kFirstPartBytes : kSentBytesPerRound;
   while (has_output()) {
-    if (sent >= most) {
+    if (budget.is_spent()) {
       output_is_spent_ = true;
       loop_.enqueue(*this);
       break;
     }
-    const IoResult result = send_front(output_, loop_.output_pool(), stream_, most - sent);
+    const std::size_t most = is_first_part ? kFirstPartBytes - sent : budget.left() * kBytesPerUnit;
+    const IoResult result = send_front(output_, loop_.output_pool(), stream_, most);
     sent += result.bytes;
+    budget.spend(result.bytes / kBytesPerUnit);
     if (!note_send(result)) return false;
-    if (most == kSentBytesPerRound || sent < most) continue;
-    if (monotonic_us() - start_us <= kSlowPartUs) {
-      most = kSentBytesPerRound;
-    } else {
-      loop_.scheduler().charge_slow_send();
-    }
+    if (!is_first_part || sent < kFirstPartBytes) continue;
+    is_first_part = false;
+    if (monotonic_us() - start_us <= kSlowPartUs) continue;
+    loop_.scheduler().charge_slow_send();
+    budget.spend(budget.left());
   }
   end_flush(sent > 0);
   update_output_interest();
@@ -443,11 +449,13 @@ bool Channel::run(Budget& budget, bool is_exclusive) {
   or_lose([&] {
     const bool receives = awaits_receive_;
     awaits_receive_ = false;
-    if (output_is_spent_) send_now();
+    if (output_is_spent_) send(budget);
     if (is_exclusive || !is_pending_) resume_input(budget);
     count_input();
     // Nobody reports what TLS has taken from the kernel already.
-    if ((receives || stream_.has_buffered_input()) && wants_input()) is_exclusive ? receive_later() : receive(budget);
+    if ((receives || stream_.has_buffered_input()) && wants_input()) {
+      is_exclusive || budget.is_spent() ? receive_later() : receive(budget);
+    }
     // It may be in the midst of a message, and has had its quantum for something else.
     if (is_pending_ && takes_input()) resume_later();
     end_run();

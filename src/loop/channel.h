@@ -71,7 +71,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   // Corks the output: it leaves at the end of the batch, or at once when it is much.
   void output_added();
   // Sends now what the kernel takes, whatever the share of others. True: it may take more at once.
-  bool flush_now() { return !write_blocked_ && send_now(); }
+  bool flush_now();
   // The queue may end in half a frame: nothing more is sent, and run_deferred() loses the channel.
   void break_off();
 
@@ -140,7 +140,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   void resume_later();
   void end_receive(IoStatus status);
 
-  bool send_now();
+  bool send(Budget& budget);
   bool has_much_output() const;
   bool note_send(IoResult result);
   void end_flush(bool has_sent);

@@ -128,7 +128,7 @@ class ConnectionFixture : public LoopFixture {
   ReceiverList http_connections;
   ConnectionRules rules{{options, stats, loop().output_pool(), loop().memory(), admission, refusals, hub},
                         {options.rules, options.keepalive, options.max_backpressure_bytes, options.close_timeout_ms,
-                         FrameWriter(loop().output_pool()), loop().memory(), stats, rates},
+                         FrameWriter(loop().output_pool()), handler, loop().memory(), stats, rates},
                         handler,
                         hub,
                         http_connections};

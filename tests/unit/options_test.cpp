@@ -5,6 +5,7 @@
 
 #include "base/memory_budget.h"
 #include "base/output_queue.h"
+#include "session_fixture.h"
 #include "websocket/session_rules.h"
 
 namespace websockets {
@@ -16,7 +17,9 @@ TEST(ContextOptions, HasTheDefaultsOfSessionRules) {
   OutputPool pool(memory);
   SessionStats stats;
   MessageRates rates{{}};
-  const SessionRules session{.frames = FrameWriter(pool), .memory = memory, .stats = stats, .rates = rates};
+  session_support::HandlerOfEach handler;
+  const SessionRules session{
+      .frames = FrameWriter(pool), .handler = handler, .memory = memory, .stats = stats, .rates = rates};
   const ContextOptions options;
   EXPECT_EQ(options.max_backpressure_bytes, session.max_backpressure_bytes);
   EXPECT_EQ(options.close_timeout_ms, session.close_timeout_ms);

@@ -31,8 +31,8 @@ class Flow {
   bool is_bulk_ = false;
 };
 
-// Who works now, and for how long: deficit round robin (Shreedhar and Varghese 1995), in which sparse flows come first,
-// as in the FQ-CoDel of RFC 8290 4.1. It knows costs in the unit of Budget, no sockets and no clock.
+// Decides who is served now, and for how long: deficit round robin (Shreedhar and Varghese 1995), in which sparse flows
+// come first, as in the FQ-CoDel of RFC 8290 4.1. It knows costs in the unit of Budget, no sockets and no clock.
 //
 // In a round every sparse flow that is ready is served at once, by a share of what the round has for all of them; then
 // one bulk flow has a quantum, and one more for each 64 flows that were served, so that neither kind starves the other.

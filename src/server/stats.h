@@ -60,7 +60,7 @@ struct Stats : SessionStats {
 
 // The same at one time, with what is there now.
 struct StatsReport {
-  struct OfProtocol {
+  struct OfSubprotocol {
     std::string_view name;
     std::size_t open;
     std::uint64_t opened;
@@ -72,7 +72,7 @@ struct StatsReport {
   std::size_t queued_bytes = 0;
   std::size_t topics = 0;
   std::size_t subscriptions = 0;
-  std::vector<OfProtocol> protocols;
+  std::vector<OfSubprotocol> protocols;
 };
 
 // In the text exposition format 0.0.4 of Prometheus.

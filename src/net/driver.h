@@ -26,6 +26,9 @@ class Pollable {
   // What its loop watches it for.
   unsigned interest() const { return interest_; }
   void set_interest(unsigned interest) { interest_ = interest & (kReadable | kWritable); }
+  // Where its driver finds it.
+  std::uint32_t driver_slot() const { return driver_slot_; }
+  void set_driver_slot(std::size_t slot) { driver_slot_ = static_cast<std::uint32_t>(slot) & 0x3FFFFFFFU; }
 
  protected:
   explicit Pollable(int fd) : fd_(fd) {}
@@ -33,7 +36,6 @@ class Pollable {
   int fd_;
 
  private:
-  friend class PollDriver;
   std::uint32_t driver_slot_ : 30 = 0;
   std::uint32_t interest_ : 2 = 0;
 };

@@ -45,8 +45,7 @@ class MessageBatch {
   // How many next() has given.
   std::size_t taken() const { return taken_; }
 
- private:
-  friend class MessageReader;
+  // --- For the reader ---
 
   // Messages that are one short frame each, from the front of `input` on; none once in chunk mode.
   struct Source {
@@ -58,6 +57,11 @@ class MessageBatch {
 
   explicit MessageBatch(const Source& source) : source_(&source), most_(source.most) { find_next(); }
   explicit MessageBatch(const Message& only) : next_(only), has_next_(true) {}
+  bool has_next() const { return has_next_; }
+  // Why the input is not to be read any further.
+  ProtocolError error() const { return error_; }
+
+ private:
   bool find_next();
 
   const Source* source_ = nullptr;

@@ -188,9 +188,9 @@ MessageReader::Step MessageReader::take_header(const Feed& feed) {
 MessageReader::Step MessageReader::take_short_messages(const Feed& feed) {
   const MessageBatch::Source source{feed.input, feed.rules, chunk_mode_, feed.budget.left() / kCostOfMessage + 1};
   MessageBatch batch(source);
-  const bool go_on = !batch.has_next_ || feed.sink.on_messages(batch);
+  const bool go_on = !batch.has_next() || feed.sink.on_messages(batch);
   feed.budget.spend(batch.taken() * kCostOfMessage);
-  return {batch.error_, go_on && batch.error_ == ProtocolError::kNone};
+  return {batch.error(), go_on && batch.error() == ProtocolError::kNone};
 }
 
 MessageReader::Step MessageReader::deliver(MessageType type, std::span<const std::uint8_t> payload, const Feed& feed) {

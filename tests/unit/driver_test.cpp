@@ -7,7 +7,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <random>
@@ -270,18 +269,6 @@ std::string name_of(const testing::TestParamInfo<const char*>& info) { return in
 
 #ifdef WEBSOCKETS_HAVE_EPOLL
 INSTANTIATE_TEST_SUITE_P(Each, DriverTest, testing::Values("epoll", "poll"), name_of);
-
-TEST(EpollDriver, SaysWhyItCannotWatch) {
-  class FilePollable final : public Pollable {
-   public:
-    explicit FilePollable(int fd) : Pollable(fd) {}
-    void on_ready(unsigned) override {}
-  };
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
-  FilePollable pollable(::fileno(file.get()));
-  EXPECT_FALSE(make_driver("epoll")->add(pollable, kReadable));
-  EXPECT_EQ(errno, EPERM);
-}
 #else
 INSTANTIATE_TEST_SUITE_P(Each, DriverTest, testing::Values("poll"), name_of);
 #endif

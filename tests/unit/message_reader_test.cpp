@@ -340,7 +340,7 @@ TEST(MessageReader, JudgesEveryPairOfFirstBytes) {
 }
 
 TEST(MessageReader, ReportsEveryError) {
-  // Those that it does not see are of tests of their own, here and in compressed_message_test.cpp.
+  // Those that it does not see are of tests of their own, here and in message_compression_test.cpp.
   std::set<ProtocolError> seen = {
       ProtocolError::kNone,        ProtocolError::kMessageTooBig,      ProtocolError::kTooManyFragments,
       ProtocolError::kMaskedFrame, ProtocolError::kInvalidCompression, ProtocolError::kWastefulCompression};

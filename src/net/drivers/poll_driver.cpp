@@ -29,25 +29,25 @@ bool PollDriver::add(Pollable& pollable, unsigned interest) {
     errno = ENOMEM;
     return false;
   }
-  pollable.driver_slot_ = static_cast<std::uint32_t>(slot) & 0x3FFFFFFFU;
+  pollable.set_driver_slot(slot);
   return true;
 }
 
 bool PollDriver::has(const Pollable& pollable) const {
-  const std::uint32_t slot = pollable.driver_slot_;
+  const std::uint32_t slot = pollable.driver_slot();
   return slot < pollables_.size() && pollables_[slot] == &pollable;
 }
 
 void PollDriver::modify(Pollable& pollable, unsigned interest) {
-  if (has(pollable)) fds_[pollable.driver_slot_].events = poll_events(interest);
+  if (has(pollable)) fds_[pollable.driver_slot()].events = poll_events(interest);
 }
 
 void PollDriver::remove(Pollable& pollable) {
   if (!has(pollable)) return;
-  const std::uint32_t slot = pollable.driver_slot_;
+  const std::uint32_t slot = pollable.driver_slot();
   fds_[slot] = fds_.back();
   pollables_[slot] = pollables_.back();
-  pollables_[slot]->driver_slot_ = slot & 0x3FFFFFFFU;
+  pollables_[slot]->set_driver_slot(slot);
   fds_.pop_back();
   pollables_.pop_back();
 }

@@ -21,7 +21,7 @@ class PollDriver final : public Driver {
   // Not when adding it had failed.
   bool has(const Pollable& pollable) const;
 
-  // Parallel; a pollable keeps its place in driver_slot_.
+  // Parallel; a pollable keeps its place in driver_slot().
   std::vector<pollfd> fds_;
   std::vector<Pollable*> pollables_;
   std::size_t first_ = 0;  // where the next report starts, so that a full `ready` starves nobody

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "net/socket_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "base/unique_fd.h"
+
+namespace websockets {
+namespace {
+
+class SocketFileTest : public testing::Test {
+ protected:
+  ~SocketFileTest() override { ::unlink(path_.c_str()); }
+
+  SocketFile bind() const {
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+    const SocketAddress address = *unix_address(path_);
+    EXPECT_EQ(::bind(socket.get(), address.get(), address.size), 0);
+    return SocketFile(address);
+  }
+  bool is_there() const { return std::filesystem::exists(path_); }
+
+  std::string path_ = testing::TempDir() + "socket-file-test-" + std::to_string(::getpid());
+};
+
+TEST_F(SocketFileTest, IsRemovedWithTheLastOneThatHasIt) {
+  {
+    SocketFile first = bind();
+    SocketFile second(std::move(first));
+    first.remove();
+    EXPECT_TRUE(is_there());
+    SocketFile third;
+    third = std::move(second);
+    EXPECT_TRUE(is_there());
+  }
+  EXPECT_FALSE(is_there());
+}
+
+TEST_F(SocketFileTest, StaysWhenAnotherProcessHasIt) {
+  { bind().leave(); }
+  EXPECT_TRUE(is_there());
+}
+
+TEST_F(SocketFileTest, OneThatSomebodyElseHasPutThereStays) {
+  {
+    const SocketFile file = bind();
+    const std::string other = path_ + ".other";
+    std::fclose(std::fopen(other.c_str(), "w"));
+    std::filesystem::rename(other, path_);
+  }
+  EXPECT_TRUE(is_there());
+}
+
+}  // namespace
+}  // namespace websockets

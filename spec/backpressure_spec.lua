@@ -78,14 +78,16 @@ describe('backpressure', function()
         assert.equal(0, ws:write(('x'):rep(50000)))
         for _ = 1, 5 do loop.step(ctx, 10) end
       until ws:buffered_amount() >= 100000
-      local waiting_before, resident_before = ws:buffered_amount(), leaks.resident_kb() * 1024
       -- Neither can tell there.
       local is_measured = not script.is_sanitized() and loop.time_factor < 10
-      for i = 1, is_measured and 10000 or 200 do
-        add(ctx, ws, c)
-      end
-      local waiting, resident = ws:buffered_amount() - waiting_before, leaks.resident_kb() * 1024 - resident_before
-      assert.is_true(waiting > 0)
+      local waiting, resident
+      repeat -- once more where the system has taken more than was added, as it may when others keep it busy
+        local waiting_before, resident_before = ws:buffered_amount(), leaks.resident_kb() * 1024
+        for i = 1, is_measured and 10000 or 200 do
+          add(ctx, ws, c)
+        end
+        waiting, resident = ws:buffered_amount() - waiting_before, leaks.resident_kb() * 1024 - resident_before
+      until waiting > 0
       if not is_measured then return end
       assert.is_true(resident <= 2 * waiting + slack_bytes, ('%d bytes for %d'):format(resident, waiting))
     end)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Compressed messages through MessageReader.
+#include "websocket/message_compression.h"
+
 #include <gtest/gtest.h>
 
 #include "reader_feeder.h"
-#include "websocket/message_compression.h"
 
 namespace websockets {
 namespace {

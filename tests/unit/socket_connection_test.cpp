@@ -184,6 +184,7 @@ TEST_F(SocketConnectionTest, TerminateDropsWhatIsQueued) {
     EXPECT_GT(connection().buffered_bytes(), 0U);
     connection().terminate();
     EXPECT_EQ(connection().descriptor(), -1);
+    EXPECT_EQ(admission.total(), 0U) << "its place is free at once";
     EXPECT_EQ(take_log(), (Log{"closed 1006"}));
   });
   EXPECT_EQ(take_log(), (Log{"freed"}));
@@ -269,6 +270,16 @@ TEST_F(SocketConnectionTest, AnswersInOrderWhenOneIsDeferred) {
   EXPECT_EQ(take_log(), (Log{"http /b"}));
   const std::string heard = client.heard();
   EXPECT_LT(heard.find("late"), heard.find("hello"));
+}
+
+TEST_F(SocketConnectionTest, OneThatEndsBeforeItsDeferredAnswerIsGone) {
+  Client client = connect();
+  handler.defers = true;
+  client.say("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  settle();
+  client.end();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"http /a", "freed"}));
 }
 
 TEST_F(SocketConnectionTest, WithoutMemoryThereIsNoConnection) {

@@ -46,6 +46,18 @@ class Client {
 
 class SocketConnectionTest : public ConnectionFixture {
  protected:
+  // What is left ends as in Context::destroy(): a loop destroys no channels.
+  void TearDown() override {
+    loop().stop();
+    const Loop::Round round(loop());
+    const auto destroy_all = [](const ReceiverList& list) {
+      for (Receiver* receiver = list.first(); receiver != nullptr; receiver = ReceiverList::next(*receiver)) {
+        static_cast<Connection&>(*receiver).destroy();
+      }
+    };
+    destroy_all(http_connections);
+    destroy_all(hub.subprotocols()[0].receivers);
+  }
   Client connect() { return {loop(), rules, peer}; }
   // One that is a websocket.
   Client open_websocket() {

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "net/stream.h"
 
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <cstring>
 
 #if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
 #include <pthread.h>
@@ -20,6 +25,9 @@
 
 namespace websockets {
 namespace {
+
+constexpr std::size_t kMaxRecordBytes = 16384;  // RFC 8446 5.1
+constexpr std::uint8_t kHandshakeRecord = 22;   // RFC 8446 5.1: how every connection begins
 
 #ifdef WEBSOCKETS_HAVE_SENDFILE
 // Holds SIGPIPE back from the calling thread, and takes off what has come meanwhile.
@@ -123,6 +131,102 @@ IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
   }
 #endif
   return send_block_of_file(file, offset, count);
+}
+
+// --- TLS ---
+
+IoResult Stream::tls_failure(int result) {
+  const int error = SSL_get_error(tls_.get(), result);
+  wants_write_ = error == SSL_ERROR_WANT_WRITE;
+  is_starved_ = error == SSL_ERROR_WANT_READ;
+  ERR_clear_error();
+  if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return {IoStatus::kWouldBlock, 0};
+  if (error == SSL_ERROR_ZERO_RETURN) return {IoStatus::kEnd, 0};
+  is_broken_ = true;
+  return {IoStatus::kFailed, 0};
+}
+
+bool Stream::is_in_handshake() const { return tls_ != nullptr && SSL_is_init_finished(tls_.get()) == 0; }
+
+IoResult Stream::receive_tls(std::span<std::uint8_t> into) {
+  ERR_clear_error();  // others in this process may have left something
+  std::size_t count = 0;
+  const int result = SSL_read_ex(tls_.get(), into.data(), into.size(), &count);
+  if (result != 1) return tls_failure(result);
+  wants_write_ = is_starved_ = false;
+  return {IoStatus::kDone, count};
+}
+
+// What OpenSSL was given and could not send it has encrypted already: it must be given the same bytes again, or the
+// same and more. They are at the front of the connection's output still.
+IoResult Stream::send_tls(std::span<const std::uint8_t> bytes) {
+  if (is_broken_) return {IoStatus::kFailed, 0};
+  ERR_clear_error();
+  std::size_t count = 0;
+  const int result = SSL_write_ex(tls_.get(), bytes.data(), bytes.size(), &count);
+  if (result == 1) return {IoStatus::kDone, count};
+  // To be able to send is waited for anyway; these are about receiving.
+  const bool wanted_write = wants_write_;
+  const bool was_starved = is_starved_;
+  IoResult failure = tls_failure(result);
+  wants_write_ = wanted_write;
+  is_starved_ = was_starved;
+  // How OpenSSL calls every failure once the peer has said that it sends no more.
+  if (failure.status == IoStatus::kEnd) {
+    is_broken_ = true;
+    failure.status = IoStatus::kFailed;
+  }
+  return failure;
+}
+
+// One record of all parts that fit into it.
+IoResult Stream::send_parts_tls(std::span<const iovec> parts) {
+  std::array<std::uint8_t, kMaxRecordBytes> record;
+  std::size_t size = 0;
+  for (const iovec& part : parts) {
+    const std::size_t taken = std::min(part.iov_len, record.size() - size);
+    if (taken == record.size()) return send_tls({static_cast<const std::uint8_t*>(part.iov_base), taken});
+    std::memcpy(record.data() + size, part.iov_base, taken);
+    size += taken;
+  }
+  return send_tls({record.data(), size});
+}
+
+bool Stream::has_buffered_input() const { return tls_ != nullptr && !is_starved_ && SSL_has_pending(tls_.get()) == 1; }
+
+bool Stream::fell_back_from_tls() {
+  std::uint8_t first;
+  if (tls_ == nullptr || has_begun_) return false;
+  // What comes between a look in vain and OpenSSL's is its; what follows need not be of the handshake.
+  has_begun_ = BIO_number_read(SSL_get_rbio(tls_.get())) > 0;
+  if (has_begun_ || ::recv(fd_.get(), &first, 1, MSG_PEEK) != 1) return false;
+  has_begun_ = true;
+  if (first == kHandshakeRecord) return false;
+  tls_.reset();
+  return true;
+}
+
+Certificate Stream::peer_certificate() const {
+  return Certificate(tls_ == nullptr ? nullptr : SSL_get1_peer_certificate(tls_.get()));
+}
+
+void Stream::shutdown_send() {
+  if (tls_ != nullptr && !is_broken_ && SSL_is_init_finished(tls_.get()) == 1) {
+    SSL_shutdown(tls_.get());  // close_notify (RFC 8446 6.1)
+    ERR_clear_error();
+    is_broken_ = true;
+  }
+  ::shutdown(fd_.get(), SHUT_WR);
+}
+
+void Stream::close() {
+  if (tls_ != nullptr) shutdown_send();
+  abandon();
+}
+
+void Stream::abandon() {
+  tls_.reset();
+  fd_.reset();
 }
 
 }  // namespace websockets

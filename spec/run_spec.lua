@@ -260,11 +260,11 @@ describe('run', function()
     end)
 
     it('gives a status to exit with', function()
-      assert.equal('', script.run [[
+      assert.equal('', script.run([[
         local context = require('websockets').context { protocols = { p = function() end } }
         context:after(0, function() context:stop() end)
         os.exit((context:run()))
-      ]])
+      ]], nil, true))
     end)
   end)
 end)

@@ -135,7 +135,7 @@ MessageReader::Step MessageReader::resume(const Feed& feed) {
     case PartialMessage::Position::kInflating:
       break;
   }
-  PartialMessagePointer message = std::move(partial_);
+  PartialMessagePointer message = std::exchange(partial_, nullptr);
   return inflate(message->properties().type, message->gathered(), std::move(message), feed);
 }
 
@@ -293,7 +293,7 @@ MessageReader::Step MessageReader::end_piece(std::span<const std::uint8_t> piece
   if (!is_last) {
     return {};
   }
-  PartialMessagePointer message = std::move(partial_);
+  PartialMessagePointer message = std::exchange(partial_, nullptr);
   return properties.is_compressed ? inflate(properties.type, message->gathered(), std::move(message), feed)
                                   : deliver(properties.type, message->gathered(), feed);
 }

@@ -24,25 +24,33 @@ std::uint32_t turned_by(std::uint32_t key, std::size_t count) {
 // --- The pool ---
 
 PartialMessagePool::Pointer PartialMessagePool::take(PartialMessagePool* pool) {
-  if (pool == nullptr || pool->spare_count_ == 0) return Pointer(new PartialMessage(pool));
-  return Pointer(pool->spares_[--pool->spare_count_].release());
+  if (pool == nullptr || pool->spares_ == nullptr) return Pointer(new PartialMessage(pool));
+  --pool->spare_count_;
+  return Pointer(std::exchange(pool->spares_, pool->spares_->next_spare_));
 }
 
 void PartialMessagePool::GiveBack::operator()(PartialMessage* message) const noexcept {
-  std::unique_ptr<PartialMessage> owned(message);
   PartialMessagePool* const pool = message->pool_;
-  if (pool == nullptr || pool->spare_count_ == kMaxSpares) return;
-  message->clear();
-  pool->spares_[pool->spare_count_++] = std::move(owned);
+  if (pool == nullptr || pool->spare_count_ == kMaxSpares) {
+    delete message;
+    return;
+  }
+  message->clear(pool->spare_count_ < kMaxSpareBuffers);
+  message->next_spare_ = std::exchange(pool->spares_, message);
+  ++pool->spare_count_;
+}
+
+PartialMessagePool::~PartialMessagePool() {
+  while (spares_ != nullptr) delete std::exchange(spares_, spares_->next_spare_);
 }
 
 // The rest is set by begin() and begin_control_frame().
-void PartialMessage::clear() {
+void PartialMessage::clear(bool keeps_buffer) {
   header_bytes_ = 0;
   has_begun_ = false;
   position_ = Position::kHeader;
   gathered_.clear();
-  if (gathered_.capacity() > kTrustedBytes) gathered_.release();
+  if (!keeps_buffer || gathered_.capacity() > kTrustedBytes) gathered_.release();
 }
 
 // --- A frame header that is split ---

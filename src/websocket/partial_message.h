@@ -22,6 +22,7 @@ class PartialMessage;
 class PartialMessagePool {
  public:
   PartialMessagePool() = default;
+  ~PartialMessagePool();
   PartialMessagePool(const PartialMessagePool&) = delete;
   PartialMessagePool& operator=(const PartialMessagePool&) = delete;
 
@@ -35,11 +36,12 @@ class PartialMessagePool {
 
   // A buffer that has grown beyond what a frame's header alone is given (kTrustedBytes) is not kept: else a peer that
   // sends nothing but the first byte of a message could hold what a large message of another one has needed.
-  static constexpr std::size_t kMaxSpares = 16;
+  static constexpr std::size_t kMaxSpares = 1024;
+  static constexpr std::size_t kMaxSpareBuffers = 16;
   std::size_t spare_count() const { return spare_count_; }
 
  private:
-  std::array<std::unique_ptr<PartialMessage>, kMaxSpares> spares_;
+  PartialMessage* spares_ = nullptr;  // the first of them
   std::size_t spare_count_ = 0;
 };
 
@@ -61,6 +63,8 @@ class PartialMessage {
   std::uint64_t remaining() const { return remaining_; }
   // Of the message, and behind it of a control frame.
   std::size_t gathered_bytes() const { return gathered_.size(); }
+  // Memory is kept for the next message.
+  bool has_buffer() const { return gathered_.capacity() > 0; }
 
   // --- A frame header that is split ---
 
@@ -115,11 +119,12 @@ class PartialMessage {
   static constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
 
   explicit PartialMessage(PartialMessagePool* pool) : pool_(pool) {}
-  void clear();
+  void clear(bool keeps_buffer);
   void unmask(std::span<std::uint8_t> piece);
   void make_room(std::size_t needed_bytes, std::uint64_t frame_end);
 
   PartialMessagePool* pool_;
+  PartialMessage* next_spare_ = nullptr;
   ByteBuffer gathered_;  // the message so far, and behind it the control frame
   std::uint64_t remaining_ = 0;
   std::uint64_t announced_bytes_ = 0;

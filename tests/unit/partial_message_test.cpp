@@ -204,5 +204,22 @@ TEST(PartialMessagePool, KeepsAFewOnly) {
   EXPECT_EQ(pool.spare_count(), PartialMessagePool::kMaxSpares);
 }
 
+TEST(PartialMessagePool, KeepsBuffersOfFewer) {
+  PartialMessagePool pool;
+  std::vector<PartialMessagePointer> messages(2 * PartialMessagePool::kMaxSpareBuffers);
+  for (PartialMessagePointer& message : messages) {
+    message = PartialMessagePool::take(&pool);
+    spoil(*message, 1000);
+  }
+  messages.clear();
+  EXPECT_EQ(pool.spare_count(), 2 * PartialMessagePool::kMaxSpareBuffers);
+  std::size_t buffers = 0;
+  for (std::size_t i = 0; i < 2 * PartialMessagePool::kMaxSpareBuffers; ++i) {
+    messages.push_back(PartialMessagePool::take(&pool));
+    buffers += messages.back()->has_buffer() ? 1 : 0;
+  }
+  EXPECT_EQ(buffers, PartialMessagePool::kMaxSpareBuffers);
+}
+
 }  // namespace
 }  // namespace websockets

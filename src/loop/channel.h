@@ -72,8 +72,6 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   void output_added();
   // Sends now what the kernel takes, whatever the share of others. True: it may take more at once.
   bool flush_now();
-  // The queue may end in half a frame: nothing more is sent, and run_deferred() loses the channel.
-  void break_off();
 
   void set_deadline(std::uint64_t wait_ms);
   void cancel_deadline();
@@ -143,6 +141,8 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool send(Budget& budget);
   bool has_much_output() const;
   bool note_send(IoResult result);
+  // The queue may end in half a frame: nothing more is sent, and run_deferred() loses the channel.
+  void break_off();
   void end_flush(bool has_sent);
   void on_drained();
   void update_output_interest();

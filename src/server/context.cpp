@@ -40,7 +40,7 @@ Context::Context(const ContextOptions& options, Handler& handler)
       admission_(options.max_connections, options.max_connections_per_address, options_.trusted_proxies),
       rates_(options.max_message_rate),
       hub_(options_, *this, loop_.memory()),
-      rules_{{options_, stats_, loop_.output_pool(), loop_.memory(), admission_, refusals_, hub_},
+      rules_{{options_, stats_, loop_.output_pool(), admission_, refusals_, hub_},
              {options.rules, options.keepalive, options.max_backpressure_bytes, options.close_timeout_ms,
               FrameWriter(loop_.output_pool()), handler, loop_.memory(), stats_, rates_},
              handler,

@@ -10,7 +10,6 @@ namespace websockets {
 class Admission;
 class CompressionPool;
 class Hub;
-class MemoryBudget;
 class OutputPool;
 
 // The rules of all HTTP exchanges of one server, and what they share; they outlive the exchanges.
@@ -18,7 +17,6 @@ struct ServerRules {
   const ContextOptions& options;
   Stats& stats;
   OutputPool& output_pool;
-  MemoryBudget& memory;
   Admission& admission;
   Refusals& refusals;
   const Hub& hub;

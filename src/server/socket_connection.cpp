@@ -8,6 +8,7 @@
 #include "base/malloc_tuning.h"
 #include "loop/loop.h"
 #include "server/handler.h"
+#include "websocket/message_compression.h"
 
 namespace websockets {
 namespace {
@@ -39,6 +40,12 @@ void SocketConnection::start() {
   http()->start();
   admit();
   channel_.update_interest();
+}
+
+// Files were sent before: an exchange takes no request behind one that is queued.
+void SocketConnection::open_websocket(const Subprotocol& subprotocol, std::unique_ptr<MessageCompression> compression) {
+  channel_.set_sends_files(false);
+  Connection::open_websocket(subprotocol, std::move(compression));
 }
 
 std::uint64_t SocketConnection::now_ms() const { return channel_.loop().now_ms(); }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "loop/channel.h"
@@ -30,6 +31,7 @@ class SocketConnection final : public Connection, public ChannelHandler {
   OutputQueue& output() override { return channel_.output(); }
   void output_added() override { channel_.output_added(); }
   bool flush_now() override { return channel_.flush_now(); }
+  void open_websocket(const Subprotocol& subprotocol, std::unique_ptr<MessageCompression> compression) override;
   void reading_changed() override;
   void receive_now() override { channel_.receive_now(); }
   void defer() override { channel_.defer(); }

@@ -126,7 +126,7 @@ class ConnectionFixture : public LoopFixture {
   FakeReceiverOwner receiver_owner;
   Hub hub{options, receiver_owner, loop().memory()};
   ReceiverList http_connections;
-  ConnectionRules rules{{options, stats, loop().output_pool(), loop().memory(), admission, refusals, hub},
+  ConnectionRules rules{{options, stats, loop().output_pool(), admission, refusals, hub},
                         {options.rules, options.keepalive, options.max_backpressure_bytes, options.close_timeout_ms,
                          FrameWriter(loop().output_pool()), handler, loop().memory(), stats, rates},
                         handler,

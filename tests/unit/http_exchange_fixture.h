@@ -154,7 +154,7 @@ class HttpExchangeTest : public testing::Test {
   Refusals refusals;
   FakeReceiverOwner owner;
   Hub hub{options, owner, memory};
-  ServerRules rules{options, stats, pool, memory, admission, refusals, hub};
+  ServerRules rules{options, stats, pool, admission, refusals, hub};
   FakeHttpCarrier carrier{pool};
 };
 

@@ -90,7 +90,7 @@ void Channel::start() { loop_.add(*this); }
 bool Channel::wants_input() const {
   if (input_ended_ || readable_in_callback_ || state_ == State::kClosed) return false;
   if (takes_input()) return !has_pending_input();
-  return state_ == State::kOpen && reading_ == Reading::kAhead &&
+  return state_ == State::kOpen && reading_ == Reading::kAhead && !is_broken_ &&
          (pending_input_ == nullptr || pending_input_->size() < kReadAheadBytes);
 }
 
@@ -242,9 +242,7 @@ void Channel::note_state(InputState state) {
 
 // Returns what may not be delivered yet. The handler's own callbacks may serve the others meanwhile.
 std::span<std::uint8_t> Channel::deliver(std::span<std::uint8_t> input, Budget& budget) {
-  const auto has_more = [&] {
-    return (!input.empty() || is_pending_) && state_ == State::kOpen && reading_ == Reading::kOn;
-  };
+  const auto has_more = [&] { return (!input.empty() || is_pending_) && state_ == State::kOpen && takes_input(); };
   in_callback_ = true;
   while (has_more() && !budget.is_spent()) note_state(handler_.on_input(input, budget));
   in_callback_ = readable_in_callback_ = false;
@@ -255,7 +253,7 @@ std::span<std::uint8_t> Channel::deliver(std::span<std::uint8_t> input, Budget& 
 
 // After flow control, when the answer to a pipelined request has left, or when it has its quantum.
 void Channel::resume_input(Budget& budget) {
-  if (!has_pending_input() || in_callback_ || state_ != State::kOpen || reading_ != Reading::kOn) return;
+  if (!has_pending_input() || in_callback_ || state_ != State::kOpen || !takes_input()) return;
   std::unique_ptr<ByteBuffer> input;
   input.swap(pending_input_);
   const std::size_t left = deliver(input == nullptr ? std::span<std::uint8_t>() : input->bytes(), budget).size();
@@ -372,7 +370,6 @@ bool Channel::note_send(IoResult result) {
 void Channel::break_off() {
   if (state_ == State::kClosed) return;
   is_broken_ = true;
-  reading_ = Reading::kOff;  // an answer to more input could be taken for the rest of one that was cut off
   if (state_ == State::kOpen) handler_.on_broken();
   defer();
 }
@@ -430,7 +427,7 @@ void Channel::run_deferred() {
   or_lose([&] {
     if (is_broken_) return lose();
     if (state_ == State::kOpen) handler_.run_deferred();
-    if (state_ == State::kOpen && reading_ == Reading::kOn && has_pending_input()) {
+    if (state_ == State::kOpen && takes_input() && has_pending_input()) {
       if (is_pending_) {
         resume_later();
       } else if (!loop_.scheduler().is_queued(*this)) {
@@ -449,7 +446,13 @@ bool Channel::run(Budget& budget, bool is_exclusive) {
   or_lose([&] {
     const bool receives = awaits_receive_;
     awaits_receive_ = false;
-    if (output_is_spent_) send(budget);
+    if (output_is_spent_) {
+      // Where input waits, too, each has a half, so that neither keeps the other from the quantum.
+      Budget part(receives || has_pending_input() ? budget.left() / 2 : budget.left());
+      const std::uint32_t given = part.left();
+      send(part);
+      budget.spend(given - part.left());
+    }
     if (is_exclusive || !is_pending_) resume_input(budget);
     count_input();
     // Nobody reports what TLS has taken from the kernel already.
@@ -472,6 +475,7 @@ void Channel::end_run() {
 // --- Time ---
 
 void Channel::set_deadline(std::uint64_t wait_ms) {
+  if (state_ == State::kClosed) return;
   had_second_chance_ = false;
   loop_.schedule(*this, wait_ms);
 }
@@ -516,8 +520,8 @@ void Channel::abandon() { close(true); }
 
 void Channel::close(bool is_abandoned) {
   if (std::exchange(state_, State::kClosed) == State::kClosed) return;
-  cancel_deadline();
   loop_.remove(*this);
+  cancel_deadline();
   if (is_abandoned) {
     stream_.abandon();
   } else {
@@ -539,7 +543,9 @@ void Channel::lose() {
 }
 
 void Channel::shed() {
-  if (state_ != State::kClosed) handler_.on_shed();  // it may be, by a callback of one that was shed before
+  if (state_ == State::kClosed) return;  // by a callback of one that was shed before
+  handler_.on_shed();
+  count_input();
 }
 
 }  // namespace websockets

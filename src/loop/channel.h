@@ -72,6 +72,8 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   void output_added();
   // Sends now what the kernel takes, whatever the share of others. True: it may take more at once.
   bool flush_now();
+  // The queue may end in half a frame: nothing more is sent, and run_deferred() loses the channel.
+  void break_off();
 
   void set_deadline(std::uint64_t wait_ms);
   void cancel_deadline();
@@ -113,14 +115,17 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   // Its quantum: goes on with its output and its input. Returns whether it waits for exclusivity, or has it.
   bool run(Budget& budget, bool is_exclusive);
   // What the MemoryBudget counts for it.
-  std::size_t held_bytes() const { return counted_input_bytes_ + output_.held_bytes(); }
+  std::size_t held_bytes() const { return counted_input_bytes_ + output_.held_bytes() + handler_.held_output_bytes(); }
   void shed();
   void release() { handler_.on_released(); }
 
  private:
   enum class State : std::uint8_t { kOpen, kDraining, kClosed };
 
-  bool takes_input() const { return state_ == State::kOpen ? reading_ == Reading::kOn : linger_ != Linger::kNo; }
+  // An answer to more input of a broken channel could be taken for the rest of one that was cut off.
+  bool takes_input() const {
+    return state_ == State::kOpen ? reading_ == Reading::kOn && !is_broken_ : linger_ != Linger::kNo;
+  }
   bool wants_input() const;
   bool has_pending_input() const { return pending_input_ != nullptr || is_pending_; }
   // It would take long: sparse channels are served first.
@@ -141,8 +146,6 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool send(Budget& budget);
   bool has_much_output() const;
   bool note_send(IoResult result);
-  // The queue may end in half a frame: nothing more is sent, and run_deferred() loses the channel.
-  void break_off();
   void end_flush(bool has_sent);
   void on_drained();
   void update_output_interest();

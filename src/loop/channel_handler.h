@@ -35,6 +35,8 @@ class ChannelHandler {
   virtual InputState on_received_in_place(std::size_t /*count*/, Budget& /*budget*/) { return {}; }
   // The bytes of input that the handler holds, to be counted in the MemoryBudget. Calls nobody.
   virtual std::size_t held_bytes() const = 0;
+  // Of the output, what the handler holds back still; it is counted there already. Calls nobody.
+  virtual std::size_t held_output_bytes() const { return 0; }
   // The peer sends no more; what could be sent was. The handler ends the channel, now or when its output has left.
   virtual void on_end_of_input() = 0;
 

@@ -173,8 +173,9 @@ void Loop::end_round() {
   batch_.flush();  // last: it must be empty when what is closed is released
   release_closed();
   owner_.on_round_end();
-  if (was_stopped_) return watcher_.release();
-  set_wake_time();
+  if (!was_stopped_) return set_wake_time();
+  release_closed();  // once more: nothing that is deferred will be run
+  watcher_.release();
 }
 
 // --- Time ---
@@ -206,7 +207,7 @@ void Loop::add(Pollable& pollable) {
 void Loop::remove(Pollable& pollable) {
   watch(pollable, 0);
   const auto index = static_cast<std::size_t>(pollable.fd());
-  if (index < watched_.size()) watched_[index] = nullptr;
+  if (index < watched_.size() && watched_[index] == &pollable) watched_[index] = nullptr;
 }
 
 Pollable* Loop::find(int fd) const {

@@ -41,7 +41,7 @@ class LoopOwner {
   virtual bool do_work() = 0;
   // At the end of each round of the own loop, or of an outer one.
   virtual void on_served() = 0;
-  // At the end of the outermost round, when closed channels were released.
+  // At the end of the outermost round, when closed channels were released; it closes no channels.
   virtual void on_round_end() = 0;
 
  protected:

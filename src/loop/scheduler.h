@@ -143,10 +143,19 @@ class Scheduler {
       flow.deficit_ = deficit;
       return is_exclusive ? enqueue_exclusive(flow) : enqueue(flow);
     }
+    // A round within `run` must not wait for the flow that it is in.
+    const bool was_holder = holder_ == &flow;
+    if (was_holder) holder_ = nullptr;
     Budget budget(static_cast<std::uint32_t>(deficit));
     const bool is_in_midst = run(flow, budget, is_exclusive) && flow.lane_ != Flow::Lane::kNone;
     owe(flow, budget);
-    if (holder_ == &flow && !is_in_midst) holder_ = nullptr;
+    if (was_holder && is_in_midst && holder_ == nullptr) hold(flow);
+  }
+  void hold(T& flow) {
+    holder_ = &flow;
+    if (flow.lane_ != Flow::Lane::kExclusive) return;
+    exclusive_.remove(flow);
+    exclusive_.push_front(flow);
   }
   void leave(T& flow) {
     if (flow.lane_ == Flow::Lane::kBulk) bulk_.remove(flow);

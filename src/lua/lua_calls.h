@@ -30,7 +30,7 @@ class LuaCalls {
   lua_State* state() const { return place_.L; }
   int callbacks() const { return place_.callbacks; }
 
-  // Runs `body(L)`. `connection`: whose callback it is, if any. False: it has failed, which was reported.
+  // Runs `body(L)`. `carrier`: whose callback it is, if any. False: it has failed, which was reported.
   template <typename Body>
   bool run(const Carrier* carrier, Body body) {
     return call_protected(

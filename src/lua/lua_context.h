@@ -47,7 +47,7 @@ class LuaContext final : public Handler {
   bool is_open() const;
   bool in_round() const;
   Context& context() { return *context_; }
-  // What of it needs no more than this.
+  // So that their callers need not know a context.
   Loop* loop();  // null: it was not opened
   Hub& hub();
   StatsReport report();
@@ -86,8 +86,8 @@ class LuaContext final : public Handler {
   void warn_of_unasked_clients(const ContextOptions& given);
   void detach(LuaWebsocket& ws);
 
-  std::unique_ptr<Context> context_;
   CallbackTable callback_table_;
+  std::unique_ptr<Context> context_;  // behind that, which takes back the payloads of its queues
   LuaCalls calls_;
   LuaTimers timers_{*this};
   LuaPings pings_;

@@ -152,7 +152,11 @@ int on_receive(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
   set_callback(L, ws, ws.on_receive);
-  if (Session* const session = ws.connection->session()) session->set_chunk_mode(false);
+  if (Session* const session = ws.connection->session()) {
+    session->set_chunk_mode(false);
+  } else {
+    context_of(ws).callback_table().free_slot(L, push_callbacks(L), ws.on_receive_chunk);  // the last one counts
+  }
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "base/clock.h"
 #include "server/handler.h"
 #include "server/hub.h"
 #include "websocket/message_compression.h"
@@ -71,10 +72,17 @@ void Connection::open_websocket(const Subprotocol& subprotocol, std::unique_ptr<
   exchange_.~Exchange();
   new (&session_) Session(rules_.session, *this, std::move(compression));
   is_websocket_ = true;
-  session_.start(now_ms());
+  session_.start(monotonic_ms());
+  if (!is_reading_) session_.set_reading(false, monotonic_ms());
   rules_.http_connections.remove(*this);
   rules_.hub.join(*this, subprotocol);
   if (!rules_.handler.on_open(*this, *exchange)) session_.fail(CloseCode::kInternalError, "the handler failed");
+  reading_changed();
+}
+
+void Connection::set_reading(bool enabled) {
+  if (is_websocket_) return session_.set_reading(enabled, monotonic_ms());
+  is_reading_ = enabled;
   reading_changed();
 }
 

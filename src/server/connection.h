@@ -47,8 +47,8 @@ class Connection : public HttpCarrier, public Receiver {
   void close(CloseCode code, std::string_view reason);
   // Ends it now, dropping what is queued; calls on_closed.
   void terminate(CloseCode code = CloseCode::kAbnormal, std::string_view reason = {});
-  // Off: nothing is read or delivered, not even what was read already. In HTTP it does nothing.
-  virtual void set_reading(bool enabled) = 0;
+  // Off: nothing is read or delivered, not even what was read already; from HTTP on.
+  void set_reading(bool enabled);
   // The output that waits to be sent.
   std::size_t buffered_bytes();
 
@@ -79,6 +79,7 @@ class Connection : public HttpCarrier, public Receiver {
   void leave() { ticket_ = {}; }
   void shed();
   ConnectionRules& rules() const { return rules_; }
+  bool is_reading() const { return is_reading_; }  // in HTTP
 
   // It was not closed.
   virtual bool is_carried() const = 0;
@@ -86,7 +87,6 @@ class Connection : public HttpCarrier, public Receiver {
   virtual bool is_in_tls_handshake() const = 0;
   // Gives up what carries it, which lives on in another process.
   virtual void abandon_carrier() = 0;
-  virtual std::uint64_t now_ms() const = 0;
 
  private:
   using Exchange = std::unique_ptr<HttpExchange>;
@@ -102,6 +102,7 @@ class Connection : public HttpCarrier, public Receiver {
   };
   PeerAddress peer_;
   bool is_websocket_ = false;  // which of both there is
+  bool is_reading_ = true;     // in HTTP
 };
 
 }  // namespace websockets

@@ -19,11 +19,7 @@ Hub::Hub(const ContextOptions& options, ReceiverOwner& owner, MemoryBudget& memo
 
 // --- Subprotocols ---
 
-const Subprotocol* Hub::find(std::string_view name) const {
-  const auto found = std::find_if(subprotocols_.begin(), subprotocols_.end(),
-                                  [&](const Subprotocol& subprotocol) { return subprotocol.name == name; });
-  return found == subprotocols_.end() ? nullptr : &*found;
-}
+const Subprotocol* Hub::find(std::string_view name) const { return find_subprotocol(subprotocols_, name); }
 
 // --- Receivers ---
 

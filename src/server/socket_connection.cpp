@@ -48,6 +48,7 @@ void SocketConnection::open_websocket(const Subprotocol& subprotocol, std::uniqu
   Connection::open_websocket(subprotocol, std::move(compression));
 }
 
+// Of the round.
 std::uint64_t SocketConnection::now_ms() const { return channel_.loop().now_ms(); }
 
 // --- Input ---
@@ -57,6 +58,7 @@ void SocketConnection::sync_reading() {
   if (const Session* const session = this->session()) {
     return channel_.set_reading(session->wants_input() ? Reading::kOn : Reading::kOff);
   }
+  if (!is_reading()) return channel_.set_reading(Reading::kOff);
   const HttpExchange& exchange = *http();
   const OutputQueue& queue = channel_.output();
   const bool takes_input = exchange.takes_input() && !queue.has_file() && queue.bytes() < kAnswerBytes;
@@ -69,10 +71,6 @@ void SocketConnection::reading_changed() {
   channel_.count_input();
   if (channel_.has_unread_input()) channel_.defer();
   channel_.update_interest();
-}
-
-void SocketConnection::set_reading(bool enabled) {
-  if (Session* const session = this->session()) session->set_reading(enabled, now_ms());
 }
 
 bool SocketConnection::expects_preamble() const {
@@ -119,6 +117,11 @@ InputState SocketConnection::on_received_in_place(std::size_t count, Budget& bud
 std::size_t SocketConnection::held_bytes() const {
   const Session* const session = this->session();
   return session != nullptr ? session->received_bytes() : http()->request_bytes();
+}
+
+std::size_t SocketConnection::held_output_bytes() const {
+  const Session* const session = this->session();
+  return session != nullptr ? session->held_output_bytes() : 0;
 }
 
 void SocketConnection::on_end_of_input() {

@@ -24,7 +24,6 @@ class SocketConnection final : public Connection, public ChannelHandler {
 
   Certificate peer_certificate() const override { return channel_.stream().peer_certificate(); }
   int descriptor() const override { return channel_.fd(); }
-  void set_reading(bool enabled) override;
 
   // --- As a carrier ---
 
@@ -53,7 +52,7 @@ class SocketConnection final : public Connection, public ChannelHandler {
   bool is_carried() const override { return channel_.is_open(); }
   bool is_in_tls_handshake() const override { return channel_.stream().is_in_handshake(); }
   void abandon_carrier() override { channel_.abandon(); }
-  std::uint64_t now_ms() const override;
+  std::uint64_t now_ms() const;
 
   bool expects_preamble() const override;
   std::size_t on_preamble(std::span<const std::uint8_t> bytes) override;
@@ -62,6 +61,7 @@ class SocketConnection final : public Connection, public ChannelHandler {
   std::span<std::uint8_t> direct_space() override;
   InputState on_received_in_place(std::size_t count, Budget& budget) override;
   std::size_t held_bytes() const override;
+  std::size_t held_output_bytes() const override;
   void on_end_of_input() override;
   void on_output_progress(bool is_empty) override;
   void on_deadline() override;

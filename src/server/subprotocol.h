@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "server/receiver.h"
 
@@ -16,5 +18,13 @@ struct Subprotocol {
   std::size_t open = 0;      // without those that are closed but there still
   std::uint64_t opened = 0;  // ever
 };
+
+// nullptr: there is none of that name.
+inline const Subprotocol* find_subprotocol(std::span<const Subprotocol> subprotocols, std::string_view name) {
+  for (const Subprotocol& subprotocol : subprotocols) {
+    if (subprotocol.name == name) return &subprotocol;
+  }
+  return nullptr;
+}
 
 }  // namespace websockets

@@ -57,12 +57,6 @@ bool allows_origin(const Request& request, const ContextOptions& options) {
                                    [&](const std::string& pattern) { return matches_origin(origin, pattern); });
 }
 
-const Subprotocol* find(std::span<const Subprotocol> subprotocols, std::string_view name) {
-  const auto found = std::find_if(subprotocols.begin(), subprotocols.end(),
-                                  [&](const Subprotocol& subprotocol) { return subprotocol.name == name; });
-  return found == subprotocols.end() ? nullptr : &*found;
-}
-
 UpgradeVerdict refused_subprotocol(std::string_view text) {
   return {nullptr, {RefusalReason::kSubprotocol, 400, text}};
 }
@@ -73,13 +67,14 @@ UpgradeVerdict choose_subprotocol(const Request& request, const ContextOptions& 
   const std::string offered = request.joined("Sec-WebSocket-Protocol");
   const Subprotocol* chosen = nullptr;
   if (is_empty_list(offered)) {
-    chosen = subprotocols.size() == 1 ? &subprotocols.front() : find(subprotocols, options.default_protocol);
+    chosen =
+        subprotocols.size() == 1 ? &subprotocols.front() : find_subprotocol(subprotocols, options.default_protocol);
     if (chosen != nullptr) return {chosen};
     return refused_subprotocol("This server has several subprotocols: name one in Sec-WebSocket-Protocol.");
   }
   SubprotocolOffers offers(offered);
   for (std::string_view name = offers.next(); !name.empty(); name = offers.next()) {
-    if (chosen == nullptr) chosen = find(subprotocols, name);
+    if (chosen == nullptr) chosen = find_subprotocol(subprotocols, name);
   }
   if (offers.malformed()) return refused_subprotocol("The Sec-WebSocket-Protocol header is malformed.");
   if (chosen != nullptr) return {chosen};

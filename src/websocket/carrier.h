@@ -8,7 +8,8 @@
 namespace websockets {
 
 // Carries the bytes of one session: a socket, a stream of an HTTP/2 connection, or a test. Outlives the session. Its
-// functions call neither the session nor its handler, but for flush_now() and receive_now(), where it says so.
+// functions call neither the session nor its handler, but for flush_now() and receive_now(), where it says so; but
+// reading_changed() and end() may tell an outer loop, whose code may do anything with the session: they come last.
 class Carrier {
  public:
   enum class End : std::uint8_t {

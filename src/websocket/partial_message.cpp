@@ -24,9 +24,11 @@ std::uint32_t turned_by(std::uint32_t key, std::size_t count) {
 // --- The pool ---
 
 PartialMessagePool::Pointer PartialMessagePool::take(PartialMessagePool* pool) {
-  if (pool == nullptr || pool->spares_ == nullptr) return Pointer(new PartialMessage(pool));
+  if (pool == nullptr || pool->first_ == nullptr) return Pointer(new PartialMessage(pool));
+  Pointer message(std::exchange(pool->first_, pool->first_->next_spare_));
   --pool->spare_count_;
-  return Pointer(std::exchange(pool->spares_, pool->spares_->next_spare_));
+  if (message->has_buffer()) --pool->buffer_count_;
+  return message;
 }
 
 void PartialMessagePool::GiveBack::operator()(PartialMessage* message) const noexcept {
@@ -35,22 +37,31 @@ void PartialMessagePool::GiveBack::operator()(PartialMessage* message) const noe
     delete message;
     return;
   }
-  message->clear(pool->spare_count_ < kMaxSpareBuffers);
-  message->next_spare_ = std::exchange(pool->spares_, message);
+  message->clear();
+  if (pool->buffer_count_ == kMaxSpareBuffers) message->gathered_.release();
+  if (pool->first_ == nullptr) pool->last_ = message;
+  if (message->has_buffer()) {
+    ++pool->buffer_count_;
+    message->next_spare_ = std::exchange(pool->first_, message);
+  } else {
+    message->next_spare_ = nullptr;
+    (pool->first_ == nullptr ? pool->first_ : pool->last_->next_spare_) = message;
+    pool->last_ = message;
+  }
   ++pool->spare_count_;
 }
 
 PartialMessagePool::~PartialMessagePool() {
-  while (spares_ != nullptr) delete std::exchange(spares_, spares_->next_spare_);
+  while (first_ != nullptr) delete std::exchange(first_, first_->next_spare_);
 }
 
 // The rest is set by begin() and begin_control_frame().
-void PartialMessage::clear(bool keeps_buffer) {
+void PartialMessage::clear() {
   header_bytes_ = 0;
   has_begun_ = false;
   position_ = Position::kHeader;
   gathered_.clear();
-  if (!keeps_buffer || gathered_.capacity() > kTrustedBytes) gathered_.release();
+  if (gathered_.capacity() > kTrustedBytes) gathered_.release();
 }
 
 // --- A frame header that is split ---

@@ -34,15 +34,18 @@ class PartialMessagePool {
   // An empty one, which goes back by itself; `pool` may be null: then to the allocator. Throws std::bad_alloc.
   static Pointer take(PartialMessagePool* pool);
 
-  // A buffer that has grown beyond what a frame's header alone is given (kTrustedBytes) is not kept: else a peer that
-  // sends nothing but the first byte of a message could hold what a large message of another one has needed.
+  // The allocator is not asked either for as many buffers as are kept. A buffer that has grown beyond what a frame's
+  // header alone is given (kTrustedBytes) is not kept: else a peer that sends nothing but the first byte of a message
+  // could hold what a large message of another one has needed.
   static constexpr std::size_t kMaxSpares = 1024;
   static constexpr std::size_t kMaxSpareBuffers = 16;
   std::size_t spare_count() const { return spare_count_; }
 
  private:
-  PartialMessage* spares_ = nullptr;  // the first of them
+  PartialMessage* first_ = nullptr;  // of the spares, those with a buffer first
+  PartialMessage* last_ = nullptr;   // of no meaning while there is none
   std::size_t spare_count_ = 0;
+  std::size_t buffer_count_ = 0;
 };
 
 using PartialMessagePointer = PartialMessagePool::Pointer;
@@ -119,7 +122,7 @@ class PartialMessage {
   static constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
 
   explicit PartialMessage(PartialMessagePool* pool) : pool_(pool) {}
-  void clear(bool keeps_buffer);
+  void clear();
   void unmask(std::span<std::uint8_t> piece);
   void make_room(std::size_t needed_bytes, std::uint64_t frame_end);
 

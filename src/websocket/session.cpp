@@ -79,9 +79,7 @@ void Session::run_reader(Function function) {
 void Session::receive(std::span<std::uint8_t>& input, Budget& budget, std::uint64_t now_ms) {
   run_reader([&] {
     Sink sink(*this, now_ms);
-    while ((!input.empty() || reader_.is_inflating()) && wants_input() && !budget.is_spent()) {
-      sink.fail_for(reader_.consume(input, rules_.receive, sink, budget));
-    }
+    if (wants_input()) sink.fail_for(reader_.consume(input, rules_.receive, sink, budget));
   });
 }
 
@@ -319,10 +317,6 @@ WriteStatus Session::send_close(CloseCode code, std::string_view reason) {
 std::size_t Session::received_bytes() const {
   const std::size_t unfinished_bytes = compression_ == nullptr ? 0 : compression_->unfinished().capacity();
   return reader_.gathered_bytes() + unfinished_bytes;
-}
-
-std::size_t Session::held_bytes() const {
-  return received_bytes() + (held_frames_ == nullptr ? 0 : held_frames_->held_bytes());
 }
 
 // --- Endings ---

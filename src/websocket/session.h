@@ -79,8 +79,8 @@ class Session final {
   void abandon();
   // Input that waits for more of it or for a quantum. The carrier counts it in the MemoryBudget.
   std::size_t received_bytes() const;
-  // The same and the frames that are held back, which their pool counts.
-  std::size_t held_bytes() const;
+  // Of the frames that are held back, which their pool counts.
+  std::size_t held_output_bytes() const { return held_frames_ == nullptr ? 0 : held_frames_->held_bytes(); }
 
   // --- For the application ---
 

@@ -568,6 +568,19 @@ TEST_F(ChannelTest, WhatIsHalfOfSomethingIsNotSentWhenItBreaksOff) {
   EXPECT_EQ(speaker.heard(), "(end)");
 }
 
+TEST_F(ChannelTest, NothingMoreIsHandedUpWhenItIsBrokenWhateverItsHandlerReads) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.at_once = 1;
+  speaker.action = [&](const std::string& event) {
+    if (event != "input:a") return;
+    speaker.channel().break_off();
+    speaker.channel().set_reading(Reading::kOn);
+  };
+  write_all(speaker.far.get(), "ab");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"input:a", "broken", "closed", "lost", "released"}));
+}
+
 TEST_F(ChannelTest, OneThatIsAbandonedEndsWithoutAWord) {
   FakeSpeaker speaker(loop(), log);
   const UniqueFd elsewhere(::dup(speaker.channel().fd()));

@@ -30,7 +30,6 @@ class FakeConnection final : public Connection {
 
   Certificate peer_certificate() const override { return Certificate(); }
   int descriptor() const override { return -1; }
-  void set_reading(bool enabled) override { session()->set_reading(enabled, 0); }
   OutputQueue& output() override { return queue_; }
   void output_added() override {}
   bool flush_now() override { return ++flushes < 3; }
@@ -80,7 +79,6 @@ class FakeConnection final : public Connection {
     is_abandoned = true;
     is_open_ = false;
   }
-  std::uint64_t now_ms() const override { return 0; }
 
   OutputPool& pool_;
   OutputQueue queue_;
@@ -180,7 +178,7 @@ TEST_F(ConnectionTest, APeerThatAProxyTellsTakesThePlaceOfTheProxy) {
 TEST_F(ConnectionTest, APeerThatAProxyTellsMayBeRefused) {
   options.max_connections_per_address = 1;
   Admission strict(0, 1, options.trusted_proxies);
-  ConnectionRules strict_rules{{options, stats, loop().output_pool(), loop().memory(), strict, refusals, hub},
+  ConnectionRules strict_rules{{options, stats, loop().output_pool(), strict, refusals, hub},
                                rules.session,
                                handler,
                                hub,

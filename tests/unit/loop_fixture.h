@@ -104,6 +104,7 @@ class FakeSpeaker final : public ChannelHandler {
     return state;
   }
   std::size_t held_bytes() const override { return held; }
+  std::size_t held_output_bytes() const override { return held_output; }
   void on_end_of_input() override { note("end"); }
   void on_output_progress(bool is_empty) override { note(is_empty ? "sent all" : "sent some"); }
   void on_deadline() override { note("deadline"); }
@@ -111,7 +112,7 @@ class FakeSpeaker final : public ChannelHandler {
   void on_broken() override { note("broken"); }
   void on_shed() override {
     note("shed");
-    channel().close();
+    during_shed();
   }
   void on_closed() override { note("closed"); }
   void on_lost() override { note("lost"); }
@@ -127,6 +128,8 @@ class FakeSpeaker final : public ChannelHandler {
   InputState state;                 // what it has come to then
   std::span<std::uint8_t> space;    // direct
   std::size_t held = 0;
+  std::size_t held_output = 0;
+  std::function<void()> during_shed = [this] { channel().close(); };
   std::size_t preamble_bytes = 0;  // that it awaits
   std::size_t input_bytes = 0;
 

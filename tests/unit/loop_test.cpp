@@ -215,6 +215,17 @@ TEST_F(LoopTest, OneThatIsClosedWhilePutOffIsReleasedWhenNothingIsServedAnyMore)
   EXPECT_EQ(log, (Log{"a closed", "a released"}));
 }
 
+TEST_F(LoopTest, OneThatIsClosedWhilePutOffIsReleasedWhenTheEndOfTheRoundStopsTheLoop) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().defer();
+  owner.during_round_end = [&] { loop().stop(); };
+  {
+    const Loop::Round round(loop());
+    speaker.channel().close();
+  }
+  EXPECT_EQ(log, (Log{"closed", "released"}));
+}
+
 TEST_F(LoopTest, NestedRoundsHaveReceiveBuffersOfTheirOwn) {
   auto first = loop().borrow_receive_buffer();
   auto second = loop().borrow_receive_buffer();
@@ -402,6 +413,43 @@ TEST_F(LoopTest, ShedsTheLargestFirstUntilThereIsRoom) {
   loop().service(0);
   EXPECT_EQ(take_log(), (Log{"largest shed", "largest closed", "largest released"}));
   EXPECT_LE(loop().memory().used(), 87'500U);
+}
+
+TEST_F(LoopTest, ShedsNobodyElseWhenOneThatLingersHasGivenUpItsInput) {
+  LoopOptions options;
+  options.max_memory_bytes = 100'000;
+  open(options);
+  FakeSpeaker other(loop(), log, "other");
+  FakeSpeaker largest(loop(), log, "largest");
+  other.append(std::string(20'000, 'x'));
+  largest.state.holds_bytes = true;
+  largest.held = 90'000;
+  largest.during_shed = [&] {
+    largest.channel().drain(Channel::Linger::kUntilPeerEnds);
+    largest.held = 0;
+  };
+  write_all(largest.far.get(), "x");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"largest input:x", "largest shed"}));
+  EXPECT_LE(loop().memory().used(), 25'000U);
+}
+
+TEST_F(LoopTest, ShedsTheOneWhoseHandlerHoldsOutputBack) {
+  LoopOptions options;
+  options.max_memory_bytes = 100'000;
+  open(options);
+  FakeSpeaker other(loop(), log, "other");
+  FakeSpeaker holder(loop(), log, "holder");
+  other.append(std::string(20'000, 'x'));
+  holder.held_output = 90'000;
+  loop().memory().add(90'000);
+  holder.during_shed = [&] {
+    holder.held_output = 0;
+    loop().memory().remove(90'000);
+    holder.channel().close();
+  };
+  loop().service(0);
+  EXPECT_EQ(take_log(), (Log{"holder shed", "holder closed", "holder released"}));
 }
 
 TEST_F(LoopTest, WhatLeavesAtOnceDoesNotCountAsMemory) {

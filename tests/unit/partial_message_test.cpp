@@ -221,5 +221,20 @@ TEST(PartialMessagePool, KeepsBuffersOfFewer) {
   EXPECT_EQ(buffers, PartialMessagePool::kMaxSpareBuffers);
 }
 
+TEST(PartialMessagePool, GivesThoseWithABufferFirstAlsoAfterABurst) {
+  PartialMessagePool pool;
+  std::vector<PartialMessagePointer> messages(3 * PartialMessagePool::kMaxSpareBuffers);
+  for (PartialMessagePointer& message : messages) {
+    message = PartialMessagePool::take(&pool);
+    spoil(*message, 1000);
+  }
+  messages.clear();
+  for (int i = 0; i < 100; ++i) {
+    const PartialMessagePointer message = PartialMessagePool::take(&pool);
+    ASSERT_TRUE(message->has_buffer());
+    spoil(*message, 1000);
+  }
+}
+
 }  // namespace
 }  // namespace websockets

@@ -233,6 +233,25 @@ TEST_F(SchedulerTest, ARoundMayRunWithinAFlow) {
   EXPECT_FALSE(scheduler_.has_queued());
 }
 
+TEST_F(SchedulerTest, ARoundWithinTheExclusiveOneLetsTheOthers) {
+  Worker& outer = add(kQuantum, 3);
+  Worker& inner = add(kQuantum, 1);
+  outer.is_exclusive = inner.is_exclusive = true;
+  enqueue(outer);
+  enqueue(inner);
+  outer.on_run = [&] {
+    if (!inner.items.empty()) run_round();
+  };
+  run_round();
+  EXPECT_EQ(order_, (std::vector<Worker*>{&outer, &inner}));
+  Worker& last = add(kQuantum, 1);
+  last.is_exclusive = true;
+  enqueue(last);
+  while (run_round()) {
+  }
+  EXPECT_EQ(order_, (std::vector<Worker*>{&outer, &inner, &outer, &outer, &last})) << "it is the first one still";
+}
+
 TEST_F(SchedulerTest, WhatIsSentCountsForAllTogetherUntilTheRoundEnds) {
   scheduler_.charge_sent(200U << 10U);
   EXPECT_FALSE(scheduler_.has_sent_much());

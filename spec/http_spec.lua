@@ -350,4 +350,59 @@ describe('on_http', function()
     http.expect_word(c, 'word')
     http.expect_refusal(ctx, port, http.request('/', { headers = { 'Expect: miracles' } }), 417)
   end)
+
+  -- A server whose on_http runs `setup(ws, got)`, and a connection that asks it once and is a websocket then.
+  local function upgrade_after(setup)
+    local got = {}
+    local c, ctx = http.open(function(ws)
+      setup(ws, got)
+      ws:respond(200, {}, '')
+    end)
+    c:send(http.request '/')
+    assert.equal(200, (c:read_response()))
+    assert.equal(101, (c:handshake { protocol = 'p' }))
+    return c, got, ctx
+  end
+
+  it('sets callbacks that the websocket has which the connection becomes', function()
+    local c, got, ctx = upgrade_after(function(ws, list)
+      ws:on_receive_chunk(function(_, piece, is_last) list[#list + 1] = piece .. tostring(is_last) end)
+    end)
+    c:text 'one'
+    loop.serve_until(ctx, function() return got[1] end)
+    assert.equal('onetrue', table.concat(got))
+  end)
+
+  it('sets callbacks of which the last one counts', function()
+    local c, got, ctx = upgrade_after(function(ws, list)
+      ws:on_receive_chunk(function() list[#list + 1] = 'chunk' end)
+      ws:on_receive(function(_, data) list[#list + 1] = data end)
+    end)
+    c:text 'one'
+    loop.serve_until(ctx, function() return got[1] end)
+    assert.same({ 'one' }, got)
+  end)
+
+  it('switches reading off for the websocket that the connection becomes', function()
+    local got, kept = {}, nil
+    local c, ctx = http.open(function(ws)
+      kept = ws
+      ws:on_receive(function(_, data) got[#got + 1] = data end)
+      ws:respond(200, {}, '')
+    end, { on_upgrade = function()
+      assert.equal(0, kept:rx_flow_control(false))
+      return true
+    end })
+    c:send(http.request '/')
+    assert.equal(200, (c:read_response()))
+    assert.equal(101, (c:handshake { protocol = 'p' }))
+    c:text 'one'
+    for _ = 1, 5 do
+      loop.step(ctx)
+    end
+    assert.same({}, got)
+    kept:rx_flow_control(true)
+    loop.serve_until(ctx, function() return got[1] end)
+    assert.same({ 'one' }, got)
+  end)
 end)

@@ -22,6 +22,8 @@
 #include "net/resolver.h"
 #include "server/http_exchange.h"
 #include "server/hub.h"
+#include "websocket/close_code.h"
+#include "websocket/protocol_error.h"
 #include "websocket/utf8.h"
 
 namespace websockets::lua {
@@ -33,18 +35,15 @@ constexpr std::size_t kMaxReasonBytes = kMaxControlPayloadBytes - 2;
 
 // The data of WRITE_CLOSE is a Close frame's body (RFC 6455 5.5.1): two bytes of code, then the reason.
 int write_close(lua_State* L, Session& session, std::string_view body) {
-  CloseCode code = CloseCode::kNone;
-  if (!body.empty()) {
-    luaL_argcheck(L, body.size() >= 2 && body.size() <= kMaxControlPayloadBytes, 2,
-                  "a close frame's body is a code of 2 bytes and at most 123 bytes of text");
-    const unsigned number = (static_cast<unsigned char>(body[0]) * 256U) + static_cast<unsigned char>(body[1]);
-    luaL_argcheck(L, is_wire_close_code(number), 2, "a close code that may not be sent");
-    luaL_argcheck(L, is_valid_utf8(as_bytes(body.substr(2))), 2, "a close reason must be UTF-8");
-    code = static_cast<CloseCode>(number);
-    body.remove_prefix(2);
-  }
+  luaL_argcheck(L, body.size() != 1 && body.size() <= kMaxControlPayloadBytes, 2,
+                "a close frame's body is a code of 2 bytes and at most 123 bytes of text");
+  CloseBody parsed;
+  const ProtocolError error = parse_close_body(as_bytes(body), parsed);
+  luaL_argcheck(L, error != ProtocolError::kInvalidCloseCode, 2, "a close code that may not be sent");
+  luaL_argcheck(L, error == ProtocolError::kNone, 2, "a close reason must be UTF-8");
+  const CloseCode code = body.empty() ? CloseCode::kNone : parsed.code;
   WriteStatus status{};
-  guarded(L, [&] { status = session.send_close(code, body); });
+  guarded(L, [&] { status = session.send_close(code, as_text(parsed.reason)); });
   return push_write_status(L, status);
 }
 

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace websockets {
+
+enum class ProtocolError : std::uint8_t;
 
 // The codes of RFC 6455 7.4.1 and the IANA registry that the library itself uses or exports.
 enum class CloseCode : std::uint16_t {
@@ -28,5 +31,12 @@ enum class CloseCode : std::uint16_t {
 // Whether `code` may stand in a Close frame, sent or received (RFC 6455 7.4.2): the codes registered
 // for the wire, and 3000 to 4999.
 bool is_wire_close_code(unsigned code);
+
+// What the body of a Close frame says (RFC 6455 5.5.1): `code` kNoStatus when it is empty.
+struct CloseBody {
+  CloseCode code = CloseCode::kNoStatus;
+  std::span<const std::uint8_t> reason{};
+};
+ProtocolError parse_close_body(std::span<const std::uint8_t> bytes, CloseBody& body);
 
 }  // namespace websockets

@@ -34,24 +34,11 @@ std::uint64_t max_compressed_bytes(std::uint64_t max_message_bytes) {
   return max_message_bytes + max_message_bytes / kSlackDivisor + kSlackBytes;
 }
 
-// RFC 6455 5.5.1 and 7.4.
-ProtocolError deliver_close_frame(std::span<const std::uint8_t> body, MessageSink& sink) {
-  if (body.empty()) {
-    sink.on_close_frame(CloseCode::kNoStatus, {});
-    return ProtocolError::kNone;
-  }
-  if (body.size() < 2) {
-    return ProtocolError::kCloseBodyTooShort;
-  }
-  const unsigned code = (unsigned{body[0]} << 8U) | body[1];
-  if (!is_wire_close_code(code)) {
-    return ProtocolError::kInvalidCloseCode;
-  }
-  if (!is_valid_utf8(body.subspan(2))) {
-    return ProtocolError::kInvalidCloseReason;
-  }
-  sink.on_close_frame(static_cast<CloseCode>(code), body.subspan(2));
-  return ProtocolError::kNone;
+ProtocolError deliver_close_frame(std::span<const std::uint8_t> bytes, MessageSink& sink) {
+  CloseBody body;
+  const ProtocolError error = parse_close_body(bytes, body);
+  if (error == ProtocolError::kNone) sink.on_close_frame(body.code, body.reason);
+  return error;
 }
 
 // `message`: the one that is in progress, or null.

@@ -5,6 +5,10 @@
 
 #include <limits>
 #include <set>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "websocket/protocol_error.h"
 
 namespace websockets {
 namespace {
@@ -23,6 +27,23 @@ TEST(CloseCode, HasNamesForTheCodesThatAreNeverSent) {
        {CloseCode::kNone, CloseCode::kNoStatus, CloseCode::kAbnormal, CloseCode::kTlsHandshake}) {
     EXPECT_FALSE(is_wire_close_code(static_cast<unsigned>(code)));
   }
+}
+
+TEST(CloseBody, IsEmptyOrACodeAndAReason) {
+  const auto parse = [](std::string_view text, CloseBody& body) { return parse_close_body(as_bytes(text), body); };
+  CloseBody body;
+  EXPECT_EQ(parse("", body), ProtocolError::kNone);
+  EXPECT_EQ(body.code, CloseCode::kNoStatus);
+  EXPECT_EQ(parse("\x03\xE8"
+                  "bye",
+                  body),
+            ProtocolError::kNone);
+  EXPECT_EQ(body.code, CloseCode::kNormal);
+  EXPECT_EQ(as_text(body.reason), "bye");
+  EXPECT_EQ(parse("\x03", body), ProtocolError::kCloseBodyTooShort);
+  EXPECT_EQ(parse("\x03\xED", body), ProtocolError::kInvalidCloseCode);
+  EXPECT_EQ(parse("\x03\xE8\xFF", body), ProtocolError::kInvalidCloseReason);
+  EXPECT_EQ(body.code, CloseCode::kNoStatus) << "nothing is left of the one before";
 }
 
 }  // namespace

@@ -178,11 +178,8 @@ TEST_F(ConnectionTest, APeerThatAProxyTellsTakesThePlaceOfTheProxy) {
 TEST_F(ConnectionTest, APeerThatAProxyTellsMayBeRefused) {
   options.max_connections_per_address = 1;
   Admission strict(0, 1, options.trusted_proxies);
-  ConnectionRules strict_rules{{options, stats, loop().output_pool(), strict, refusals, hub},
-                               rules.session,
-                               handler,
-                               hub,
-                               http_connections};
+  ConnectionRules strict_rules{
+      {options, stats, loop().output_pool(), strict, refusals, hub}, rules.session, handler, hub, http_connections};
   const PeerAddress other = *PeerAddress::parse("192.0.2.2");
   FakeConnection first(strict_rules, loop().output_pool(), other);
   first.admit();

@@ -104,7 +104,7 @@ class Play {
     check();
     if (!is_abandoned_) EXPECT_EQ(closed_, 1);
     EXPECT_EQ(session().received_bytes(), 0U);
-    EXPECT_EQ(session().held_bytes(), 0U);
+    EXPECT_EQ(session().held_output_bytes(), 0U);
     EXPECT_EQ(endpoint_.memory.used(), 0U);
     EXPECT_EQ(keeper_.held, 0);
   }

@@ -107,7 +107,7 @@ add_case(format/shellcheck "format;gate" 10 300 shell)
 add_case(format/includes "format;gate;quick" 1 60 peers lua5.4 tests/support/check_includes.sh)
 
 # With the sanitizers.
-add_case(unit/unit_tests "unit;gate;quick" 60 900 gtest unit_tests * IoBatchTest.*)
+add_case(unit/unit_tests "unit;gate;quick" 60 900 gtest unit_tests * IoBatchTest.*:IoUringBatchIoTest.*)
 add_case(unit/faults_of_memory "unit;gate" 100 900 gtest fault_tests_lua5.4 *Memory* *in_batches:*io_uring)
 add_case(unit/faults_of_calls "unit;gate" 100 900 gtest fault_tests_lua5.4
   *NothingFails*:*ChangesNothing*:*NoInput*:*NotToBe* *in_batches:*io_uring)

@@ -3,14 +3,12 @@
 
 #include <dirent.h>
 #include <gtest/gtest.h>
-#include <openssl/ec.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
+
+#include "certificate_file.h"
 
 extern "C" int luaopen_websockets(lua_State* L);
 
@@ -23,33 +21,10 @@ constexpr int kRoundMs = 5;
 
 std::string socket_path() { return "/tmp/websockets-faults-" + std::to_string(::getpid()); }
 
-// The certificate of the server, and its key.
-std::string make_certificate() {
-  const std::string file = "/tmp/websockets-faults-" + std::to_string(::getpid()) + ".pem";
-  EVP_PKEY* const key = EVP_EC_gen("P-256");
-  X509* const certificate = X509_new();
-  X509_set_version(certificate, X509_VERSION_3);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
-  X509_set_pubkey(certificate, key);
-  X509_sign(certificate, key, EVP_sha256());
-  std::FILE* const to = std::fopen(file.c_str(), "w");
-  PEM_write_X509(to, certificate);
-  PEM_write_PrivateKey(to, key, nullptr, nullptr, 0, nullptr, nullptr);
-  std::fclose(to);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
-  return file;
-}
-
-// It is removed at the end.
+// Of the server.
 const std::string& certificate_file() {
-  struct File {
-    std::string path = make_certificate();
-    ~File() { ::unlink(path.c_str()); }
-  };
-  static const File file;
-  return file.path;
+  static const CertificateFile file;
+  return file.path();
 }
 
 bool are_signals_blocked() {

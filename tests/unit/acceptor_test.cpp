@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <filesystem>
 #include <memory>
 #include <new>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "loop/loop.h"
+#include "temporary_folder.h"
 
 namespace websockets {
 namespace {
@@ -44,20 +44,13 @@ class AcceptorTest : public testing::Test, public LoopOwner, public AcceptorOwne
   void SetUp() override {
     ASSERT_FALSE(loop_.open());
     ASSERT_FALSE(loop_.open_own_loop(false));
-    std::array<char, 40> name = {"/tmp/acceptor_test.XXXXXX"};
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name.data();
     Result<std::vector<Listener>> listeners = listen_at("unix:" + path(), {});
     ASSERT_TRUE(listeners) << listeners.error().text;
     acceptor_ = std::make_unique<Acceptor>(loop_, *this, std::move(listeners->front()));
     ASSERT_TRUE(acceptor_->start());
   }
-  void TearDown() override {
-    acceptor_.reset();
-    std::filesystem::remove_all(folder_);
-  }
 
-  std::string path() const { return folder_ + "/socket"; }
+  std::string path() const { return folder_.path() + "/socket"; }
 
   // Connects at once: the listener's queue has room. An empty one: nobody listens.
   UniqueFd connect() const {
@@ -79,7 +72,7 @@ class AcceptorTest : public testing::Test, public LoopOwner, public AcceptorOwne
 
   LoopOptions options_;
   Loop loop_{options_, *this};
-  std::string folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<UniqueFd> accepted_;
   int turned_away_ = 0;

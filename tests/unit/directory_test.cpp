@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "temporary_folder.h"
+
 namespace websockets {
 namespace {
 
@@ -22,10 +24,6 @@ using Links = Directory::Links;
 class DirectoryTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::array<char, 32> name = {"/tmp/directory_test.XXXXXX"};
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    outside_ = name.data();
-    root_ = outside_ + "/base";
     std::filesystem::create_directories(root_ + "/a/b");
     for (const char* path : {"/secret", "/base/file", "/base/a/file", "/base/a/b/file"}) {
       std::ofstream(outside_ + path) << std::filesystem::path(path).filename().string();
@@ -43,7 +41,6 @@ class DirectoryTest : public testing::Test {
     link("a", "dotted.");
     ::mkfifo((root_ + "/pipe").c_str(), 0600);
   }
-  void TearDown() override { std::filesystem::remove_all(outside_); }
 
   void link(const std::string& target, const std::string& name) {
     std::filesystem::create_symlink(target, root_ + "/" + name);
@@ -65,8 +62,9 @@ class DirectoryTest : public testing::Test {
     return way;
   }
 
-  std::string outside_;
-  std::string root_;
+  TemporaryFolder folder_;
+  const std::string& outside_ = folder_.path();
+  const std::string root_ = outside_ + "/base";
 };
 
 TEST_F(DirectoryTest, FindsFilesAndDirectories) {

@@ -2,9 +2,7 @@
 #include "files/file_server.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +10,7 @@
 #include <string_view>
 
 #include "fake_responder.h"
+#include "temporary_folder.h"
 
 namespace websockets {
 namespace {
@@ -19,16 +18,12 @@ namespace {
 class FileServerTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::array<char, 40> name = {"/tmp/file_server_test.XXXXXX"};
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name.data();
     std::filesystem::create_directories(root_ + "/folder");
     write("page.html", "0123456789");
     write("empty.txt", "");
     write(".hidden", "hidden");
     write("folder/index.html", "index");
   }
-  void TearDown() override { std::filesystem::remove_all(root_); }
 
   void write(const std::string& path, std::string_view content) const { std::ofstream(root_ + "/" + path) << content; }
 
@@ -40,7 +35,8 @@ class FileServerTest : public testing::Test {
     return responder;
   }
 
-  std::string root_;
+  TemporaryFolder folder_;
+  const std::string& root_ = folder_.path();
   FileServer server_;
   bool was_answered_ = false;
 };

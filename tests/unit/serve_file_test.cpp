@@ -3,14 +3,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "fake_responder.h"
+#include "temporary_folder.h"
 
 namespace websockets {
 namespace {
@@ -18,15 +16,12 @@ namespace {
 class ServeFileTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::array<char, 40> name = {"/tmp/serve_file_test.XXXXXX"};
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name.data();
     std::ofstream(root_ + "/file") << "0123456789";
     ::mkfifo((root_ + "/pipe").c_str(), 0600);
   }
-  void TearDown() override { std::filesystem::remove_all(root_); }
 
-  std::string root_;
+  TemporaryFolder folder_;
+  const std::string& root_ = folder_.path();
 };
 
 TEST_F(ServeFileTest, SendsARegularFile) {

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -11,14 +10,13 @@
 #include <utility>
 
 #include "base/unique_fd.h"
+#include "temporary_folder.h"
 
 namespace websockets {
 namespace {
 
 class SocketFileTest : public testing::Test {
  protected:
-  ~SocketFileTest() override { ::unlink(path_.c_str()); }
-
   SocketFile bind() const {
     const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
     const SocketAddress address = *unix_address(path_);
@@ -27,7 +25,8 @@ class SocketFileTest : public testing::Test {
   }
   bool is_there() const { return std::filesystem::exists(path_); }
 
-  std::string path_ = testing::TempDir() + "socket-file-test-" + std::to_string(::getpid());
+  TemporaryFolder folder_;
+  const std::string path_ = folder_.path() + "/socket";
 };
 
 TEST_F(SocketFileTest, IsRemovedWithTheLastOneThatHasIt) {

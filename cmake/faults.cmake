@@ -6,6 +6,7 @@ if(NOT WEBSOCKETS_TESTS OR WEBSOCKETS_LUA_INCLUDE_DIR OR NOT CMAKE_SYSTEM_NAME S
   return()
 endif()
 file(GLOB fault_sources CONFIGURE_DEPENDS tests/faults/*.cpp)
+list(APPEND fault_sources tests/support/wrapped_allocations.cpp)
 set(wrapped_calls
   recv send sendmsg pread sendfile accept4 epoll_wait poll # move bytes, or wait for them
   epoll_ctl
@@ -19,7 +20,7 @@ foreach(lua IN LISTS found_luas)
   set(program fault_tests_${lua})
   add_executable(${program} EXCLUDE_FROM_ALL ${fault_sources} $<TARGET_OBJECTS:binding_${lua}>)
   target_include_directories(${program} SYSTEM PRIVATE ${${lua}_INCLUDE_DIRS})
-  target_include_directories(${program} PRIVATE tests/faults tests/unit)
+  target_include_directories(${program} PRIVATE tests/faults tests/unit tests/support)
   target_compile_definitions(${program} PRIVATE SERVERS="${CMAKE_SOURCE_DIR}/tests/faults/servers")
   target_link_libraries(${program} PRIVATE websockets_engine GTest::gtest_main ${${lua}_LINK_LIBRARIES})
   target_link_options(${program} PRIVATE ${wrapped_calls})

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Makes the allocations of one thread fail, where the program has failing_allocations.cpp in it.
+// Makes the allocations of one thread fail, where the program has failing_allocations.cpp and
+// ../support/wrapped_allocations.cpp in it.
 #pragma once
 
 #include <cstddef>

@@ -1,51 +1,17 @@
 // SPDX-License-Identifier: MIT
-// What allocates: C++, Lua, realloc(), OpenSSL, zlib.
-#include <openssl/crypto.h>
+// What allocates: C++, realloc(), zlib.
+#include "wrapped_allocations.h"
+
 #include <zlib.h>
 
 #include <cstdlib>
 #include <new>
 
-#include "faults.h"
-
-extern "C" void* __real_realloc(void* block, std::size_t bytes);
-
-namespace websockets::faults {
-
-namespace {
-
-void* allocate_for_library(std::size_t bytes) {
-  return injector.fails(Kind::kLibraryAllocation) ? nullptr : std::malloc(bytes);
-}
-
-// It has to be told before it allocates anything.
-[[maybe_unused]] const int openssl_is_told =
-    CRYPTO_set_mem_functions([](std::size_t bytes, const char*, int) { return allocate_for_library(bytes); },
-                             [](void* block, std::size_t bytes, const char*, int) {
-                               return injector.fails(Kind::kLibraryAllocation) ? nullptr : __real_realloc(block, bytes);
-                             },
-                             [](void* block, const char*, int) { std::free(block); });
-
-}  // namespace
-
-void* allocate_for_lua(void*, void* block, std::size_t old_bytes, std::size_t bytes) {
-  if (bytes == 0) {
-    std::free(block);
-    return nullptr;
-  }
-  // Lua relies on blocks that shrink.
-  if ((block == nullptr || bytes > old_bytes) && injector.fails(Kind::kAllocation)) return nullptr;
-  return __real_realloc(block, bytes);
-}
-
-}  // namespace websockets::faults
-
-using websockets::faults::allocate_for_library;
-using websockets::faults::injector;
-using websockets::faults::Kind;
+using websockets::allocation_fails;
+using websockets::zlib_allocation_fails;
 
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return injector.fails(Kind::kAllocation) ? nullptr : std::malloc(bytes);
+  return allocation_fails() ? nullptr : std::malloc(bytes);
 }
 void* operator new(std::size_t bytes) {
   void* const block = operator new(bytes, std::nothrow);
@@ -58,17 +24,20 @@ void operator delete[](void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
 
+#ifdef __linux__
+// By the linker's --wrap.
 extern "C" {
+void* __real_realloc(void* block, std::size_t bytes);
 int __real_deflateInit2_(z_stream* stream, int level, int method, int window_bits, int memory_level, int strategy,
                          const char* version, int stream_bytes);
 int __real_inflateInit2_(z_stream* stream, int window_bits, const char* version, int stream_bytes);
 
-void* __wrap_realloc(void* block, size_t bytes) {
-  return injector.fails(Kind::kAllocation) ? nullptr : __real_realloc(block, bytes);
+void* __wrap_realloc(void* block, std::size_t bytes) {
+  return allocation_fails() ? nullptr : __real_realloc(block, bytes);
 }
 
 static void* allocate_for_zlib(void*, uInt count, uInt bytes) {
-  return allocate_for_library(static_cast<std::size_t>(count) * bytes);
+  return zlib_allocation_fails() ? nullptr : std::malloc(static_cast<std::size_t>(count) * bytes);
 }
 static void free_for_zlib(void*, void* block) { std::free(block); }
 
@@ -84,3 +53,4 @@ int __wrap_inflateInit2_(z_stream* stream, int window_bits, const char* version,
   return __real_inflateInit2_(stream, window_bits, version, stream_bytes);
 }
 }
+#endif

@@ -29,6 +29,14 @@ class SchedulerTest : public ::testing::Test {
     return *workers_.back();
   }
 
+  // It waits already.
+  Worker& add_exclusive(std::uint32_t cost, std::size_t count) {
+    Worker& worker = add(cost, count);
+    worker.is_exclusive = true;
+    enqueue(worker);
+    return worker;
+  }
+
   // Returns whether it is in the midst of exclusive work.
   bool work(Worker& worker, Budget& budget) {
     while (!worker.items.empty() && !budget.is_spent()) {
@@ -136,11 +144,7 @@ TEST_F(SchedulerTest, ASparseFlowThatOverdrawsItsShareIsBulkUntilItHasPaid) {
 }
 
 TEST_F(SchedulerTest, TheExclusiveOneStaysFirstUntilItIsDone) {
-  for (int i = 0; i < 3; ++i) {
-    Worker& worker = add(kQuantum, 4);
-    worker.is_exclusive = true;
-    enqueue(worker);
-  }
+  for (int i = 0; i < 3; ++i) add_exclusive(kQuantum, 4);
   while (run_round()) {
   }
   std::vector<Worker*> expected;
@@ -149,11 +153,8 @@ TEST_F(SchedulerTest, TheExclusiveOneStaysFirstUntilItIsDone) {
 }
 
 TEST_F(SchedulerTest, TheExclusiveOneThatDoesNotGoOnLetsTheOthers) {
-  Worker& first = add(kQuantum, 4);
-  Worker& second = add(kQuantum, 2);
-  first.is_exclusive = second.is_exclusive = true;
-  enqueue(first);
-  enqueue(second);
+  Worker& first = add_exclusive(kQuantum, 4);
+  Worker& second = add_exclusive(kQuantum, 2);
   run_round();
   first.items.clear();  // it is in the queue, and finds nothing to do
   run_round();
@@ -162,11 +163,8 @@ TEST_F(SchedulerTest, TheExclusiveOneThatDoesNotGoOnLetsTheOthers) {
 }
 
 TEST_F(SchedulerTest, TheExclusiveOneThatIsThroughLetsTheOthersThoughItHasOtherWork) {
-  Worker& first = add(kQuantum, 1);
-  Worker& second = add(kQuantum, 1);
-  first.is_exclusive = second.is_exclusive = true;
-  enqueue(first);
-  enqueue(second);
+  Worker& first = add_exclusive(kQuantum, 1);
+  Worker& second = add_exclusive(kQuantum, 1);
   first.on_run = [&] { scheduler_.enqueue(first); };
   run_round();
   first.is_exclusive = false;
@@ -175,11 +173,8 @@ TEST_F(SchedulerTest, TheExclusiveOneThatIsThroughLetsTheOthersThoughItHasOtherW
 }
 
 TEST_F(SchedulerTest, NobodyElseIsExclusiveWhileTheHolderHasAnotherQuantum) {
-  Worker& first = add(kQuantum, 4);
-  Worker& second = add(kQuantum, 4);
-  first.is_exclusive = second.is_exclusive = true;
-  enqueue(first);
-  enqueue(second);
+  Worker& first = add_exclusive(kQuantum, 4);
+  add_exclusive(kQuantum, 4);
   run_round();
   scheduler_.enqueue(first);  // for its output, say
   std::vector<bool> exclusive;
@@ -211,11 +206,8 @@ TEST_F(SchedulerTest, RemovesTheNextTheLastAndTheRunningOne) {
 }
 
 TEST_F(SchedulerTest, ARemovedHolderLetsTheOthers) {
-  Worker& first = add(kQuantum, 4);
-  Worker& second = add(kQuantum, 1);
-  first.is_exclusive = second.is_exclusive = true;
-  enqueue(first);
-  enqueue(second);
+  Worker& first = add_exclusive(kQuantum, 4);
+  Worker& second = add_exclusive(kQuantum, 1);
   run_round();
   scheduler_.remove(first);
   run_round();

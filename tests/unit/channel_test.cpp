@@ -3,11 +3,20 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <new>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "certificate_file.h"
 #include "loop_fixture.h"
+#include "net/tls_server_context.h"
+#include "tls_client.h"
 
 namespace websockets {
 namespace {
@@ -22,6 +31,10 @@ class ChannelTest : public LoopFixture {
   void in_round(Function function) {
     const Loop::Round round(loop());
     function();
+  }
+  std::size_t input_calls() const {
+    return static_cast<std::size_t>(
+        std::count_if(log.begin(), log.end(), [](const std::string& event) { return event.starts_with("input:"); }));
   }
   // More than the kernel takes at once. Returns how much that is.
   static std::size_t say_too_much(FakeSpeaker& speaker) {
@@ -50,6 +63,7 @@ TEST_F(ChannelTest, WhatTheBudgetDoesNotReachIsGivenAgain) {
   int turns = 0;
   for (; speaker.input_bytes < 3; ++turns) {
     loop().service(0);
+    EXPECT_TRUE(speaker.channel().is_bulk());
     EXPECT_EQ(speaker.channel().has_unread_input(), speaker.input_bytes < 3);
     EXPECT_EQ(speaker.channel().interest(), speaker.input_bytes < 3 ? 0U : kReadable)
         << "the kernel holds what follows";
@@ -136,6 +150,23 @@ TEST_F(ChannelTest, GoesOnWithoutInputWhileItsHandlerIsInTheMidstOfSomething) {
   while (log.size() < 3) loop().service(0);
   settle();
   EXPECT_EQ(take_log(), (Log{"input:a", "input:", "input:"}));
+}
+
+TEST_F(ChannelTest, IsNotCalledWithinItselfWhileItIsInTheMidstOfSomething) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.cost = kQuantum;
+  speaker.state.is_pending = true;
+  speaker.action = [&](const std::string& event) {
+    if (event == "deferred" || log.size() > 3) return;
+    speaker.state.is_pending = log.size() < 3;
+    const std::size_t before = input_calls();
+    speaker.channel().defer();
+    for (int i = 0; i < 3; ++i) loop().service(0);
+    EXPECT_EQ(input_calls(), before);
+  };
+  write_all(speaker.far.get(), "a");
+  while (speaker.state.is_pending) loop().service(0);
+  settle();
 }
 
 TEST_F(ChannelTest, GoesOnWhenItHadItsQuantumForItsOutput) {
@@ -233,6 +264,69 @@ TEST_F(ChannelTest, IsLostWhenThePeerEndsWithinThePreamble) {
   speaker.far.reset();
   settle();
   EXPECT_EQ(take_log(), (Log{"preamble:PRO", "closed", "lost", "released"}));
+}
+
+// --- TLS ---
+
+class TlsChannelTest : public ChannelTest {
+ protected:
+  void SetUp() override {  // NOLINT(readability-identifier-naming): GoogleTest's
+    TlsOptions options;
+    options.files = {file_.path(), file_.path()};
+    Result<std::unique_ptr<TlsServerContext>> context = TlsServerContext::create(options, nullptr);
+    ASSERT_TRUE(context) << context.error().text;
+    SocketPair pair = local_pair();
+    make_nonblocking(pair.far.get());
+    const int fd = pair.near.get();
+    speaker_.emplace(loop(), log, "", std::move(pair), (*context)->new_session(fd));
+    client_.emplace(speaker_->far.get());
+    for (int i = 0; i < 10 && !client_->shake_hands(); ++i) loop().service(0);
+    settle();
+    ASSERT_EQ(take_log(), Log{});
+  }
+
+  std::optional<TlsClient> client_;
+  std::optional<FakeSpeaker> speaker_;
+
+ private:
+  CertificateFile file_;
+};
+
+TEST_F(TlsChannelTest, SaysAndHears) {
+  client_->write("hello");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"input:hello"}));
+  speaker_->say("hi");
+  EXPECT_EQ(client_->read(), "hi");
+}
+
+// Nobody tells that: the kernel has nothing any more.
+TEST_F(TlsChannelTest, WhatWasTakenFromTheKernelIsHandedUpWithoutMoreComing) {
+  speaker_->cost = kQuantum;
+  for (const char* text : {"a", "b", "c"}) client_->write(text);
+  for (int i = 0; i < 10; ++i) loop().service(0);
+  std::erase(log, "deferred");
+  EXPECT_EQ(take_log(), (Log{"input:a", "input:b", "input:c"}));
+}
+
+TEST_F(TlsChannelTest, WhatWasTakenFromTheKernelIsHandedUpOnceReadingIsOn) {
+  speaker_->action = [&](const std::string& event) {
+    if (event == "input:a") speaker_->channel().set_reading(Reading::kOff);
+  };
+  for (const char* text : {"a", "b"}) client_->write(text);
+  settle();
+  EXPECT_EQ(take_log(), (Log{"input:a"}));
+  speaker_->channel().set_reading(Reading::kOn);
+  speaker_->channel().defer();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"deferred", "input:b"}));
+}
+
+TEST_F(TlsChannelTest, NobodyElseMayMoveItsBytes) {
+  EXPECT_FALSE(speaker_->channel().takes_received());
+  speaker_->append("hello");
+  std::array<iovec, 4> parts;
+  EXPECT_EQ(speaker_->channel().begin_send(parts), 0U);
 }
 
 // --- Output ---
@@ -370,6 +464,16 @@ TEST_F(ChannelTest, CountsWhatItsHandlerHoldsWhenItSaysSo) {
   speaker.held = 10;
   speaker.channel().count_input();
   EXPECT_EQ(loop().memory().used(), 10U);
+}
+
+TEST_F(ChannelTest, CountsNoInputOnceItDrains) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().set_reading(Reading::kAhead);
+  write_all(speaker.far.get(), std::string(10'000, 'x'));
+  loop().service(0);
+  EXPECT_GE(loop().memory().used(), 10'000U);
+  speaker.channel().drain(Linger::kUntilPeerEnds);
+  EXPECT_EQ(loop().memory().used(), 0U);
 }
 
 TEST_F(ChannelTest, ShedIsToldOnlyWhileItIsNotClosed) {
@@ -512,6 +616,36 @@ TEST_F(ChannelTest, LingersWithoutEndingBeforeThePeer) {
   EXPECT_EQ(take_log(), (Log{"sent all", "closed", "released"}));
 }
 
+TEST_F(ChannelTest, LingersAnewForWhoReadsOn) {
+  FakeSpeaker speaker(loop(), log);
+  say_too_much(speaker);
+  settle();
+  speaker.channel().drain(Linger::kUntilPeerEnds);
+  loop().schedule(speaker.channel(), 100'000'000);
+  const std::uint64_t before_ms = speaker.channel().deadline_ms();
+  settle();
+  EXPECT_EQ(speaker.channel().deadline_ms(), before_ms);
+  speaker.heard();
+  settle();
+  EXPECT_LT(speaker.channel().deadline_ms(), before_ms);
+}
+
+TEST_F(ChannelTest, NothingIsHandedUpWhileItDrains) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().defer();
+  speaker.channel().drain(Linger::kUntilPeerEnds);
+  write_all(speaker.far.get(), "dropped");
+  settle();
+  EXPECT_EQ(take_log(), Log{});
+}
+
+TEST_F(ChannelTest, OneThatWaitsForItsQuantumMayClose) {
+  FakeSpeaker speaker(loop(), log);
+  loop().enqueue(speaker.channel());
+  in_round([&] { speaker.channel().close(); });
+  EXPECT_FALSE(loop().scheduler().has_queued());
+}
+
 TEST_F(ChannelTest, LingersOnlySoLong) {
   LoopOptions options;
   options.linger_timeout_ms = 1;
@@ -579,6 +713,17 @@ TEST_F(ChannelTest, NothingMoreIsHandedUpWhenItIsBrokenWhateverItsHandlerReads) 
   write_all(speaker.far.get(), "ab");
   settle();
   EXPECT_EQ(take_log(), (Log{"input:a", "broken", "closed", "lost", "released"}));
+}
+
+TEST_F(ChannelTest, HandsUpNothingOnceItHasBrokenOff) {
+  FakeSpeaker speaker(loop(), log);
+  write_all(speaker.far.get(), "another request");
+  in_round([&] {
+    speaker.channel().break_off();
+    speaker.channel().receive_now();
+  });
+  settle();
+  EXPECT_EQ(take_log(), (Log{"broken", "closed", "lost", "released"}));
 }
 
 TEST_F(ChannelTest, OneThatIsAbandonedEndsWithoutAWord) {

@@ -99,6 +99,9 @@ TEST_F(ClientIdentityTest, BothKindsOfHeadersHaveToAgree) {
   EXPECT_EQ(found(kForwardedFor + "Forwarded: for=198.51.100.7\r\n"), kClient);
   EXPECT_EQ(found(kForwardedFor + "Forwarded: for=198.51.100.8\r\n"), "contradiction");
   EXPECT_EQ(found(kForwardedFor + "Forwarded: for=nonsense:\r\n"), kClient);
+  EXPECT_EQ(found(kForwardedFor + "Forwarded: for=unknown\r\n"), "contradiction");
+  EXPECT_EQ(found("X-Forwarded-For: nonsense\r\nForwarded: for=198.51.100.7\r\n"), kClient);
+  EXPECT_EQ(found("X-Forwarded-For: nonsense\r\nForwarded: for=nonsense:, for=192.0.2.9\r\n"), kProxy);
   EXPECT_EQ(found(kForwardedFor + "X-Forwarded-Proto: https\r\nForwarded: for=198.51.100.7;proto=http\r\n"),
             "contradiction");
 }

@@ -35,7 +35,10 @@ class FakeHttpCarrier final : public HttpCarrier {
   FakeHttpCarrier& operator=(const FakeHttpCarrier&) = delete;
 
   OutputQueue& output() override { return queue_; }
-  void output_added() override { EXPECT_FALSE(queue_.empty()); }
+  void output_added() override {
+    EXPECT_FALSE(queue_.empty());
+    is_output_announced = true;
+  }
   bool flush_now() override { return false; }
   void reading_changed() override { ++reading_changes; }
   void receive_now() override {}
@@ -69,8 +72,11 @@ class FakeHttpCarrier final : public HttpCarrier {
     exchange.reset();
   }
 
-  // What has been queued since this was asked last, but for the lines that tell the date.
+  // What has been queued since this was asked last, but for the lines that tell the date. It would not leave unless the
+  // carrier is told of it, or ends.
   std::string sent() {
+    EXPECT_TRUE(queue_.empty() || is_output_announced || !ends.empty());
+    is_output_announced = false;
     std::string all;
     while (!queue_.empty()) {
       std::array<iovec, 16> parts;
@@ -88,6 +94,9 @@ class FakeHttpCarrier final : public HttpCarrier {
     return all;
   }
 
+  // All of it leaves.
+  void flush() { queue_.clear(pool_); }
+
   std::unique_ptr<HttpExchange> exchange;
   std::function<bool(const Request&)> on_request;
   std::function<bool(const std::shared_ptr<PendingUpgrade>&)> on_upgrade_asked;
@@ -100,7 +109,8 @@ class FakeHttpCarrier final : public HttpCarrier {
   std::optional<std::uint64_t> deadline_ms;  // the last one
   int deferred = 0;
   int reading_changes = 0;
-  std::string websocket;  // the subprotocol of the one that it became
+  bool is_output_announced = false;  // since sent()
+  std::string websocket;             // the subprotocol of the one that it became
 
  private:
   OutputPool& pool_;

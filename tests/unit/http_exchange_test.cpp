@@ -6,11 +6,13 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
+#include "http/cost.h"
 #include "http_exchange_fixture.h"
 
 namespace websockets {
@@ -96,6 +98,26 @@ TEST_F(HttpExchangeTest, TheContentBelongsToTheRequest) {
   feed("data");
   EXPECT_EQ(body, "data");
   EXPECT_EQ(carrier.sent(), ok("hello"));
+}
+
+TEST_F(HttpExchangeTest, AnswersAnOlderClientInItsWords) {
+  carrier.on_request = respond_with("hello");
+  feed("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(carrier.sent(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello");
+  EXPECT_TRUE(exchange().takes_input());
+  feed("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(carrier.ends, Ends{End::kLinger});
+}
+
+TEST_F(HttpExchangeTest, EachRequestHasItsCost) {
+  carrier.on_request = respond_with("hello");
+  for (const std::string& text : {kGet, std::string("nonsense\r\n\r\n")}) {
+    std::vector<std::uint8_t> bytes(text.begin(), text.end());
+    std::span<std::uint8_t> input(bytes);
+    Budget budget;
+    exchange().consume(input, budget);
+    EXPECT_LE(budget.left(), kQuantum - kCostOfRequest);
+  }
 }
 
 TEST_F(HttpExchangeTest, EndsWhenTheClientWantsNoMore) {
@@ -243,6 +265,44 @@ TEST_F(HttpExchangeTest, EachPartOfALaterRequestHasATimeOfItsOwn) {
   EXPECT_EQ(carrier.deadline_ms, options.body_timeout_ms);
 }
 
+TEST_F(HttpExchangeTest, APartHasNoMoreTimeForComingByteByByte) {
+  carrier.on_request = respond_with("hello");
+  feed(kGet);
+  carrier.sent();
+  feed("P");
+  carrier.deadline_ms.reset();
+  feed("OST / HTTP/1.1\r\n");
+  EXPECT_FALSE(carrier.deadline_ms);
+  feed("Host: x\r\nContent-Length: 4\r\n\r\n");
+  EXPECT_EQ(carrier.deadline_ms, options.body_timeout_ms);
+  carrier.deadline_ms.reset();
+  feed("d");
+  EXPECT_FALSE(carrier.deadline_ms);
+}
+
+TEST_F(HttpExchangeTest, TheTimeForAnAnswerRunsOnWhateverFollowsTheRequest) {
+  carrier.on_request = respond_with("hello");
+  feed(kGet + "GE");
+  EXPECT_EQ(carrier.deadline_ms, options.send_timeout_ms);
+  carrier.on_request = [this](const Request&) {
+    exchange().defer();
+    return true;
+  };
+  feed(kGet.substr(2));
+  EXPECT_TRUE(exchange().is_deferred());
+  EXPECT_EQ(carrier.deadline_ms, options.send_timeout_ms);
+}
+
+TEST_F(HttpExchangeTest, AnAnswerThatHasLeftAlreadyLetsTheNextRequestBeWaitedFor) {
+  carrier.on_request = [this](const Request& request) {
+    respond_with("hello")(request);
+    carrier.flush();
+    return true;
+  };
+  feed(kGet);
+  EXPECT_EQ(carrier.deadline_ms, options.keepalive_timeout_ms);
+}
+
 TEST_F(HttpExchangeTest, AContentThatGoesOnHasMoreTime) {
   options.body_timeout_ms = 1000;
   feed("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1500\r\n\r\n" + std::string(500, 'd'));
@@ -251,6 +311,19 @@ TEST_F(HttpExchangeTest, AContentThatGoesOnHasMoreTime) {
   EXPECT_EQ(carrier.deadline_ms, 1000U);
   EXPECT_TRUE(carrier.ends.empty());
   feed(std::string(499, 'd'));
+  exchange().on_deadline();
+  EXPECT_TRUE(carrier.sent().starts_with("HTTP/1.1 408 "));
+}
+
+TEST_F(HttpExchangeTest, EachContentHasToGoOnByItself) {
+  options.body_timeout_ms = 1000;
+  carrier.on_request = respond_with("hello");
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1500\r\n\r\n";
+  feed(head + std::string(1000, 'd'));
+  exchange().on_deadline();
+  feed(std::string(500, 'd'));
+  EXPECT_EQ(carrier.sent(), ok("hello"));
+  feed(head + "d");
   exchange().on_deadline();
   EXPECT_TRUE(carrier.sent().starts_with("HTTP/1.1 408 "));
 }
@@ -279,7 +352,7 @@ TEST_F(HttpExchangeTest, NothingFollowsHalfAnAnswer) {
   bool has_failed = true;
   for (std::size_t nth = 1; has_failed; ++nth) {
     restart();
-    carrier.sent();
+    carrier.flush();
     carrier.ends.clear();
     carrier.deferred = 0;
     {
@@ -302,10 +375,12 @@ TEST_F(HttpExchangeTest, NothingFollowsHalfAnAnswer) {
 }
 
 TEST_F(HttpExchangeTest, WhereMemoryIsShortARequestIsGivenUp) {
-  feed("GE");
+  feed("GET / HTTP/1.1\r\nX: " + std::string(1000, 'x') + "\r\n");
+  EXPECT_GT(exchange().request_bytes(), 1000U);
   exchange().shed();
   EXPECT_EQ(carrier.sent(), text_answer("503 Service Unavailable", "The server is short of memory.", true));
   EXPECT_EQ(carrier.ends, Ends{End::kLinger});
+  EXPECT_LT(exchange().request_bytes(), 1000U);
 }
 
 TEST_F(HttpExchangeTest, WhatIsNoRequestIsGivenUpWithoutAWord) {
@@ -327,6 +402,34 @@ TEST_F(HttpExchangeTest, AServerThatEndsAnswersWhatHasBegun) {
   carrier.on_request = respond_with("hello");
   feed(kGet.substr(2));
   EXPECT_EQ(carrier.sent(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+  EXPECT_EQ(carrier.ends, Ends{End::kLinger});
+}
+
+TEST_F(HttpExchangeTest, WhoseAnswerWaitsIsGivenUpWithoutAnother) {
+  carrier.on_request = respond_with("hello");
+  feed(kGet);
+  exchange().shed();
+  EXPECT_EQ(carrier.sent(), "");
+  EXPECT_EQ(carrier.ends, Ends{End::kNow});
+}
+
+TEST_F(HttpExchangeTest, AServerThatEndsLetsItsLastAnswerLeave) {
+  carrier.on_request = respond_with("hello");
+  feed(kGet);
+  rules.is_shutting_down = true;
+  exchange().shut_down();
+  EXPECT_EQ(carrier.ends, Ends{End::kLinger});
+  EXPECT_EQ(carrier.sent(), ok("hello"));
+}
+
+TEST_F(HttpExchangeTest, AServerThatEndsBehindAnAnswerTakesNoFurtherRequest) {
+  carrier.on_request = [this](const Request& request) {
+    respond_with("hello")(request);
+    rules.is_shutting_down = true;
+    return true;
+  };
+  feed(kGet + kGet);
+  EXPECT_EQ(carrier.sent(), ok("hello"));
   EXPECT_EQ(carrier.ends, Ends{End::kLinger});
 }
 
@@ -476,6 +579,39 @@ TEST_F(UpgradeDecisionTest, IsRefusedLaterInWordsOfItsOwn) {
   EXPECT_EQ(carrier.ends, Ends{End::kLinger});
 }
 
+TEST_F(UpgradeDecisionTest, IsRefusedWithoutABodyWhereThereIsNone) {
+  feed(kUpgrade);
+  pending->answer({304, {}, false, {}});
+  EXPECT_TRUE(carrier.sent().ends_with("\r\n\r\n"));
+}
+
+TEST_F(UpgradeDecisionTest, EndsWhereMemoryIsTooShortForTheAnswer) {
+  int ended = 0;
+  bool has_failed = true;
+  for (std::size_t nth = 1; has_failed; ++nth) {
+    restart();
+    carrier.flush();
+    carrier.ends.clear();
+    feed(kUpgrade);
+    UpgradeAnswer given{403, {}, false, {}};
+    bool was_thrown = false;
+    {
+      const FailingAllocation failing(nth);
+      try {
+        pending->answer(std::move(given));
+      } catch (const std::bad_alloc&) {
+        was_thrown = true;
+      }
+      has_failed = failing.has_failed();
+    }
+    EXPECT_FALSE(carrier.ends.empty());
+    if (!was_thrown) continue;
+    ++ended;
+    EXPECT_EQ(carrier.ends.back(), End::kNow);
+  }
+  EXPECT_GT(ended, 0);
+}
+
 TEST_F(UpgradeDecisionTest, AnOwnerThatFailsIsAnError) {
   carrier.on_upgrade_asked = [](const auto&) { return false; };
   feed(kUpgrade);
@@ -485,6 +621,8 @@ TEST_F(UpgradeDecisionTest, AnOwnerThatFailsIsAnError) {
 
 TEST_F(UpgradeDecisionTest, WhoForgetsToAnswerIsAnsweredFor) {
   feed(kUpgrade);
+  exchange().run_deferred();  // for something else
+  EXPECT_EQ(pending->status(), Status::kWaiting);
   pending->abandon();
   EXPECT_EQ(carrier.deferred, 1);
   EXPECT_EQ(carrier.sent(), "");

@@ -54,9 +54,9 @@ class FakeSpeaker final : public ChannelHandler {
  public:
   static constexpr std::size_t kAnything = std::numeric_limits<std::size_t>::max();
 
-  FakeSpeaker(Loop& loop, Log& log, std::string name = {}, SocketPair pair = local_pair())
+  FakeSpeaker(Loop& loop, Log& log, std::string name = {}, SocketPair pair = local_pair(), SslSession tls = nullptr)
       : far(std::move(pair.far)), name_(std::move(name)), log_(log) {
-    channel_.emplace(loop, Stream(std::move(pair.near)), *this);
+    channel_.emplace(loop, Stream(std::move(pair.near), std::move(tls)), *this);
     channel_->start();
     channel_->update_interest();
   }

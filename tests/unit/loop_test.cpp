@@ -255,6 +255,24 @@ TEST_F(LoopTest, ItsDescriptorIsReadableWhileItHasSomethingToDo) {
   EXPECT_EQ(log, (Log{"input:watched from before", "deferred"}));
 }
 
+TEST_F(LoopTest, ItsDescriptorIsReadableForWhatWasPutOffBefore) {
+  FakeSpeaker speaker(loop(), log);
+  speaker.channel().defer();
+  EXPECT_TRUE(is_readable(*loop().poll_descriptor()));
+}
+
+TEST_F(LoopTest, ItsDescriptorIsReadableWhileAQuantumIsWaitedFor) {
+  FakeSpeaker speaker(loop(), log);
+  const int fd = *loop().poll_descriptor();
+  for (const bool is_exclusive : {false, true}) {
+    EXPECT_FALSE(is_readable(fd));
+    is_exclusive ? loop().enqueue_exclusive(speaker.channel()) : loop().enqueue(speaker.channel());
+    EXPECT_TRUE(is_readable(fd));
+    loop().service(0);
+    loop().service(0);
+  }
+}
+
 TEST_F(LoopTest, ItsDescriptorIsReadableWhenATimerIsDue) {
   const int fd = *loop().poll_descriptor();
   FakeTimer timer([&] { log.emplace_back("timer"); });
@@ -304,6 +322,24 @@ TEST_F(LoopTest, ServesADescriptorThatWasAnnounced) {
   const Loop::Round round(loop());
   speaker.channel().close();
   EXPECT_EQ(observer.take_events(), (Log{minus(fd)}));
+}
+
+TEST_F(LoopTest, QuantaAreGivenInItsRoundsOfAnOuterLoop) {
+  open_announcing(false);
+  const int own_fd = std::stoi(observer.take_events()[0].substr(1));
+  FakeSpeaker speaker(loop(), log);
+  speaker.at_once = 1;
+  speaker.cost = kQuantum;
+  write_all(speaker.far.get(), "ab");
+  const auto serve = [&](int fd) {
+    const Loop::Round round(loop());
+    loop().service_descriptor(fd);
+  };
+  serve(speaker.channel().fd());
+  EXPECT_EQ(take_log(), (Log{"input:a"}));
+  EXPECT_TRUE(is_readable(own_fd));
+  serve(own_fd);
+  EXPECT_EQ(take_log(), (Log{"input:b"}));
 }
 
 TEST_F(LoopTest, ServiceWorksBesideAnOuterLoop) {

@@ -128,6 +128,13 @@ TEST_F(SchedulerTest, AnItemOfTenQuantaIsPaidBack) {
   EXPECT_EQ(rude.spent, 20U * kQuantum);
 }
 
+TEST_F(SchedulerTest, NoItemCostsMoreThanAThousandRounds) {
+  Worker& rude = add(1U << 28U, 2);
+  enqueue(rude);
+  for (int round = 0; round < 1002; ++round) run_round();
+  EXPECT_TRUE(rude.items.empty());
+}
+
 TEST_F(SchedulerTest, ASparseFlowThatOverdrawsItsShareIsBulkUntilItHasPaid) {
   Worker& rude = add(3 * kQuantum, 1);
   {

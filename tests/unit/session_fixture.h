@@ -108,6 +108,7 @@ class FakeCarrier final : public Carrier {
     sent.insert(sent.end(), data, data + parts[0].iov_len);
     room -= room == kAnything ? 0 : parts[0].iov_len;
     queue_.consume(pool_, parts[0].iov_len);
+    during_flush();
     session->on_output_progress();
     if (queue_.empty()) session->on_output_empty();
     return room > 0 && !queue_.empty();
@@ -141,6 +142,7 @@ class FakeCarrier final : public Carrier {
   std::size_t room = kAnything;     // what the peer still takes
   std::size_t at_once = kAnything;  // of it, by one flush
   std::function<void()> during_receive = [] {};
+  std::function<void()> during_flush = [] {};
   Bytes sent;
   std::optional<End> ended;
   std::optional<std::uint64_t> deadline_ms;

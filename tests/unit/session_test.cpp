@@ -285,6 +285,21 @@ TEST_P(SessionTest, WhatWaitsForTheEndOfTheBatchIsSentWhenThereIsNoRoom) {
   EXPECT_EQ(sent(), Log({"text:" + std::string(20, 'a'), "text:b"}));
 }
 
+TEST_P(SessionTest, SendsNothingMoreWhenItBreaksWhileRoomIsMade) {
+  endpoint.rules.max_backpressure_bytes = 10;
+  for (const bool is_prepared : {false, true}) {
+    Side other(endpoint);
+    other.carrier.at_once = 5;
+    other.session.send(Opcode::kText, true, as_bytes(std::string(20, 'a')));
+    other.carrier.during_flush = [&] { other.session.on_broken(); };
+    PreparedMessage message(endpoint.memory, Opcode::kText, as_bytes("b"));
+    const WriteStatus status =
+        is_prepared ? other.session.send(message) : other.session.send(Opcode::kText, true, as_bytes("b"));
+    EXPECT_EQ(status, WriteStatus::kClosed);
+    EXPECT_EQ(frames_in(other.take_sent()).size(), 1U);
+  }
+}
+
 TEST_P(SessionTest, QueueIsFullWhenMemoryIsShort) {
   side.carrier.room = 0;
   MemoryBudget memory(100);

@@ -2,15 +2,17 @@
 #include "net/tls_server_context.h"
 
 #include <gtest/gtest.h>
-#include <openssl/ssl.h>
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "certificate_file.h"
 #include "net/stream.h"
 #include "socket_pairs.h"
+#include "tls_client.h"
 
 namespace websockets {
 namespace {
@@ -28,12 +30,8 @@ class TlsTest : public testing::Test {
     make_nonblocking(far_.get());
     const int fd = pair.near.get();
     stream_ = std::make_unique<Stream>(std::move(pair.near), (*context)->new_session(fd));
-    client_context_.reset(SSL_CTX_new(TLS_client_method()));
-    client_.reset(SSL_new(client_context_.get()));
-    SSL_set_fd(client_.get(), far_.get());
-    SSL_set_connect_state(client_.get());
-    for (int i = 0; i < 10 && (stream_->is_in_handshake() || SSL_is_init_finished(client_.get()) == 0); ++i) {
-      SSL_do_handshake(client_.get());
+    client_.emplace(far_.get());
+    for (int i = 0; i < 10 && (!client_->shake_hands() || stream_->is_in_handshake()); ++i) {
       EXPECT_EQ(receive().status, IoStatus::kWouldBlock);
     }
     ASSERT_FALSE(stream_->is_in_handshake());
@@ -45,55 +43,43 @@ class TlsTest : public testing::Test {
     return stream_->receive(bytes);
   }
 
-  void write(std::string_view text) {
-    EXPECT_EQ(SSL_write(client_.get(), text.data(), static_cast<int>(text.size())), static_cast<int>(text.size()));
-  }
-
-  void change_keys(int times) {
-    for (int i = 0; i < times; ++i) {
-      EXPECT_EQ(SSL_key_update(client_.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
-      EXPECT_EQ(SSL_do_handshake(client_.get()), 1);
-    }
-  }
-
   std::unique_ptr<Stream> stream_;
-  std::unique_ptr<SSL, SslDeleter> client_;
+  std::optional<TlsClient> client_;
 
  private:
   CertificateFile file_;
   UniqueFd far_;
-  std::unique_ptr<SSL_CTX, SslDeleter> client_context_;
 };
 
 TEST_F(TlsTest, CountsRecords) {
-  write("abc");
-  write("d");
+  client_->write("abc");
+  client_->write("d");
   EXPECT_EQ(receive().bytes, 3U);
   EXPECT_EQ(stream_->take_record_count(), 1U);
   EXPECT_EQ(receive().bytes, 1U);
   EXPECT_EQ(stream_->take_record_count(), 1U);
-  change_keys(3);
-  write("e");
+  client_->change_keys(3);
+  client_->write("e");
   EXPECT_EQ(receive().bytes, 1U);
   EXPECT_EQ(stream_->take_record_count(), 4U);
 }
 
 TEST_F(TlsTest, ReadsNoMoreOfWhoDoesNothingButChangeKeys) {
-  change_keys(30);
-  write("x");
+  client_->change_keys(30);
+  client_->write("x");
   EXPECT_EQ(receive().bytes, 1U);
-  change_keys(5);
-  write("x");
+  client_->change_keys(5);
+  client_->write("x");
   EXPECT_EQ(receive().status, IoStatus::kEnd);
 }
 
 TEST_F(TlsTest, LetsKeysBeChangedNowAndThen) {
   const std::string megabyte(1U << 20U, 'x');
   for (int i = 0; i < 40; ++i) {
-    change_keys(1);
+    client_->change_keys(1);
     std::size_t received = 0;
     for (std::size_t sent = 0; sent < megabyte.size(); sent += 16384) {
-      write(std::string_view(megabyte).substr(sent, 16384));
+      client_->write(std::string_view(megabyte).substr(sent, 16384));
       for (IoResult result = receive(); result.status != IoStatus::kWouldBlock; result = receive()) {
         ASSERT_EQ(result.status, IoStatus::kDone);
         received += result.bytes;

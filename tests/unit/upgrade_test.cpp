@@ -67,7 +67,9 @@ TEST_F(UpgradeTest, RefusesABadHandshake) {
   EXPECT_EQ(got.refusal.reason, RefusalReason::kHandshake);
   EXPECT_EQ(got.refusal.status, 400);
   EXPECT_TRUE(got.refusal.headers.empty());
-  EXPECT_EQ(verdict(kGoodLines + "Sec-WebSocket-Version: 13\r\n").refusal.status, 400);
+  for (const char* again : {"Sec-WebSocket-Version: 13\r\n", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"}) {
+    EXPECT_EQ(verdict(kGoodLines + again).refusal.status, 400) << again;
+  }
   EXPECT_EQ(verdict(kGoodLines + "Sec-WebSocket-Extensions: ;\r\n").refusal.status, 400);
 }
 

@@ -13,8 +13,10 @@ declare -A allowed=(
   [loop]='net base'
   [files]='http base'
   [server]='files loop http net websocket base'
+  [dial]='loop http net base'
+  [client]='dial http websocket loop net base'
   [cluster]='server files loop http net websocket base'
-  [lua]='cluster server files loop http net websocket base'
+  [lua]='cluster client dial server files loop http net websocket base'
 )
 
 passed=0 failed=0

@@ -6,7 +6,7 @@ local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 
 local frame = client.frame
-local TEXT, BINARY, CONTINUATION = client.TEXT, client.BINARY, client.CONTINUATION
+local TEXT, CONTINUATION = client.TEXT, client.CONTINUATION
 local CLOSE, PING, PONG = client.CLOSE, client.PING, client.PONG
 
 describe('a frame', function()
@@ -21,49 +21,17 @@ describe('a frame', function()
     return c, got, closed, ctx
   end
 
-  local function raw(first, second, rest)
-    return string.char(first, second) .. (rest or '')
-  end
-
   local no_fin = { fin = false }
   local begun = frame(TEXT, 'x', no_fin)
   local wrong = {
-    ['with RSV1'] = frame(TEXT, 'x', { rsv = 4 }),
-    ['with RSV2'] = frame(TEXT, 'x', { rsv = 2 }),
-    ['with RSV3'] = frame(BINARY, 'x', { rsv = 1 }),
-    ['with RSV1, a ping'] = frame(PING, 'x', { rsv = 4 }),
-    ['with RSV1, a continuation'] = begun .. frame(CONTINUATION, 'x', { rsv = 4 }),
-    ['with the reserved opcode 3'] = frame(3, ''),
-    ['with the reserved opcode 7'] = frame(7, ''),
-    ['with the reserved opcode 11'] = frame(11, ''),
-    ['with the reserved opcode 15'] = frame(15, ''),
+    ['with a reserved bit'] = frame(TEXT, 'x', { rsv = 4 }),
+    ['with a reserved opcode'] = frame(3, ''),
     ['that is not masked'] = frame(TEXT, 'x', { mask = false }),
-    ['that is not masked and empty'] = frame(TEXT, '', { mask = false }),
-    ['that is not masked, a ping'] = frame(PING, 'x', { mask = false }),
-    ['that is not masked, a Close'] = frame(CLOSE, '', { mask = false }),
-    ['with 16 bits of length for 125'] = frame(TEXT, ('x'):rep(125), { length_bytes = 2 }),
-    ['with 16 bits of length for 0'] = frame(TEXT, '', { length_bytes = 2 }),
-    ['with 64 bits of length for 65535'] = frame(TEXT, ('x'):rep(65535), { length_bytes = 8 }),
-    ['with 64 bits of length for 0'] = frame(TEXT, '', { length_bytes = 8 }),
-    ['with the topmost bit of the length'] = raw(129, 255, '\128\0\0\0\0\0\0\0'),
-    ['with all bits of the length'] = raw(129, 255, ('\255'):rep(8)),
+    ['with the topmost bit of the length'] = string.char(129, 255) .. '\128\0\0\0\0\0\0\0',
     ['that is a ping of 126 bytes'] = frame(PING, ('x'):rep(126)),
-    ['that is a pong of 126 bytes'] = frame(PONG, ('x'):rep(126)),
-    ['that is a Close of 126 bytes'] = frame(CLOSE, client.close_body(1000, ('x'):rep(124))),
-    ['that is a ping with 16 bits of length'] = frame(PING, 'x', { length_bytes = 2 }),
-    ['that is a ping without FIN'] = frame(PING, 'x', no_fin),
-    ['that is a pong without FIN'] = frame(PONG, 'x', no_fin),
-    ['that is a Close without FIN'] = frame(CLOSE, '', no_fin),
     ['that continues nothing'] = frame(CONTINUATION, 'x'),
-    ['that continues nothing, without FIN'] = frame(CONTINUATION, 'x', no_fin),
-    ['that continues what is complete'] = begun .. frame(CONTINUATION, 'y') .. frame(CONTINUATION, 'z'),
-    ['of text within a fragmented message'] = begun .. frame(TEXT, 'y'),
-    ['of binary data within a fragmented message'] = begun .. frame(BINARY, 'y', no_fin),
-    ['that is a Close of one byte'] = frame(CLOSE, 'x'),
+    ['that is a Close with a code that may not be sent'] = frame(CLOSE, client.close_body(1005)),
   }
-  for _, code in ipairs { 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535 } do
-    wrong['that is a Close with the code ' .. code] = frame(CLOSE, client.close_body(code))
-  end
 
   for name, bytes in pairs(wrong) do
     it(name .. ' ends the connection with 1002', function()
@@ -78,7 +46,6 @@ describe('a frame', function()
 
   for name, bytes in pairs {
     ['of text that is not UTF-8'] = frame(TEXT, '\255'),
-    ['of text that ends within a character'] = frame(TEXT, '\195'),
     ['that is a Close whose reason is not UTF-8'] = frame(CLOSE, client.close_body(1000, '\195')),
   } do
     it(name .. ' ends the connection with 1007', function()
@@ -90,7 +57,7 @@ describe('a frame', function()
   end
 
   it('that is wrong is found byte by byte, too', function()
-    for _, name in ipairs { 'with RSV1', 'that is not masked', 'with the topmost bit of the length' } do
+    for _, name in ipairs { 'that is not masked', 'with the topmost bit of the length' } do
       local c = open()
       for position = 1, #wrong[name] do
         if not c:send_some(wrong[name]:sub(position, position)) then break end -- closed already
@@ -141,20 +108,13 @@ describe('a frame', function()
   end)
 
   it('that is a Close is answered with its code, and ends the connection', function()
-    for _, code in ipairs { 1000, 1001, 1002, 1003, 1007, 1011, 1012, 1014, 3000, 3999, 4000, 4999 } do
+    for _, code in ipairs { 1000, 3000, 4999 } do
       local c, _, closed = open()
       c:send_close(code, 'reason')
       c:expect_close(code)
       c:expect_end()
       assert.same({ code }, closed)
     end
-  end)
-
-  it('that is a Close may have 125 bytes', function()
-    local c = open()
-    c:send_close(1000, ('x'):rep(123))
-    c:expect_close(1000)
-    c:expect_end()
   end)
 
   it('that is a Close may come within a fragmented message', function()
@@ -171,14 +131,5 @@ describe('a frame', function()
     c:expect_close(1000)
     c:expect_end()
     assert.same({}, got)
-  end)
-
-  it('may have any mask', function()
-    local c, got = open()
-    for _, mask in ipairs { '\0\0\0\0', '\255\255\255\255', '\1\2\3\4', '\0\0\0\1' } do
-      c:send_frame(TEXT, 'hello', { mask = mask })
-    end
-    c:expect_nothing()
-    assert.same({ 'hello', 'hello', 'hello', 'hello' }, got)
   end)
 end)

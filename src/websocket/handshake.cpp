@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "websocket/handshake.h"
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <new>
 
+#include "base/base64.h"
 #include "base/http_text.h"
 
 namespace websockets {
@@ -160,10 +159,7 @@ std::string accept_key(std::string_view key) {
   if (SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data()) == nullptr) {
     throw std::bad_alloc();
   }
-  constexpr std::size_t kEncodedBytes = 28;
-  std::array<unsigned char, kEncodedBytes + 1> encoded{};  // EVP_EncodeBlock() ends it with a NUL
-  EVP_EncodeBlock(encoded.data(), digest.data(), static_cast<int>(digest.size()));
-  return {reinterpret_cast<const char*>(encoded.data()), kEncodedBytes};
+  return encode_base64(digest);
 }
 
 bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char); }

@@ -108,8 +108,19 @@ describe('context', function()
   end)
 
   it('wants protocols', function()
-    expect_error({}, "'protocols'")
+    expect_error({ listen = { '127.0.0.1:0' } }, "'protocols'")
+    expect_error({ port = 1 }, "'protocols'")
     expect_error({ protocols = {} }, "'protocols'")
+  end)
+
+  it('that listens on nothing needs no protocols', function()
+    local ctx = loop.context { port = 0 }
+    assert.same({}, ctx:addresses())
+    assert.equal(0, ctx:service())
+    local has_run = false
+    ctx:after(0, function() has_run = true end)
+    loop.serve_until(ctx, function() return has_run end)
+    assert.error_matches(function() ctx:broadcast('p', 'x') end, 'unknown protocol')
   end)
 
   it('wants tokens as the names of protocols', function()

@@ -6,6 +6,7 @@ local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local remote = require 'spec.support.remote'
 local script = require 'spec.support.script'
+local websockets = require 'websockets'
 
 describe('run', function()
   leaks.check_each(before_each, after_each)
@@ -98,6 +99,11 @@ describe('run', function()
     assert.equal(1, calls)
     ctx:after(0.001, function() ctx:stop() end)
     assert.same({ 0, 'stop' }, { ctx:run() })
+  end)
+
+  it('of the module returns when there is nothing to wait for', function()
+    assert.same({ 0, 'done' }, { websockets.run() })
+    assert.error_matches(function() websockets.run(-1) end, 'a number of seconds expected')
   end)
 
   it('refuses other arguments', function()

@@ -76,8 +76,8 @@ local websockets = {}
 
 ---The options of websockets.context(). Sizes are in bytes, times in seconds.
 ---@class websockets.Config: websockets.Certificate
----Name of a subprotocol -> what is called when a connection of it opens. At least one.
----@field protocols table<string, fun(ws: websockets.Websocket)>
+---Name of a subprotocol -> what is called when a connection of it opens. At least one, unless it listens on nothing.
+---@field protocols? table<string, fun(ws: websockets.Websocket)>
 ---For clients that ask for no subprotocol. Default: the only one there is.
 ---@field default_protocol? string
 ---A request that is not for a websocket. Default: 404.
@@ -204,6 +204,13 @@ function websockets.context(config) end
 ---@param options? websockets.StaticOptions
 ---@return fun(ws: websockets.Websocket, uri: string): boolean, nil|"closed"|"already answered"
 function websockets.static(root, options) end
+
+---Serves the default context until nothing is left to wait for, stop(), SIGINT or SIGTERM.
+---@param shutdown_seconds? number default: 5
+---@return integer? status for os.exit(); nil: there is no descriptor left
+---@return "done"|"stop"|"SIGINT"|"SIGTERM"|string why
+---@return integer? code
+function websockets.run(shutdown_seconds) end
 
 ---Serves everything that is outstanding.
 ---@param timeout_ms? number 0, the default: does not wait; below: waits without end

@@ -89,8 +89,10 @@ void read_protocols(OptionReader& reader, int callbacks, ContextOptions& options
   lua_pop(L, 1);
 }
 
+// What listens on nothing never has to choose one.
 void check_protocols(OptionReader& reader, const ContextOptions& options) {
-  if (options.protocols.empty()) {
+  const bool listens = options.port != 0 || !options.listen.empty();
+  if (options.protocols.empty() && listens) {
     lua_pushnil(reader.state());
     reader.raise_value("protocols", "a table of functions");
   }

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "lua/entry.h"
 
+#include <utility>
+
 #include "loop/loop.h"
+#include "lua/shared_state.h"
 
 namespace websockets::lua {
 
 Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
-    : context_(context), outer_(context.calls().enter(L, callbacks)), in_round_(context.loop()) {
+    : context_(context),
+      outer_(context.calls().enter(L, callbacks)),
+      running_before_(std::exchange(context.shared().running, &context)),
+      in_round_(context.loop()) {
   if (in_round_ != nullptr) in_round_->enter();
 }
 
@@ -17,6 +23,7 @@ Entry::~Entry() {
     context_.callback_table().drop_released_payloads(calls.state(), calls.callbacks());
     if (!context_.is_open()) context_.timers().stop_all(calls.state(), calls.callbacks());
   }
+  context_.shared().running = running_before_;
   calls.leave(outer_);
 }
 

@@ -25,6 +25,7 @@ class Entry {
  private:
   LuaContext& context_;
   LuaCalls::Place outer_;
+  LuaContext* running_before_;
   Loop* in_round_;  // of which this is a Round
 };
 

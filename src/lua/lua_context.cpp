@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "lua/default_context.h"
 #include "lua/lua_websocket.h"
 #include "lua/push.h"
 #include "server/connection.h"
@@ -37,7 +38,7 @@ lua_Integer type_number(MessageType type) { return type == MessageType::kText ? 
 
 }  // namespace
 
-LuaContext::LuaContext() : options(std::make_unique<ContextOptions>()) {}
+LuaContext::LuaContext(SharedState& shared) : options(std::make_unique<ContextOptions>()), shared_(shared) {}
 
 LuaContext::~LuaContext() = default;
 
@@ -50,6 +51,10 @@ Hub& LuaContext::hub() { return context_->hub(); }
 StatsReport LuaContext::report() { return context_->report(); }
 
 void LuaContext::terminate(int fd, std::uint32_t serial) { context_->terminate(fd, serial); }
+
+bool LuaContext::is_idle() const {
+  return context_->listener_count() == 0 && context_->loop().channel_count() == 0 && !timers_.has_pending();
+}
 
 bool LuaContext::in_round() const { return context_ != nullptr && context_->loop().in_round(); }
 
@@ -256,5 +261,11 @@ void LuaContext::on_refused(const Refusal& refusal) {
 void LuaContext::on_served() { callback_table_.drop_released_payloads(calls_.state(), calls_.callbacks()); }
 
 void LuaContext::on_freed(Connection& connection) { detach(*websocket_of(connection)); }
+
+void LuaContext::on_shut_down(CloseCode, std::string_view) {}
+
+void LuaContext::on_destroy() { forget_default_context(*this); }
+
+void LuaContext::on_abandon() { forget_default_context(*this); }
 
 }  // namespace websockets::lua

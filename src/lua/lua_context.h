@@ -30,11 +30,13 @@ struct StatsReport;
 namespace websockets::lua {
 
 struct LuaWebsocket;
+struct SharedState;
 
 // What lies behind a context's userdata: the engine's context, and the way from its events to Lua functions.
 class LuaContext final : public Handler {
  public:
-  LuaContext();
+  // `shared` outlives it.
+  explicit LuaContext(SharedState& shared);
   ~LuaContext();
   LuaContext(const LuaContext&) = delete;
   LuaContext& operator=(const LuaContext&) = delete;
@@ -46,6 +48,9 @@ class LuaContext final : public Handler {
   Error open();
   bool is_open() const;
   bool in_round() const;
+  // Nothing could ever happen, but a signal: it listens nowhere, and has no connection and no timer. It is open.
+  bool is_idle() const;
+  SharedState& shared() { return shared_; }
   Context& context() { return *context_; }
   // So that their callers need not know a context.
   Loop* loop();  // null: it was not opened
@@ -71,6 +76,9 @@ class LuaContext final : public Handler {
   void on_refused(const Refusal& refusal) override;
   void on_served() override;
   void on_freed(Connection& connection) override;
+  void on_shut_down(CloseCode code, std::string_view reason) override;
+  void on_destroy() override;
+  void on_abandon() override;
   void on_add_fd(int fd) override;
   void on_del_fd(int fd) override;
   void release_payload(int handle) override { callback_table_.release_payload(handle); }
@@ -86,6 +94,7 @@ class LuaContext final : public Handler {
   void warn_of_unasked_clients(const ContextOptions& given);
   void detach(LuaWebsocket& ws);
 
+  SharedState& shared_;
   CallbackTable callback_table_;
   std::unique_ptr<Context> context_;  // behind that, which takes back the payloads of its queues
   LuaCalls calls_;

@@ -5,6 +5,7 @@
 #include "lua/constants.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_request.h"
+#include "lua/wrap_run.h"
 #include "lua/wrap_static.h"
 #include "lua/wrap_timers.h"
 #include "lua/wrap_websocket.h"
@@ -68,6 +69,8 @@ extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_Sta
   lua_newtable(L);
   lua_pushcfunction(L, create_context);
   lua_setfield(L, -2, "context");
+  lua_pushcfunction(L, run_default_context);
+  lua_setfield(L, -2, "run");
   lua_pushcfunction(L, create_static);
   lua_setfield(L, -2, "static");
   for (const Constant& constant : kConstants) {

@@ -21,6 +21,7 @@
 #include "lua/lua_context.h"
 #include "lua/push.h"
 #include "lua/push_delivery.h"
+#include "lua/shared_state.h"
 #include "lua/userdata.h"
 #include "lua/wrap_outer_loop.h"
 #include "lua/wrap_run.h"
@@ -39,26 +40,14 @@ struct ContextUserdata {
   LuaContext* context;  // null once collected
 };
 
-// Of the registry: the userdata of all contexts of the state are its keys, which it does not keep.
-constexpr char kContextsKey = 0;
-
-void push_contexts(lua_State* L) {
-  lua_pushlightuserdata(L, const_cast<char*>(&kContextsKey));
-  lua_rawget(L, LUA_REGISTRYINDEX);
-}
-
-void make_contexts(lua_State* L) {
-  push_contexts(L);
-  const bool is_there = !lua_isnil(L, -1);
-  lua_pop(L, 1);
-  if (is_there) return;
-  lua_pushlightuserdata(L, const_cast<char*>(&kContextsKey));
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawset(L, LUA_REGISTRYINDEX);
+// Notes the userdata at `index` as that of a context.
+void note_context(lua_State* L, int index, LuaContext& context) {
+  push_shared_table(L);
+  lua_rawgeti(L, -1, kContexts);
+  lua_pushlightuserdata(L, &context);
+  lua_pushvalue(L, index);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
 }
 
 ContextUserdata& check_userdata(lua_State* L) { return check_object<ContextUserdata>(L, 1); }
@@ -86,17 +75,17 @@ void give_up_others(LuaContext& ours) {
   lua_State* const L = ours.calls().state();
   const int top = lua_gettop(L);
   if (lua_checkstack(L, 16) == 0) return;
-  push_contexts(L);
+  push_shared_table(L);
+  lua_rawgeti(L, -1, kContexts);
   lua_pushnil(L);
-  while (lua_next(L, top + 1) != 0) {
-    const auto* const userdata = find_object<ContextUserdata>(L, top + 2);
-    LuaContext* const other = userdata == nullptr ? nullptr : userdata->context;
+  while (lua_next(L, top + 2) != 0) {
+    LuaContext* const other = context_at(L, top + 4);
     if (other != nullptr && other != &ours && other->is_open()) {
-      get_user_table(L, top + 2);
-      const Entry entry(*other, L, top + 4);
+      get_user_table(L, top + 4);
+      const Entry entry(*other, L, top + 5);
       other->context().destroy();
     }
-    lua_settop(L, top + 2);
+    lua_settop(L, top + 3);
   }
   lua_settop(L, top);
 }
@@ -274,13 +263,27 @@ LuaContext& check_context(lua_State* L, int& callbacks) {
   return *userdata.context;
 }
 
+LuaContext* context_at(lua_State* L, int index) {
+  const auto* const userdata = find_object<ContextUserdata>(L, index);
+  return userdata == nullptr ? nullptr : userdata->context;
+}
+
 LuaContext* find_context(lua_State* L, int& callbacks) {
   lua_rawgeti(L, -1, 1);
-  const auto* userdata = find_object<ContextUserdata>(L, -1);
-  if (userdata == nullptr || userdata->context == nullptr || !userdata->context->is_open()) return nullptr;
+  LuaContext* const context = context_at(L, -1);
+  if (context == nullptr || !context->is_open()) return nullptr;
   get_user_table(L, -1);
   callbacks = lua_gettop(L);
-  return userdata->context;
+  return context;
+}
+
+void push_context(lua_State* L, LuaContext& context) {
+  push_shared_table(L);
+  lua_rawgeti(L, -1, kContexts);
+  lua_pushlightuserdata(L, &context);
+  lua_rawget(L, -2);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
 }
 
 LuaContext& check_served_here(lua_State* L, int& callbacks) {
@@ -303,13 +306,10 @@ int create_context(lua_State* L) {
   lua_settop(L, 1);
   luaL_checkstack(L, 16, "websocket");
   ContextUserdata& userdata = push_object<ContextUserdata>(L);
-  push_contexts(L);
-  lua_pushvalue(L, 2);
-  lua_pushboolean(L, 1);
-  lua_rawset(L, 3);
-  lua_settop(L, 2);
-  guarded(L, [&] { userdata.context = new LuaContext; });
+  SharedState& shared = shared_state(L);
+  guarded(L, [&] { userdata.context = new LuaContext(shared); });
   LuaContext& context = *userdata.context;
+  note_context(L, 2, context);
 
   lua_createtable(L, 8, 0);
   fill_fixed_slots(L, 2, 3);
@@ -326,7 +326,7 @@ int create_context(lua_State* L) {
 }
 
 void register_context(lua_State* L) {
-  make_contexts(L);
+  make_shared_state(L);
   push_metatable(L, ContextUserdata::kType);
   set_functions(L, kMetamethods);
   lua_newtable(L);

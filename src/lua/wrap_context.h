@@ -18,6 +18,10 @@ LuaContext& check_context(lua_State* L, int& callbacks);
 LuaContext& check_served_here(lua_State* L, int& callbacks);
 // The same by the table of kWeakContext on top of the stack. Null: the context was destroyed, or collected.
 LuaContext* find_context(lua_State* L, int& callbacks);
+// Null: the value at `index` is no context, or one that was collected.
+LuaContext* context_at(lua_State* L, int index);
+// Pushes the userdata of a context that was not collected. Takes no memory.
+void push_context(lua_State* L, LuaContext& context);
 
 // The protocol whose name is at `index`.
 const Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index);

@@ -6,6 +6,8 @@
 #include <csignal>
 
 #include "lua/push.h"
+#include "lua/served_along.h"
+#include "lua/shared_state.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
 #include "server/context.h"
@@ -26,10 +28,48 @@ std::uint64_t check_shutdown_ms(lua_State* L, int index) {
 
 const char* name_of(int signal) { return signal == 0 ? "stop" : signal == SIGINT ? "SIGINT" : "SIGTERM"; }
 
-// Nothing could ever happen, but a signal.
-bool has_nothing_to_wait_for(LuaContext& context) {
-  Context& engine = context.context();
-  return engine.listener_count() == 0 && engine.loop().channel_count() == 0 && !context.timers().has_pending();
+// Raises what has interrupted a callback of the default context, which was served along.
+void raise_interruption_along(lua_State* L, LuaContext& context) {
+  LuaContext* const other = context.shared().default_context;
+  if (other == nullptr || !other->calls().is_interrupted()) return;
+  push_context(L, *other);
+  get_user_table(L, -1);
+  other->calls().raise_interruption(L, lua_gettop(L));
+}
+
+// Serves the context at 1 until it is stopped. Returns false if it was not: there is nothing left to wait for.
+bool run_context(lua_State* L, LuaContext& context, int callbacks, std::uint64_t timeout_ms, int& results) {
+  ErrorCopy why;
+  int signal = 0;
+  bool was_cut_short = false;
+  bool is_idle = false;
+  guarded(L, [&] {
+    Runner runner(context.context(), timeout_ms);
+    ServedAlong along(context);
+    const Error error = runner.open();
+    why = error;
+    for (bool goes_on = !error; goes_on;) {
+      is_idle = context.is_idle() && along.is_idle();
+      if (is_idle) return;
+      const Entry entry(context, L, callbacks);
+      goes_on = runner.serve(along.prepare());
+      along.finish();
+      goes_on = goes_on && !context.calls().is_interrupted() && !along.is_interrupted();
+    }
+    signal = runner.signal();
+    was_cut_short = runner.was_cut_short();
+  });
+  context.calls().raise_interruption(L, callbacks);
+  raise_interruption_along(L, context);
+  results = 2;
+  if (is_idle) return false;
+  if (why) {
+    results = push_error(L, why);
+    return true;
+  }
+  lua_pushinteger(L, was_cut_short ? kSignalStatus + signal : 0);
+  lua_pushstring(L, name_of(signal));
+  return true;
 }
 
 int run(lua_State* L) {
@@ -37,29 +77,9 @@ int run(lua_State* L) {
   const std::uint64_t timeout_ms = check_shutdown_ms(L, 2);
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  ErrorCopy why;
-  int signal = 0;
-  bool was_cut_short = false;
-  bool has_nothing = false;
-  guarded(L, [&] {
-    Runner runner(context.context(), timeout_ms);
-    const Error error = runner.open();
-    why = error;
-    for (bool goes_on = !error; goes_on;) {
-      has_nothing = has_nothing_to_wait_for(context);
-      if (has_nothing) return;
-      const Entry entry(context, L, callbacks);
-      goes_on = runner.serve() && !context.calls().is_interrupted();
-    }
-    signal = runner.signal();
-    was_cut_short = runner.was_cut_short();
-  });
-  context.calls().raise_interruption(L, callbacks);
-  if (has_nothing) return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");
-  if (why) return push_error(L, why);
-  lua_pushinteger(L, was_cut_short ? kSignalStatus + signal : 0);
-  lua_pushstring(L, name_of(signal));
-  return 2;
+  int results;
+  if (run_context(L, context, callbacks, timeout_ms, results)) return results;
+  return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");
 }
 
 int stop(lua_State* L) {
@@ -83,6 +103,22 @@ int shutdown(lua_State* L) {
 }
 
 }  // namespace
+
+int run_default_context(lua_State* L) {
+  lua_settop(L, 1);
+  const std::uint64_t timeout_ms = check_shutdown_ms(L, 1);
+  int results = 2;
+  if (LuaContext* const context = shared_state(L).default_context) {
+    push_context(L, *context);
+    lua_replace(L, 1);
+    int callbacks;
+    check_served_here(L, callbacks);
+    if (run_context(L, *context, callbacks, timeout_ms, results)) return results;
+  }
+  lua_pushinteger(L, 0);
+  lua_pushliteral(L, "done");
+  return results;
+}
 
 const luaL_Reg kContextRunMethods[] = {{"run", run}, {"stop", stop}, {"shutdown", shutdown}, {nullptr, nullptr}};
 

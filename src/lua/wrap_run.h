@@ -5,6 +5,9 @@
 
 namespace websockets::lua {
 
+// run, stop, shutdown
 extern const luaL_Reg kContextRunMethods[];
+// websockets.run()
+int run_default_context(lua_State* L);
 
 }  // namespace websockets::lua

@@ -198,6 +198,7 @@ void Context::shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_vi
   if (!std::exchange(rules_.server.is_shutting_down, true)) {
     // The callbacks may do anything.
     for (const auto& acceptor : acceptors_) acceptor->stop();
+    handler_.on_shut_down(code, reason);
     for_each_connection([&](Connection& connection) { connection.shut_down(code, reason); });
   }
   end_shutdown();
@@ -224,6 +225,7 @@ void Context::destroy() {
     return end_backplane();
   }
   for (const auto& acceptor : acceptors_) acceptor->stop();
+  handler_.on_destroy();
   for_each_connection([](Connection& connection) { connection.destroy(); });
   loop_.close();
 }
@@ -253,6 +255,7 @@ void Context::end_backplane() {
 void Context::abandon() {
   refusals_.take();
   for (const auto& acceptor : acceptors_) acceptor->abandon();
+  handler_.on_abandon();
   for_each_connection([](Connection& connection) { connection.abandon(); });
 }
 

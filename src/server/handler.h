@@ -40,6 +40,11 @@ class Handler : public SessionHandler, public DescriptorObserver, public Payload
   virtual void on_served() = 0;
   // A connection whose `user` is set is about to be freed. Comes at the end of a round.
   virtual void on_freed(Connection& connection) = 0;
+  // The context ends, at first by Context::shut_down(), or is given up to another process: what else lives on its loop
+  // has to end in the same way. Each comes before its own connections end; the first one may be left out.
+  virtual void on_shut_down(CloseCode code, std::string_view reason) = 0;
+  virtual void on_destroy() = 0;
+  virtual void on_abandon() = 0;
 
  protected:
   ~Handler() = default;

@@ -27,8 +27,8 @@ Error Runner::open() {
   return context_.loop().watch_internal(*this) ? Error{} : system_error("signals cannot be watched");
 }
 
-bool Runner::serve() {
-  if (!context_.is_destroyed()) context_.service(-1);
+bool Runner::serve(int timeout_ms) {
+  if (!context_.is_destroyed()) context_.service(timeout_ms);
   return !context_.is_destroyed();
 }
 

@@ -22,9 +22,9 @@ class Runner final : public Pollable {
   Runner& operator=(const Runner&) = delete;
 
   Error open();
-  // Serves once: to be called again and again, in a round each. False: the context is destroyed, and there is no more
-  // to do.
-  bool serve();
+  // Serves once, waiting at most so long (-1: without end): to be called again and again, in a round each. False: the
+  // context is destroyed, and there is no more to do.
+  bool serve(int timeout_ms = -1);
   // Shuts the context down; serve() has to be called still.
   void stop();
 

@@ -203,6 +203,9 @@ class Server final : public Handler {
     delivered_.push_back(std::move(seen->delivered));
     delete seen;
   }
+  void on_shut_down(CloseCode, std::string_view) override {}
+  void on_destroy() override {}
+  void on_abandon() override {}
   void on_add_fd(int) override {}
   void on_del_fd(int) override {}
   void release_payload(int) override {}

@@ -83,11 +83,17 @@ class FakeServerHandler final : public Handler {
     connection = nullptr;
     note("freed");
   }
+  void on_shut_down(CloseCode code, std::string_view) override {
+    endings.push_back("shut down " + std::to_string(static_cast<int>(code)));
+  }
+  void on_destroy() override { endings.emplace_back("destroy"); }
+  void on_abandon() override { endings.emplace_back("abandon"); }
   void on_add_fd(int) override {}
   void on_del_fd(int) override {}
   void release_payload(int) override {}
 
   Connection* connection = nullptr;  // the last one
+  std::vector<std::string> endings;  // of the context
   std::function<void(const std::string&)> action = [](const std::string&) {};
   bool defers = false;  // answers
   bool succeeds = true;

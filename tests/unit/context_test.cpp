@@ -124,6 +124,17 @@ TEST_F(ContextTest, DestroyClosesEverythingOnce) {
   context->service(-1);
 }
 
+TEST_F(ContextTest, TellsItsOwnerOfItsEndOnce) {
+  create();
+  const UniqueFd client = open_websocket();
+  context->shut_down(1'000'000, CloseCode::kServiceRestart, {});
+  context->shut_down(2'000'000, CloseCode::kGoingAway, {});
+  EXPECT_EQ(handler.endings, (std::vector<std::string>{"shut down 1012"}));
+  context->destroy();
+  context->destroy();
+  EXPECT_EQ(handler.endings, (std::vector<std::string>{"shut down 1012", "destroy"}));
+}
+
 TEST_F(ContextTest, SaysWhyItCannotBeMade) {
   options.listen = {"unix:/nowhere/at/all"};
   const Result<std::unique_ptr<Context>> made = Context::create(options, handler);

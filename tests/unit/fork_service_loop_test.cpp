@@ -34,6 +34,9 @@ class QuietHandler final : public Handler {
   void on_refused(const Refusal&) override {}
   void on_served() override {}
   void on_freed(Connection&) override {}
+  void on_shut_down(CloseCode, std::string_view) override {}
+  void on_destroy() override {}
+  void on_abandon() override {}
   void on_add_fd(int) override {}
   void on_del_fd(int) override {}
   void release_payload(int) override {}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "lua/compat.h"
+
+// The context that stands for all that names none: one per Lua state, made on first use. The registry keeps it, until
+// it is destroyed or the state is closed. Whatever serves another context serves it along: see ServedAlong.
+
+namespace websockets::lua {
+
+class LuaContext;
+
+// Pushes its userdata, and makes it if there is none.
+LuaContext& push_default_context(lua_State* L);
+// Pushes that of the context whose callback is running, else the default one, which is made if there is none.
+LuaContext& push_current_context(lua_State* L);
+// The context ends, which may be the default one. Within an Entry.
+void forget_default_context(LuaContext& context);
+
+}  // namespace websockets::lua

@@ -64,7 +64,8 @@ class OutputQueue {
 
   // Nothing of `bytes` is queued when memory is short.
   void append(OutputPool& pool, std::span<const std::uint8_t> bytes);
-  // Appends `count` bytes, at least one, that the caller fills in at once. They are in one piece: for few, or what has to be.
+  // Appends `count` bytes, at least one, that the caller fills in at once. They are in one piece: for few, or what has
+  // to be.
   std::uint8_t* extend(OutputPool& pool, std::size_t count);
   // A short frame or payload is copied: to refer to it would take more.
   void append_frame(OutputPool& pool, const SharedFrame& frame);

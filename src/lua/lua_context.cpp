@@ -206,6 +206,8 @@ void LuaContext::on_closed(Session& session, CloseCode code, std::string_view re
   detach(*ws);
 }
 
+Session* LuaContext::session_of(Receiver&) { return nullptr; }
+
 bool LuaContext::on_http(Connection& connection, const Request& request) {
   const bool succeeded = run(nullptr, [&](lua_State* L) {
     LuaWebsocket& ws = push_websocket(L, callback_table_, kCallbacks, connection);

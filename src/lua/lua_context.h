@@ -72,6 +72,7 @@ class LuaContext final : public Handler {
   bool on_drained(Session& session) override;
   void on_closed(Session& session, CloseCode code, std::string_view reason) override;
   bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) override;
+  Session* session_of(Receiver& guest) override;
   bool on_http(Connection& connection, const Request& request) override;
   void on_refused(const Refusal& refusal) override;
   void on_served() override;

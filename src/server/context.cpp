@@ -164,10 +164,12 @@ StatsReport Context::report() {
   StatsReport report;
   report.counted = stats_;
   report.moved = loop_.stats();
-  report.connections = loop_.channel_count();
   report.topics = hub_.topics().topic_count();
   report.subscriptions = hub_.topics().subscription_count();
-  for_each_connection([&](Connection& connection) { report.queued_bytes += connection.buffered_bytes(); });
+  for_each_connection([&](Connection& connection) {
+    if (connection.descriptor() >= 0) ++report.connections;
+    report.queued_bytes += connection.buffered_bytes();
+  });
   for (const Subprotocol& subprotocol : hub_.subprotocols()) {
     report.protocols.push_back({subprotocol.name, subprotocol.open, subprotocol.opened});
   }
@@ -176,8 +178,13 @@ StatsReport Context::report() {
 
 // --- For the hub ---
 
+Session* Context::session_of(Receiver& receiver) {
+  return receiver.is_guest() ? handler_.session_of(receiver) : static_cast<Connection&>(receiver).session();
+}
+
 WriteStatus Context::send(Receiver& receiver, PreparedMessage& message) {
-  return static_cast<Connection&>(receiver).session()->send(message);
+  Session* const session = session_of(receiver);
+  return session == nullptr ? WriteStatus::kClosed : session->send(message);
 }
 
 bool Context::on_broadcast(Receiver& receiver, std::span<const std::uint8_t> data) {
@@ -186,7 +193,7 @@ bool Context::on_broadcast(Receiver& receiver, std::span<const std::uint8_t> dat
 }
 
 void Context::defer_failure(Receiver& receiver, CloseCode code) {
-  static_cast<Connection&>(receiver).session()->defer_failure(code);
+  if (Session* const session = session_of(receiver)) session->defer_failure(code);
 }
 
 // --- The end ---

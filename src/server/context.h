@@ -117,6 +117,7 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   void on_accepted(UniqueFd fd, const SocketAddress& peer) override;
   void on_turned_away() override { rules_.server.refuse(RefusalReason::kDescriptors, {}); }
 
+  Session* session_of(Receiver& receiver);
   WriteStatus send(Receiver& receiver, PreparedMessage& message) override;
   bool on_broadcast(Receiver& receiver, std::span<const std::uint8_t> data) override;
   void defer_failure(Receiver& receiver, CloseCode code) override;

@@ -15,6 +15,7 @@ namespace websockets {
 class Connection;
 class HttpExchange;
 class PendingUpgrade;
+class Receiver;
 struct Refusal;
 class Request;
 
@@ -32,6 +33,8 @@ class Handler : public SessionHandler, public DescriptorObserver, public Payload
   virtual bool on_open(Connection& connection, const HttpExchange& exchange) = 0;
   // For connections in BroadcastMode::kCallback.
   virtual bool on_broadcast(Connection& connection, std::span<const std::uint8_t> data) = 0;
+  // What a guest, which has subscribed to topics, is sent messages by; null: there is no way now. Calls nobody.
+  virtual Session* session_of(Receiver& guest) = 0;
   // An HTTP request that is not for a websocket, with its body.
   virtual bool on_http(Connection& connection, const Request& request) = 0;
   // A client was refused; told later in the round, or in the next one.

@@ -51,6 +51,8 @@ class Hub {
   // As in Topics.
   void subscribe(Receiver& receiver, std::string_view topic) { topics_.subscribe(receiver, topic); }
   bool unsubscribe(Receiver& receiver, std::string_view topic) { return topics_.unsubscribe(receiver, topic); }
+  // For one that never joined: it is open no more.
+  void unsubscribe_all(Receiver& receiver) { topics_.unsubscribe_all(receiver); }
   const Topics& topics() const { return topics_; }
 
   // --- Sending ---

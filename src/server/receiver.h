@@ -23,6 +23,9 @@ class Receiver : public Subscriber {
   void set_broadcast_mode(BroadcastMode mode) { broadcast_mode_ = mode; }
   BroadcastMode broadcast_mode() const { return broadcast_mode_; }
 
+  // Whether it is not of the server, but the application's own: a client. It only subscribes to topics.
+  bool is_guest() const { return is_guest_; }
+
   // Rises with each receiver that joins; 0: it has not joined.
   std::uint64_t serial() const { return serial_; }
   // The place of its subprotocol in the hub.
@@ -37,12 +40,14 @@ class Receiver : public Subscriber {
 
  protected:
   Receiver() = default;
+  explicit Receiver(bool is_guest) : is_guest_(is_guest) {}
   ~Receiver() = default;
 
  private:
   std::uint64_t serial_ = 0;
   std::uint32_t subprotocol_ = 0;
   BroadcastMode broadcast_mode_ = BroadcastMode::kForwardText;
+  bool is_guest_ = false;
 };
 
 // The owner of a hub's receivers, which sends to them: a receiver has no virtual functions, as they would take a

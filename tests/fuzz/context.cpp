@@ -188,6 +188,7 @@ class Server final : public Handler {
     EXPECT_EQ(session.send(Opcode::kText, true, {}), WriteStatus::kClosed);
     react();
   }
+  Session* session_of(Receiver&) override { return nullptr; }
   bool on_http(Connection& connection, const Request&) override {
     const unsigned choice = input_.byte() % 4;
     ResponseHead head{.content_type = "text/plain"};

@@ -65,6 +65,7 @@ class FakeServerHandler final : public Handler {
     return note("open");
   }
   bool on_broadcast(Connection&, std::span<const std::uint8_t>) override { return note("broadcast"); }
+  Session* session_of(Receiver&) override { return guest; }
   bool on_http(Connection& its, const Request& request) override {
     connection = &its;
     its.user = this;
@@ -94,6 +95,7 @@ class FakeServerHandler final : public Handler {
 
   Connection* connection = nullptr;  // the last one
   std::vector<std::string> endings;  // of the context
+  Session* guest = nullptr;          // of whatever subscribes to topics beside connections
   std::function<void(const std::string&)> action = [](const std::string&) {};
   bool defers = false;  // answers
   bool succeeds = true;

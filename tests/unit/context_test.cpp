@@ -60,6 +60,29 @@ TEST_F(ContextTest, BroadcastsToItsWebsockets) {
             "all");
 }
 
+struct Guest final : Receiver {
+  Guest() : Receiver(true) {}
+};
+
+TEST_F(ContextTest, PublishesToGuestsByTheSessionThatTheyHave) {
+  create();
+  const UniqueFd client = open_websocket();
+  Guest guest;
+  context->hub().subscribe(guest, "topic");
+  const auto publish = [&](std::string_view data) {
+    const Loop::Round round(context->loop());
+    return context->hub().publish("topic", Opcode::kText, as_bytes(data)).receivers;
+  };
+  EXPECT_EQ(publish("nobody"), 0U);
+  handler.guest = handler.connection->session();
+  EXPECT_EQ(publish("you"), 1U);
+  EXPECT_EQ(read_exactly(client.get(), 5),
+            "\x81\x03"
+            "you");
+  context->hub().unsubscribe_all(guest);
+  EXPECT_EQ(publish("nobody"), 0U);
+}
+
 TEST_F(ContextTest, TerminatesOnlyTheOneOfThisSerialNumber) {
   create();
   const UniqueFd client = open_websocket();

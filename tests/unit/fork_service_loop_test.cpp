@@ -30,6 +30,7 @@ class QuietHandler final : public Handler {
   bool on_drained(Session&) override { return true; }
   void on_closed(Session&, CloseCode, std::string_view) override {}
   bool on_broadcast(Connection&, std::span<const std::uint8_t>) override { return true; }
+  Session* session_of(Receiver&) override { return nullptr; }
   bool on_http(Connection&, const Request&) override { return true; }
   void on_refused(const Refusal&) override {}
   void on_served() override {}

@@ -15,10 +15,12 @@ using http_text::trimmed;
 constexpr std::uint8_t kLeastWindowBits = 8;         // RFC 7692 7.1.2
 constexpr std::uint8_t kLeastDeflateWindowBits = 9;  // of zlib, without a zlib header
 
+// What stands in an offer, or in the answer to one.
 struct Offer {
   bool server_no_context_takeover = false;
   bool client_no_context_takeover = false;
   bool has_client_max_window_bits = false;
+  bool has_value_of_client_max_window_bits = false;
   std::optional<std::uint8_t> server_max_window_bits;
   std::uint8_t client_max_window_bits = kMaxWindowBits;
 };
@@ -64,6 +66,7 @@ bool take_server_max_window_bits(Offer& offer, std::string_view value) {
 // Without a value it says that the server may choose (RFC 7692 7.1.2.2).
 bool take_client_max_window_bits(Offer& offer, bool has_value, std::string_view value) {
   const bool is_first = !std::exchange(offer.has_client_max_window_bits, true);
+  offer.has_value_of_client_max_window_bits = has_value;
   const std::optional<std::uint8_t> bits = has_value ? parse_window_bits(value) : kMaxWindowBits;
   offer.client_max_window_bits = bits.value_or(0);
   return is_first && bits;
@@ -98,6 +101,17 @@ std::optional<Offer> parse_offer(std::string_view extension) {
   return offer;
 }
 
+std::string name_and_flags(const DeflateParameters& parameters) {
+  std::string text = "permessage-deflate";
+  if (parameters.server_no_context_takeover) {
+    text += "; server_no_context_takeover";
+  }
+  if (parameters.client_no_context_takeover) {
+    text += "; client_no_context_takeover";
+  }
+  return text;
+}
+
 DeflateAgreement accept_offer(const Offer& offer, const DeflateParameters& wanted) {
   DeflateAgreement agreement;
   DeflateParameters& agreed = agreement.parameters;
@@ -112,13 +126,7 @@ DeflateAgreement accept_offer(const Offer& offer, const DeflateParameters& wante
   }
 
   std::string& answer = agreement.answer;
-  answer = "permessage-deflate";
-  if (agreed.server_no_context_takeover) {
-    answer += "; server_no_context_takeover";
-  }
-  if (agreed.client_no_context_takeover) {
-    answer += "; client_no_context_takeover";
-  }
+  answer = name_and_flags(agreed);
   // RFC 7692 7.1.2.1: what was asked for is confirmed.
   if (offer.server_max_window_bits || agreed.server_max_window_bits < kMaxWindowBits) {
     answer.append("; server_max_window_bits=").append(std::to_string(agreed.server_max_window_bits));
@@ -140,6 +148,55 @@ std::optional<DeflateAgreement> negotiate_deflate(std::string_view offers, const
     }
   }
   return {};
+}
+
+std::string offer_deflate(const DeflateParameters& wanted) {
+  std::string offer = name_and_flags(wanted);
+  if (wanted.server_max_window_bits < kMaxWindowBits) {
+    offer.append("; server_max_window_bits=").append(std::to_string(wanted.server_max_window_bits));
+  }
+  offer += "; client_max_window_bits";
+  if (wanted.client_max_window_bits < kMaxWindowBits) {
+    offer.append("=").append(std::to_string(wanted.client_max_window_bits));
+  }
+  return offer;
+}
+
+std::optional<DeflateParameters> accept_deflate_answer(std::string_view answer, const DeflateParameters& wanted) {
+  std::optional<Offer> agreed;
+  while (answer.data() != nullptr) {
+    const std::string_view extension = http_text::take_list_element(answer);
+    if (extension.empty()) {
+      continue;
+    }
+    if (agreed || !(agreed = parse_offer(extension))) {
+      return {};
+    }
+  }
+  // RFC 7692 7.1.1.1, 7.1.2.1: a server that does not do what it is asked for declines the offer.
+  if (!agreed || (wanted.server_no_context_takeover && !agreed->server_no_context_takeover) ||
+      agreed->server_max_window_bits.value_or(kMaxWindowBits) > wanted.server_max_window_bits) {
+    return {};
+  }
+  // RFC 7692 7.1.2.2: in an answer it has a value, which is not above that of the offer.
+  if (agreed->has_client_max_window_bits != agreed->has_value_of_client_max_window_bits ||
+      (agreed->has_client_max_window_bits && (agreed->client_max_window_bits > wanted.client_max_window_bits ||
+                                              agreed->client_max_window_bits < kLeastDeflateWindowBits))) {
+    return {};
+  }
+  // RFC 7692 7.1.1.2: the client may do what it has hinted at, whether or not the server repeats it.
+  return DeflateParameters{
+      .server_no_context_takeover = agreed->server_no_context_takeover,
+      .client_no_context_takeover = agreed->client_no_context_takeover || wanted.client_no_context_takeover,
+      .server_max_window_bits = agreed->server_max_window_bits.value_or(kMaxWindowBits),
+      .client_max_window_bits = std::min(agreed->client_max_window_bits, wanted.client_max_window_bits)};
+}
+
+DeflateParameters mirrored(const DeflateParameters& parameters) {
+  return {.server_no_context_takeover = parameters.client_no_context_takeover,
+          .client_no_context_takeover = parameters.server_no_context_takeover,
+          .server_max_window_bits = parameters.client_max_window_bits,
+          .client_max_window_bits = parameters.server_max_window_bits};
 }
 
 }  // namespace websockets

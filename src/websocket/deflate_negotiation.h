@@ -33,4 +33,14 @@ struct DeflateAgreement {
 // may be (RFC 7692 7.1.2.2) is told not to keep it. Throws std::bad_alloc.
 std::optional<DeflateAgreement> negotiate_deflate(std::string_view offers, const DeflateParameters& wanted);
 
+// The client's side: its offer, for Sec-WebSocket-Extensions. The server may always say how large a window the client
+// keeps.
+std::string offer_deflate(const DeflateParameters& wanted);
+// What a server agreed to that was sent offer_deflate(wanted); nothing: the client has to fail the connection (RFC 7692
+// 5.1). `answer` is its Sec-WebSocket-Extensions, for which is_extension_list() holds and which is not empty.
+std::optional<DeflateParameters> accept_deflate_answer(std::string_view answer, const DeflateParameters& wanted);
+
+// The same as the other side sees it: MessageCompression takes the server's part.
+DeflateParameters mirrored(const DeflateParameters& parameters);
+
 }  // namespace websockets

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 
 #include "websocket/handshake.h"
@@ -138,6 +139,79 @@ TEST(DeflateNegotiation, KnowsNoOtherExtension) {
                             "deflate; permessage-deflate", "permessage-bzip2, permessage-snappy"}) {
     EXPECT_EQ(answer(offer), "declined") << offer;
   }
+}
+
+// What the client agreed upon by an answer, in the form of an answer; "failed".
+std::string agreed_by(std::string_view answer, const DeflateParameters& wanted = kAnything) {
+  EXPECT_TRUE(is_extension_list(answer)) << answer;
+  const std::optional<DeflateParameters> agreed = accept_deflate_answer(answer, wanted);
+  if (!agreed) return "failed";
+  std::string text;
+  if (agreed->server_no_context_takeover) text += "server_no ";
+  if (agreed->client_no_context_takeover) text += "client_no ";
+  text.append(std::to_string(agreed->server_max_window_bits)).append(" ");
+  return text.append(std::to_string(agreed->client_max_window_bits));
+}
+
+TEST(DeflateNegotiation, OffersWhatTheClientWants) {
+  EXPECT_EQ(offer_deflate(kAnything), "permessage-deflate; client_max_window_bits");
+  EXPECT_EQ(offer_deflate(kNoTakeover),
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits");
+  EXPECT_EQ(offer_deflate(kSmallWindows), "permessage-deflate; server_max_window_bits=10; client_max_window_bits=11");
+}
+
+TEST(DeflateNegotiation, AgreesToAnyLegalAnswer) {
+  EXPECT_EQ(agreed_by("permessage-deflate"), "15 15");
+  EXPECT_EQ(agreed_by(", permessage-deflate,"), "15 15");
+  EXPECT_EQ(agreed_by("permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+            "server_no client_no 15 15");
+  EXPECT_EQ(agreed_by("permessage-deflate; server_max_window_bits=8; client_max_window_bits=9"), "8 9");
+  EXPECT_EQ(agreed_by("permessage-deflate; server_max_window_bits=\"12\"; client_max_window_bits=15"), "12 15");
+}
+
+// RFC 7692 7.1.1.1 and 7.1.2.1 for the server's side, 7.1.1.2 and 7.1.2.2 for the client's.
+TEST(DeflateNegotiation, HoldsAnAnswerAgainstTheOffer) {
+  EXPECT_EQ(agreed_by("permessage-deflate; server_no_context_takeover", kNoTakeover), "server_no client_no 15 15");
+  EXPECT_EQ(agreed_by("permessage-deflate; client_no_context_takeover", kNoTakeover), "failed");
+  EXPECT_EQ(agreed_by("permessage-deflate; server_max_window_bits=10", kSmallWindows), "10 11");
+  EXPECT_EQ(agreed_by("permessage-deflate; server_max_window_bits=9; client_max_window_bits=11", kSmallWindows),
+            "9 11");
+  EXPECT_EQ(agreed_by("permessage-deflate; server_max_window_bits=11", kSmallWindows), "failed");
+  EXPECT_EQ(agreed_by("permessage-deflate", kSmallWindows), "failed");
+  EXPECT_EQ(agreed_by("permessage-deflate; server_max_window_bits=10; client_max_window_bits=12", kSmallWindows),
+            "failed");
+}
+
+TEST(DeflateNegotiation, FailsByAnAnswerThatIsNone) {
+  for (const char* answer :
+       {"permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=8",
+        "permessage-deflate; client_max_window_bits=16", "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; server_max_window_bits=7", "permessage-deflate; server_max_window_bits=010",
+        "permessage-deflate; server_no_context_takeover=1", "permessage-deflate; other", "x-webkit-deflate-frame",
+        "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+        "permessage-deflate; client_max_window_bits=9; client_max_window_bits=9",
+        "permessage-deflate, permessage-deflate", "permessage-deflate, other", "other, permessage-deflate", ","}) {
+    EXPECT_EQ(agreed_by(answer), "failed") << answer;
+  }
+}
+
+TEST(DeflateNegotiation, ClientAndServerAgree) {
+  const auto all = std::to_array<DeflateParameters>({kAnything, kNoTakeover, kSmallWindows});
+  for (const DeflateParameters& client : all) {
+    for (const DeflateParameters& server : all) {
+      const std::optional<DeflateAgreement> agreement = negotiate_deflate(offer_deflate(client), server);
+      ASSERT_TRUE(agreement);
+      EXPECT_NE(agreed_by(agreement->answer, client), "failed") << agreement->answer;
+    }
+  }
+}
+
+TEST(DeflateNegotiation, Mirrors) {
+  const DeflateParameters other = mirrored({.server_no_context_takeover = true, .client_max_window_bits = 9});
+  EXPECT_FALSE(other.server_no_context_takeover);
+  EXPECT_TRUE(other.client_no_context_takeover);
+  EXPECT_EQ(other.server_max_window_bits, 9);
+  EXPECT_EQ(other.client_max_window_bits, 15);
 }
 
 }  // namespace

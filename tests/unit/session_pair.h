@@ -13,17 +13,10 @@
 #include <vector>
 
 #include "session_fixture.h"
+#include "websocket/deflate_negotiation.h"
 #include "websocket/prepared_message.h"
 
 namespace websockets::session_support {
-
-// What was negotiated, as the other side sees it: MessageCompression takes the server's part in it.
-inline DeflateParameters mirrored(const DeflateParameters& agreed) {
-  return {.server_no_context_takeover = agreed.client_no_context_takeover,
-          .client_no_context_takeover = agreed.server_no_context_takeover,
-          .server_max_window_bits = agreed.client_max_window_bits,
-          .client_max_window_bits = agreed.server_max_window_bits};
-}
 
 class Pair {
  public:

@@ -22,6 +22,7 @@
 
 #include "base/interrupted.h"
 #include "net/socket_flags.h"
+#include "net/tls_client_session.h"
 
 namespace websockets {
 namespace {
@@ -135,15 +136,50 @@ IoResult Stream::send_file(int file, off_t offset, std::size_t count) {
 
 // --- TLS ---
 
+void Stream::begin_tls() {
+  has_begun_ = SSL_is_server(tls_.get()) == 0;
+  is_nested_ = session_below(tls_.get()) != nullptr;
+}
+
 IoResult Stream::tls_failure(int result) {
   const int error = SSL_get_error(tls_.get(), result);
   wants_write_ = error == SSL_ERROR_WANT_WRITE;
   is_starved_ = error == SSL_ERROR_WANT_READ;
+  if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+    ERR_clear_error();
+    return {IoStatus::kWouldBlock, 0};
+  }
+  if (error != SSL_ERROR_ZERO_RETURN) note_tls_failure();
   ERR_clear_error();
-  if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return {IoStatus::kWouldBlock, 0};
-  if (error == SSL_ERROR_ZERO_RETURN) return {IoStatus::kEnd, 0};
+  return {error == SSL_ERROR_ZERO_RETURN ? IoStatus::kEnd : IoStatus::kFailed, 0};
+}
+
+void Stream::note_tls_failure() {
   is_broken_ = true;
+  if (TlsClientSession* const client = TlsClientSession::of(tls_.get())) client->note_failure(*tls_);
+}
+
+IoResult Stream::handshake() {
+  ERR_clear_error();  // others in this process may have left something
+  const int result = SSL_do_handshake(tls_.get());
+  if (result == 1) {
+    wants_write_ = is_starved_ = false;
+    return {IoStatus::kDone, 0};
+  }
+  const IoResult failure = tls_failure(result);
+  if (failure.status != IoStatus::kEnd) return failure;
+  note_tls_failure();
   return {IoStatus::kFailed, 0};
+}
+
+std::string Stream::tls_error() const {
+  const TlsClientSession* const client = tls_ == nullptr ? nullptr : TlsClientSession::of(tls_.get());
+  return client == nullptr ? "" : client->failure_text(*tls_);
+}
+
+bool Stream::tls_verification_failed() const {
+  const TlsClientSession* const client = tls_ == nullptr ? nullptr : TlsClientSession::of(tls_.get());
+  return client != nullptr && client->has_failed_verification(*tls_);
 }
 
 bool Stream::is_in_handshake() const { return tls_ != nullptr && SSL_is_init_finished(tls_.get()) == 0; }
@@ -192,7 +228,10 @@ IoResult Stream::send_parts_tls(std::span<const iovec> parts) {
   return send_tls({record.data(), size});
 }
 
-bool Stream::has_buffered_input() const { return tls_ != nullptr && !is_starved_ && SSL_has_pending(tls_.get()) == 1; }
+bool Stream::has_buffered_input() const {
+  if (tls_ == nullptr || is_starved_) return false;
+  return SSL_has_pending(tls_.get()) == 1 || (is_nested_ && SSL_has_pending(session_below(tls_.get())) == 1);
+}
 
 bool Stream::fell_back_from_tls() {
   std::uint8_t first;
@@ -213,6 +252,7 @@ Certificate Stream::peer_certificate() const {
 void Stream::shutdown_send() {
   if (tls_ != nullptr && !is_broken_ && SSL_is_init_finished(tls_.get()) == 1) {
     SSL_shutdown(tls_.get());  // close_notify (RFC 8446 6.1)
+    if (is_nested_) SSL_shutdown(session_below(tls_.get()));
     ERR_clear_error();
     is_broken_ = true;
   }

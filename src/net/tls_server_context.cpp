@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "net/tls_server_context.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdint>
 #include <new>
 #include <string_view>
-#include <system_error>
 
-#include "net/socket_flags.h"
+#include "net/tls_rules.h"
+#include "net/trust_store.h"
 
 namespace websockets {
 
-void SslDeleter::operator()(ssl_st* ssl) const { SSL_free(ssl); }
-void SslDeleter::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
-
 namespace {
-
-using SslContext = std::unique_ptr<SSL_CTX, SslDeleter>;
 
 // What RFC 9325 recommends for TLS 1.2; all of TLS 1.3's suites are good.
 constexpr const char* kCiphers =
@@ -36,70 +27,6 @@ constexpr const char* kCiphers =
 constexpr const char* kGroups = "X25519MLKEM768:X25519:P-256:P-384";
 constexpr const char* kOldGroups = "X25519:P-256:P-384";
 constexpr std::size_t kTicketKeyBytes = 80;
-
-// OpenSSL's reason for the oldest error it has recorded, which may be one of the system. Throws std::bad_alloc when
-// memory was short: what is recorded then tells where.
-Error openssl_error(const std::string& what) {
-  const unsigned long code = ERR_get_error();
-  bool is_short = ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
-  while (const unsigned long next = ERR_get_error())
-    is_short = is_short || ERR_GET_REASON(next) == ERR_R_MALLOC_FAILURE;
-  if (is_short) throw std::bad_alloc();
-  if (ERR_SYSTEM_ERROR(code)) {
-    const int number = ERR_GET_REASON(code);
-    return {what + ": " + std::generic_category().message(number), number};
-  }
-  const char* reason = ERR_reason_error_string(code);
-  return {what + ": " + (reason == nullptr ? "unknown reason" : reason)};
-}
-
-// --- A BIO on a socket that never raises SIGPIPE; OpenSSL's own uses write(2) ---
-
-// What such a BIO owns.
-struct TlsSocket {
-  int fd;
-  std::size_t record_count = 0;
-  std::size_t costly_count = 0;  // of messages that cost more than it takes to send them
-};
-
-TlsSocket& socket_of(BIO* bio) { return *static_cast<TlsSocket*>(BIO_get_data(bio)); }
-
-int write_bio(BIO* bio, const char* data, int size) {
-  BIO_clear_retry_flags(bio);
-  const ssize_t count = ::send(socket_of(bio).fd, data, static_cast<std::size_t>(size), kNoSignal);
-  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)) {
-    BIO_set_retry_write(bio);
-  }
-  return static_cast<int>(count);
-}
-
-int read_bio(BIO* bio, char* data, int size) {
-  BIO_clear_retry_flags(bio);
-  const ssize_t count = ::recv(socket_of(bio).fd, data, static_cast<std::size_t>(size), 0);
-  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) BIO_set_retry_read(bio);
-  return static_cast<int>(count);
-}
-
-long control_bio(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
-
-int destroy_bio(BIO* bio) {
-  delete static_cast<TlsSocket*>(BIO_get_data(bio));
-  return 1;
-}
-
-// Throws std::bad_alloc; then it is made the next time.
-BIO_METHOD* socket_method() {
-  static BIO_METHOD* const method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "websockets socket");
-    if (made == nullptr) throw std::bad_alloc();
-    BIO_meth_set_write(made, write_bio);
-    BIO_meth_set_read(made, read_bio);
-    BIO_meth_set_ctrl(made, control_bio);
-    BIO_meth_set_destroy(made, destroy_bio);
-    return made;
-  }();
-  return method;
-}
 
 // --- Names ---
 
@@ -158,37 +85,12 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size, con
   return SSL_TLSEXT_ERR_OK;
 }
 
-// --- What a peer could keep this side busy with ---
-
-// A peer may change its keys, or ask for a handshake that is refused, whenever it likes: each time costs as much as a
-// hundred frames, and one call of OpenSSL takes them all. Who changes them after as many bytes as RFC 8446 5.5 has in
-// mind is far below this.
-constexpr std::size_t kFreeCostlyMessages = 32;
-constexpr std::uint64_t kBytesPerCostlyMessage = std::uint64_t{1} << 20U;
-
-void note_message(int is_sent, int, int type, const void* data, std::size_t size, SSL* ssl, void*) {
-  if (is_sent != 0) return;
-  BIO* const bio = SSL_get_rbio(ssl);
-  if (type == SSL3_RT_HEADER) ++socket_of(bio).record_count;
-  if (type != SSL3_RT_HANDSHAKE || size == 0) return;
-  const unsigned message = *static_cast<const unsigned char*>(data);
-  if (message != SSL3_MT_KEY_UPDATE && message != SSL3_MT_CLIENT_HELLO) return;
-  const std::uint64_t most = kFreeCostlyMessages + BIO_number_read(bio) / kBytesPerCostlyMessage;
-  if (++socket_of(bio).costly_count > most) SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);  // it reads no more
-}
-
 // --- Making one ---
 
 // False: memory is short.
 bool set_rules(SSL_CTX* context) {
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_PRIORITIZE_CHACHA);
-  // Idle connections give their buffers back.
-  SSL_CTX_set_mode(context,
-                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_read_ahead(context, 1);
-  SSL_CTX_set_msg_callback(context, note_message);
+  set_tls_rules(*context);
+  SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   if (SSL_CTX_set_cipher_list(context, kCiphers) != 1) return false;
   if (SSL_CTX_set1_groups_list(context, kGroups) != 1 && SSL_CTX_set1_groups_list(context, kOldGroups) != 1) {
     return false;
@@ -201,78 +103,12 @@ bool set_rules(SSL_CTX* context) {
   return true;
 }
 
-Error load_files(SSL_CTX* context, const CertificateFiles& files) {
-  // Nobody is asked for a passphrase.
-  bool is_encrypted = false;
-  SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
-  SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void* asked) {
-    *static_cast<bool*>(asked) = true;
-    return -1;
-  });
-  if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1) {
-    return openssl_error("certificate '" + files.certificate + "'");
-  }
-  if (SSL_CTX_use_PrivateKey_file(context, files.private_key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_check_private_key(context) != 1) {
-    if (is_encrypted) return {"private key '" + files.private_key + "': it is encrypted"};
-    return openssl_error("private key '" + files.private_key + "'");
-  }
-  SSL_CTX_set_default_passwd_cb_userdata(context, nullptr);
-  return {};
-}
-
-// --- Authorities ---
-
-// RFC 5280 6.3. An authority without a revocation list in the file revokes nothing; where there is one, it has to be
-// good.
-int check_revocation(int is_good, X509_STORE_CTX* verification) {
-  if (is_good == 1 || X509_STORE_CTX_get_error(verification) != X509_V_ERR_UNABLE_TO_GET_CRL) return is_good;
-  const X509_NAME* const issuer = X509_get_issuer_name(X509_STORE_CTX_get_current_cert(verification));
-  const STACK_OF(X509_OBJECT)* const trusted = X509_STORE_get0_objects(X509_STORE_CTX_get0_store(verification));
-  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
-    const X509_CRL* const list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(trusted, i));
-    if (list != nullptr && X509_NAME_cmp(X509_CRL_get_issuer(list), issuer) == 0) return 0;
-  }
-  X509_STORE_CTX_set_error(verification, X509_V_OK);
-  return 1;
-}
-
-// Whether the store has no certificate that could have signed this one.
-bool is_without_issuer(const STACK_OF(X509_OBJECT) * trusted, X509* certificate) {
-  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
-    X509* const issuer = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
-    if (issuer != nullptr && X509_check_issued(issuer, certificate) == X509_V_OK) return false;
-  }
-  return true;
-}
-
-// An intermediate authority alone is trusted as it is. Where its issuer is there, too, the chain goes on to that, so
-// that the issuer's revocation list counts.
-void set_verification(X509_STORE* store) {
-  const STACK_OF(X509_OBJECT)* const trusted = X509_STORE_get0_objects(store);
-  for (int i = 0; i < sk_X509_OBJECT_num(trusted); ++i) {
-    X509_OBJECT* const object = sk_X509_OBJECT_value(trusted, i);
-    X509* const certificate = X509_OBJECT_get0_X509(object);
-    if (certificate != nullptr && is_without_issuer(trusted, certificate)) {
-      X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-    }
-    if (X509_OBJECT_get0_X509_CRL(object) != nullptr) {
-      X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-    }
-  }
-  X509_STORE_set_verify_cb(store, check_revocation);
-}
-
-// Only what the given authority has signed is trusted, not what the system trusts.
 Error load_authority(SSL_CTX* context, const TlsOptions& options) {
   if (options.ca.empty()) return {};
   STACK_OF(X509_NAME)* names = SSL_load_client_CA_file(options.ca.c_str());
-  if (names == nullptr || SSL_CTX_load_verify_file(context, options.ca.c_str()) != 1) {
-    sk_X509_NAME_pop_free(names, X509_NAME_free);
-    return openssl_error("CA '" + options.ca + "'");
-  }
+  if (names == nullptr) return openssl_error("CA '" + options.ca + "'");
   SSL_CTX_set_client_CA_list(context, names);
-  set_verification(SSL_CTX_get_cert_store(context));
+  if (Error error = trust_file(*context, options.ca)) return error;
   const int demand = options.requires_client_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | demand, nullptr);
   return {};
@@ -301,7 +137,7 @@ Result<SslContext> make_context(const TlsOptions& options, const CertificateFile
   ERR_clear_error();
   SslContext context(SSL_CTX_new(TLS_server_method()));
   if (context == nullptr || !set_rules(context.get())) return openssl_error("TLS");
-  if (Error error = load_files(context.get(), files)) return error;
+  if (Error error = load_certificate(*context, files)) return error;
   if (Error error = load_authority(context.get(), options)) return error;
   if (!set_session_id_context(context.get())) return openssl_error("TLS");
   return context;
@@ -340,22 +176,8 @@ Result<std::unique_ptr<TlsServerContext>> TlsServerContext::create(const TlsOpti
   return std::unique_ptr<TlsServerContext>(new TlsServerContext(std::move(*made)));
 }
 
-std::size_t take_record_count(ssl_st* session) {
-  return std::exchange(socket_of(SSL_get_rbio(session)).record_count, 0);
-}
-
 SslSession TlsServerContext::new_session(int fd) const {
-  BIO_METHOD* const method = socket_method();
-  auto socket = std::make_unique<TlsSocket>(TlsSocket{.fd = fd});
-  SslSession session(SSL_new(context_.get()));
-  BIO* bio = BIO_new(method);
-  if (session == nullptr || bio == nullptr) {
-    BIO_free(bio);
-    throw std::bad_alloc();
-  }
-  BIO_set_data(bio, socket.release());
-  BIO_set_init(bio, 1);
-  SSL_set_bio(session.get(), bio, bio);
+  SslSession session = new_ssl_session(*context_, fd);
   SSL_set_accept_state(session.get());
   return session;
 }

@@ -8,14 +8,9 @@
 
 #include "base/result.h"
 #include "net/ssl_session.h"
+#include "net/tls_rules.h"
 
 namespace websockets {
-
-// PEM files. `certificate` may hold the chain behind the certificate.
-struct CertificateFiles {
-  std::string certificate;
-  std::string private_key;
-};
 
 struct TlsOptions {
   CertificateFiles files;
@@ -42,10 +37,10 @@ class TlsServerContext {
   SslSession new_session(int fd) const;
 
  private:
-  explicit TlsServerContext(std::unique_ptr<ssl_ctx_st, SslDeleter> context) : context_(std::move(context)) {}
+  explicit TlsServerContext(SslContext context) : context_(std::move(context)) {}
 
   // The one of those who ask for no name that is known; it owns those of the names.
-  std::unique_ptr<ssl_ctx_st, SslDeleter> context_;
+  SslContext context_;
 };
 
 }  // namespace websockets

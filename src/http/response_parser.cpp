@@ -196,6 +196,7 @@ ResponseParser::Status ResponseParser::Impl::read_head() {
   whole.shrink_to_fit();
   head = ReceivedHead(std::move(whole));
   const int status = head.status();
+  if (status < 100) return fail("The status of the answer is below 100.");  // RFC 9110 15
   if (grants(status)) return complete(true);
   if (status / 100 == 1 && status != 101) {
     if (++interim_answers > kMaxInterimAnswers) return fail("There are too many interim answers.");
@@ -207,21 +208,20 @@ ResponseParser::Status ResponseParser::Impl::read_head() {
   return Status::kMore;
 }
 
-// The bytes of a chunk's size stay in `pending` until their line is whole. Behind the content nothing is looked at: the
-// connection is of no more use.
+// The lines between two chunks stay in `pending` until they are whole; nobody needs as much for them as for a head.
+// Behind the content nothing is looked at: the connection is of no more use.
 ResponseParser::Status ResponseParser::Impl::consume_body(Bytes& input) {
-  pending.append(as_text(input));
-  input = {};
-  while (!pending.empty()) {
+  while (!input.empty()) {
+    const Bytes taken = input.first(std::min(input.size(), limits.max_header_bytes - pending.size()));
+    pending.append(as_text(taken));
+    input = input.subspan(taken.size());
     bool is_malformed = false;
-    const std::size_t taken = reader->read_body(pending, is_malformed);
-    pending.erase(0, taken);
+    pending.erase(0, reader->read_body(pending, is_malformed));
     if (is_malformed || reader->is_too_long()) return complete(false);
     if (reader->is_done()) return complete(true);
-    if (taken == 0) break;
+    if (pending.size() == limits.max_header_bytes) return complete(false);
   }
-  // Nobody needs so long a chunk extension, or trailers.
-  return pending.size() > limits.max_header_bytes ? complete(false) : Status::kMore;
+  return Status::kMore;
 }
 
 ResponseParser::Status ResponseParser::Impl::complete(bool is_whole) {

@@ -30,20 +30,24 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-std::string encode_target(std::string_view text) {
+std::string encode(std::string_view text, std::string_view also_encoded) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string target;
-  target.reserve(text.size() + 1);
-  if (!text.starts_with('/')) target += '/';
+  std::string encoded;
+  encoded.reserve(text.size());
   for (const char c : text) {
-    if (is_target_char(c)) {
-      target += c;
+    if (is_target_char(c) && also_encoded.find(c) == std::string_view::npos) {
+      encoded += c;
     } else {
       const auto byte = static_cast<unsigned char>(c);
-      target.append(1, '%').append(1, kDigits[byte >> 4U]).append(1, kDigits[byte & 15U]);
+      encoded.append(1, '%').append(1, kDigits[byte >> 4U]).append(1, kDigits[byte & 15U]);
     }
   }
-  return target;
+  return encoded;
+}
+
+std::string encode_target(std::string_view text) {
+  std::string target = encode(text, {});
+  return target.starts_with('/') ? target : target.insert(0, 1, '/');
 }
 
 Error decode_userinfo(std::string_view text, std::string& userinfo) {
@@ -104,13 +108,18 @@ Error read_port(std::string_view text, std::uint16_t& port) {
 
 // Behind "ws+unix:". Two slashes may be in front of an absolute path, where a host would be.
 Error read_unix_url(std::string_view rest, WebsocketUrl& url) {
-  if (rest.starts_with("///")) rest.remove_prefix(2);
-  if (rest.starts_with("//")) return {"ws+unix has a path in place of a host: \"ws+unix:/path/to.sock:/uri\""};
+  if (rest.starts_with("///")) {
+    rest.remove_prefix(2);
+  } else if (rest.starts_with("//")) {
+    return {"ws+unix has a path in place of a host: \"ws+unix:/path/to.sock:/uri\""};
+  }
   const std::string_view path = rest.substr(0, rest.find(':'));
   rest.remove_prefix(std::min(path.size() + 1, rest.size()));
   url.unix_path = percent_decode(path, false);
   if (url.unix_path.empty()) return {"the path of its socket is missing"};
-  if (url.unix_path.find('\0') != std::string::npos) return {"the path of its socket has a NUL"};
+  if (std::any_of(url.unix_path.begin(), url.unix_path.end(), http_text::is_control)) {
+    return {"the path of its socket has a control character"};
+  }
   url.host = "localhost";
   url.port = kPort;
   url.target = encode_target(rest);
@@ -159,7 +168,11 @@ std::string WebsocketUrl::host_header() const {
 
 std::string WebsocketUrl::text() const {
   std::string text;
-  if (!unix_path.empty()) return text.append("ws+unix:").append(unix_path).append(":").append(target);
+  if (!unix_path.empty()) {
+    // So that what could be a host is none.
+    text.append(unix_path.starts_with("//") ? "ws+unix://" : "ws+unix:");
+    return text.append(encode(unix_path, "%:?#")).append(":").append(target);
+  }
   std::string encoded = host;
   if (const std::size_t zone = encoded.find('%'); zone != std::string::npos) encoded.replace(zone, 1, "%25");
   text.append(is_tls ? "wss://" : "ws://");

@@ -100,6 +100,8 @@ TEST(RedirectTest, StaysOnAUnixSocketUnlessAHostIsNamed) {
   EXPECT_EQ(step.url.text(), "ws://localhost/c");
   EXPECT_TRUE(step.is_other_origin);
   EXPECT_TRUE(Redirects(1).follow(from, "ws+unix:/run/b:/").failure);
+  step = Redirects(1).follow(url_of("ws+unix:/run/a%20%2541:/b"), "/c");
+  EXPECT_EQ(step.url.unix_path, "/run/a %41");
 }
 
 void expect_refused(std::string_view from, std::string_view location, std::string_view why) {

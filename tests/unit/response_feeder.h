@@ -29,7 +29,7 @@ class ResponseFeeder {
  public:
   explicit ResponseFeeder(ResponseParser::Asked asked = ResponseParser::Asked::kWebsocket,
                           const ResponseLimits& limits = {})
-      : parser_(asked, limits) {}
+      : asked_(asked), parser_(asked, limits) {}
 
   void feed(std::string_view piece) {
     const std::vector<std::uint8_t> bytes(piece.begin(), piece.end());
@@ -49,8 +49,8 @@ class ResponseFeeder {
   // Without what is behind content, which nobody looks at.
   std::string log() const {
     const int status = parser_.head().status();
-    const bool is_granted = status == 101 || status / 100 == 2;
-    return is_granted && parser_.body().empty() ? log_ + rest_ : log_;
+    const bool is_granted = asked_ == ResponseParser::Asked::kTunnel ? status / 100 == 2 : status == 101;
+    return is_granted ? log_ + rest_ : log_;
   }
 
  private:
@@ -74,6 +74,7 @@ class ResponseFeeder {
     EXPECT_EQ(parser_.end_of_input(), status);
   }
 
+  ResponseParser::Asked asked_;
   ResponseParser parser_;
   std::string log_;
   std::string rest_;

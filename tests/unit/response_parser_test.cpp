@@ -117,6 +117,11 @@ TEST(ResponseParserTest, WaitsForNoEndOfChunkExtensionsAndTrailers) {
   EXPECT_FALSE(is_complete(head + "1;" + std::string(60, 'a'), limits));
   EXPECT_TRUE(is_complete(head + "1;" + std::string(99, 'a'), limits));
   EXPECT_TRUE(is_complete(head + "0\r\n" + std::string(99, 'a'), limits));
+  // Wherever the stream is split.
+  EXPECT_TRUE(log_of(head + "1;" + std::string(99, 'a') + "\r\nb\r\n0\r\n\r\n", Asked::kWebsocket, limits)
+                  .ends_with("{}...\n"));
+  EXPECT_TRUE(
+      log_of(head + "1;" + std::string(59, 'a') + "\r\nb\r\n0\r\n\r\n", Asked::kWebsocket, limits).ends_with("{b}\n"));
 }
 
 TEST(ResponseParserTest, SkipsInterimAnswers) {
@@ -149,15 +154,26 @@ TEST(ResponseParserTest, TakesWhatIsSentNevertheless) {
 }
 
 TEST(ResponseParserTest, RefusesWhatIsMalformed) {
-  for (const std::string& head :
-       {"HTTP/1.1 101 A\n\r\n"s, "HTTP/1.1 101 A\r\nB: c\n\r\n"s, "HTTP/1.1 101 A\r\n B: c\r\n\r\n"s,
-        "HTTP/1.1 101 A\r\nB\r\n\r\n"s, "HTTP/1.1 101 A\r\nB : c\r\n\r\n"s, "HTTP/1.1 101 A\r\n: c\r\n\r\n"s,
-        "HTTP/1.1 101 A\r\nB: \0\r\n\r\n"s, "HTTP/1.1 101 A\r\nB: c\rd\r\n\r\n"s, "HTTP/1.1 10 A\r\n\r\n"s,
-        "HTTP/1.1 1a1 A\r\n\r\n"s, "HTTP/1.1  101 A\r\n\r\n"s, "HTTP/1.1\r\n\r\n"s, "HTTP/1.1 101A\r\n\r\n"s,
-        "HTTP/1.1 200 A\r\nContent-Length: -1\r\n\r\n"s,
-        "HTTP/1.1 200 A\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"s,
-        "HTTP/1.1 200 A\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"s, "HTTP/1.x 101 A\r\n\r\n"s,
-        "HTTP/1.1 101 \x7f\r\n\r\n"s}) {
+  for (const std::string& head : {"HTTP/1.1 101 A\n\r\n"s,
+                                  "HTTP/1.1 101 A\r\nB: c\n\r\n"s,
+                                  "HTTP/1.1 101 A\r\n B: c\r\n\r\n"s,
+                                  "HTTP/1.1 101 A\r\nB\r\n\r\n"s,
+                                  "HTTP/1.1 101 A\r\nB : c\r\n\r\n"s,
+                                  "HTTP/1.1 101 A\r\n: c\r\n\r\n"s,
+                                  "HTTP/1.1 101 A\r\nB: \0\r\n\r\n"s,
+                                  "HTTP/1.1 101 A\r\nB: c\rd\r\n\r\n"s,
+                                  "HTTP/1.1 10 A\r\n\r\n"s,
+                                  "HTTP/1.1 1a1 A\r\n\r\n"s,
+                                  "HTTP/1.1  101 A\r\n\r\n"s,
+                                  "HTTP/1.1\r\n\r\n"s,
+                                  "HTTP/1.1 101A\r\n\r\n"s,
+                                  "HTTP/1.1 200 A\r\nContent-Length: -1\r\n\r\n"s,
+                                  "HTTP/1.1 200 A\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"s,
+                                  "HTTP/1.1 200 A\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"s,
+                                  "HTTP/1.x 101 A\r\n\r\n"s,
+                                  "HTTP/1.1 101 \x7f\r\n\r\n"s,
+                                  "HTTP/1.1 000 A\r\n\r\n"s,
+                                  "HTTP/1.1 099 A\r\n\r\n"s}) {
     EXPECT_TRUE(is_complete(head)) << head;
     EXPECT_TRUE(log_of(head).starts_with("error: ")) << head;
   }

@@ -84,8 +84,9 @@ TEST(WebsocketUrlTest, ShowsNoUserinfo) {
 }
 
 TEST(WebsocketUrlTest, WritesItself) {
-  for (const char* text : {"ws://a/", "wss://a/", "ws://a:443/", "wss://a:80/b?c", "ws://[::1]/", "wss://[::1]:81/",
-                           "ws://[fe80::1%25eth0]:81/", "ws+unix:/run/a.sock:/b?c"}) {
+  for (const char* text :
+       {"ws://a/", "wss://a/", "ws://a:443/", "wss://a:80/b?c", "ws://[::1]/", "wss://[::1]:81/",
+        "ws://[fe80::1%25eth0]:81/", "ws+unix:/run/a.sock:/b?c", "ws+unix:/a%20%25%3A%3F%23:/", "ws+unix:////a:/"}) {
     EXPECT_EQ(parsed(text).text(), text);
     EXPECT_EQ(parsed(parsed(text).text()).text(), text);
   }
@@ -179,7 +180,8 @@ TEST(WebsocketUrlTest, ReadsPathsOfUnixSockets) {
   EXPECT_EQ(url.target, "/");
   EXPECT_EQ(parsed("WS+UNIX:a.sock:?b:c").unix_path, "a.sock");
   EXPECT_EQ(parsed("WS+UNIX:a.sock:?b:c").target, "/?b:c");
-  for (const char* text : {"ws+unix:", "ws+unix::/a", "ws+unix://host/a", "ws+unix:/a%00b:/"}) error_of(text);
+  for (const char* text : {"ws+unix:", "ws+unix::/a", "ws+unix://host/a", "ws+unix:/a%00b:/", "ws+unix:/a%0Ab:/"})
+    error_of(text);
   EXPECT_NE(error_of("wss+unix:/a:/").find("option unix"), std::string::npos);
 }
 

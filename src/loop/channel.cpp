@@ -82,7 +82,11 @@ Channel::~Channel() {
   loop_.memory().remove(counted_input_bytes_);
 }
 
-void Channel::start() { loop_.add(*this); }
+void Channel::start() {
+  loop_.add(*this);
+  // With the end of a client's handshake, more may have arrived.
+  if (stream_.has_buffered_input()) defer();
+}
 
 // --- Input ---
 

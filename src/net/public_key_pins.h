@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,15 +17,12 @@ class PublicKeyPins {
   // The error says which one is none.
   static Result<PublicKeyPins> parse(const std::vector<std::string>& texts);
 
-  bool empty() const { return digests_.empty(); }
+  bool empty() const { return pins_.empty(); }
   // Throws std::bad_alloc.
   bool has_key_of(const x509_st& certificate) const;
 
  private:
-  static constexpr std::size_t kDigestBytes = 32;
-  using Digest = std::array<std::uint8_t, kDigestBytes>;
-
-  std::vector<Digest> digests_;
+  std::vector<std::string> pins_;
 };
 
 }  // namespace websockets

@@ -14,8 +14,8 @@
 
 namespace websockets {
 
-// What was agreed may be resumed, whether the connection ended with a word or not (RFC 4346 7.2.1 has dropped that rule,
-// OpenSSL has not), unless there was a fatal alert.
+// What was agreed may be resumed, whether the connection ended with a word or not (RFC 4346 7.2.1 has dropped that
+// rule, OpenSSL has not), unless there was a fatal alert.
 void SslDeleter::operator()(ssl_st* ssl) const {
   SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN);
   SSL_free(ssl);

@@ -15,8 +15,10 @@
 
 #include "certificate_file.h"
 #include "loop_fixture.h"
+#include "net/tls_client_context.h"
 #include "net/tls_server_context.h"
 #include "tls_client.h"
+#include "tls_server.h"
 
 namespace websockets {
 namespace {
@@ -327,6 +329,98 @@ TEST_F(TlsChannelTest, NobodyElseMayMoveItsBytes) {
   speaker_->append("hello");
   std::array<iovec, 4> parts;
   EXPECT_EQ(speaker_->channel().begin_send(parts), 0U);
+}
+
+// --- TLS, as a client ---
+
+class TlsClientChannelTest : public ChannelTest {
+ protected:
+  void SetUp() override {  // NOLINT(readability-identifier-naming): GoogleTest's
+    TlsClientOptions options;
+    options.verify = false;
+    auto made = TlsClientContext::create(options);
+    ASSERT_TRUE(made) << made.error().text;
+    context_ = std::move(*made);
+  }
+
+  // Shakes hands; the server says something at the end of that. `outer`: within a session of that one.
+  void speak(TlsServer& server, std::string_view greeting = "", TlsServer* outer = nullptr) {
+    SocketPair pair = local_pair();
+    make_nonblocking(pair.far.get());
+    const int fd = pair.near.get();
+    SslSession session;
+    if (outer != nullptr) {
+      outer->begin(pair.far.get());
+      session = shake_hands(*outer, context_->new_session(fd, "proxy.example", ""));
+      server.begin(*outer);
+    } else {
+      server.begin(pair.far.get());
+    }
+    session = shake_hands(server, context_->new_session(fd, "example.org", "", std::move(session)), greeting);
+    speaker_.emplace(loop(), log, "", std::move(pair), std::move(session));
+  }
+
+  TlsServer server_{MadeCertificate({"leaf", ""})};
+  TlsServer outer_{MadeCertificate({"proxy", ""})};
+  std::optional<FakeSpeaker> speaker_;
+  std::shared_ptr<TlsClientContext> context_;
+
+ private:
+  static SslSession shake_hands(TlsServer& server, SslSession session, std::string_view greeting = "") {
+    bool is_through = false;
+    for (int i = 0; i < 10 && !(SSL_do_handshake(session.get()) == 1 && is_through); ++i) {
+      const bool was_through = std::exchange(is_through, server.shake_hands());
+      if (is_through && !was_through && !greeting.empty()) server.write(greeting);
+    }
+    EXPECT_TRUE(is_through);
+    return session;
+  }
+};
+
+// Nobody tells that: the kernel has nothing any more.
+TEST_F(TlsClientChannelTest, WhatCameWithTheHandshakeIsHandedUp) {
+  SSL_CTX_set_max_proto_version(server_.context(), TLS1_2_VERSION);
+  speak(server_, "hello");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"deferred", "input:hello"}));
+}
+
+TEST_F(TlsClientChannelTest, SendsAndReceivesMuch) {
+  const std::string text(1U << 20U, 'x');
+  for (TlsServer* const outer : {static_cast<TlsServer*>(nullptr), &outer_}) {
+    speak(server_, "", outer);
+    speaker_->say(text);
+    std::string heard;
+    std::size_t said = 0;
+    while (speaker_->input_bytes < text.size()) {
+      loop().service(0);
+      heard += server_.read();
+      said += server_.write(std::string_view(heard).substr(said));
+    }
+    EXPECT_TRUE(heard == text);
+    EXPECT_EQ(speaker_->channel().interest(), kReadable);
+  }
+}
+
+// TLS 1.3: the client is through when the server looks at its certificate.
+TEST_F(TlsClientChannelTest, TheHandlerIsToldOfALateRefusal) {
+  SSL_CTX_set_verify(server_.context(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  SocketPair pair = local_pair();
+  make_nonblocking(pair.far.get());
+  server_.begin(pair.far.get());
+  SslSession session = context_->new_session(pair.near.get(), "example.org", "");
+  EXPECT_EQ(SSL_do_handshake(session.get()), -1);
+  EXPECT_FALSE(server_.shake_hands());
+  EXPECT_EQ(SSL_do_handshake(session.get()), 1);
+  speaker_.emplace(loop(), log, "", std::move(pair), std::move(session));
+  std::string reason;
+  speaker_->action = [&](const std::string& event) {
+    if (event == "handshake failed") reason = speaker_->channel().stream().tls_error();
+  };
+  server_.shake_hands();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"handshake failed", "closed", "lost", "released"}));
+  EXPECT_EQ(reason, "TLS with 'example.org': tlsv13 alert certificate required");
 }
 
 // --- Output ---

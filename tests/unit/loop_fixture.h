@@ -110,6 +110,7 @@ class FakeSpeaker final : public ChannelHandler {
   void on_deadline() override { note("deadline"); }
   void run_deferred() override { note("deferred"); }
   void on_broken() override { note("broken"); }
+  void on_handshake_failed() override { note("handshake failed"); }
   void on_shed() override {
     note("shed");
     during_shed();

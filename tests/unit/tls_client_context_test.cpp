@@ -343,6 +343,68 @@ TEST_F(TlsClientContextTest, ShowsItsCertificateWhenItIsAskedFor) {
   }
 }
 
+// --- Without memory ---
+
+TEST_F(TlsClientContextTest, WithoutMemoryThereIsNoContext) {
+  options_.pinned_keys = {root_.pin()};
+  bool has_failed = true;
+  for (std::size_t nth = 1; has_failed; ++nth) {
+    const FailingAllocation failing(nth);
+    try {
+      const Result<Context> made = TlsClientContext::create(options_);
+      has_failed = failing.has_failed();
+      EXPECT_TRUE(made || has_failed) << made.error().text;
+    } catch (const std::bad_alloc&) {
+      EXPECT_TRUE(failing.has_failed());
+    }
+  }
+}
+
+// Whether the client, whose nth allocation fails, believes the server; `has_failed`: there was an nth one.
+bool believes_without_memory(const TlsClientContext& context, TlsServer& server, std::size_t nth, bool& has_failed) {
+  SocketPair pair = local_pair();
+  make_nonblocking(pair.far.get());
+  server.begin(pair.far.get());
+  const int fd = pair.near.get();
+  const FailingAllocation failing(nth);
+  IoResult result{IoStatus::kWouldBlock, 0};
+  try {
+    Stream stream(std::move(pair.near), context.new_session(fd, kHost, "example.org:443"));
+    for (int i = 0; i < 10 && result.status == IoStatus::kWouldBlock; ++i) {
+      result = stream.handshake();
+      const FailingAllocation::Pause pause;
+      server.shake_hands();
+    }
+    std::array<std::uint8_t, 100> bytes;
+    static_cast<void>(stream.receive(bytes));  // tickets
+    EXPECT_TRUE(result.status == IoStatus::kDone || !stream.tls_error().empty());
+    stream.close();
+  } catch (const std::bad_alloc&) {
+    EXPECT_TRUE(failing.has_failed());
+  }
+  has_failed = failing.has_failed();
+  return result.status == IoStatus::kDone;
+}
+
+TEST_F(TlsClientContextTest, WithoutMemoryNobodyIsBelievedWhoIsNotOtherwise) {
+  const MadeCertificate certificate = leaf("DNS:example.org");
+  TlsServer server(certificate);
+  TlsServer stranger(MadeCertificate({"self", "DNS:example.org"}));
+  TlsServer other(leaf("DNS:example.com"));
+  options_.pinned_keys = {certificate.pin()};
+  const Context context = make();
+  for (TlsServer* const each : {&server, &stranger, &other}) {
+    bool has_failed = true;
+    std::size_t nth = 1;
+    for (; has_failed; ++nth) {
+      const bool is_believed = believes_without_memory(*context, *each, nth, has_failed);
+      ASSERT_FALSE(is_believed && each != &server) << nth;
+      EXPECT_TRUE(is_believed || has_failed || each != &server);
+    }
+    EXPECT_GT(nth, 100U) << "OpenSSL's count, too";
+  }
+}
+
 // --- Resumption ---
 
 class ResumptionTest : public TlsClientContextTest, public testing::WithParamInterface<int> {

@@ -24,6 +24,7 @@ class TlsServer {
     SSL_CTX_use_certificate(context(), certificate.get());
     SSL_CTX_use_PrivateKey(context(), certificate.key());
     if (intermediate != nullptr) SSL_CTX_add1_chain_cert(context(), intermediate->get());
+    SSL_CTX_set_mode(context(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_id_context(context(), reinterpret_cast<const unsigned char*>("x"), 1);
     SSL_CTX_set_alpn_select_cb(
         context(),

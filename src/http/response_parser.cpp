@@ -5,6 +5,7 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <limits>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/bytes.h"
@@ -101,7 +102,7 @@ class BeastResponseParser final : private boost::beast::http::basic_parser<false
     put_eof(code);
     return !code;
   }
-  std::string& body() { return body_; }
+  const std::string& body() const { return body_; }
   bool is_too_long() const { return is_too_long_; }
 
  private:
@@ -277,9 +278,8 @@ ResponseParser::Status ResponseParser::end_of_input() {
 bool ResponseParser::has_head() const { return impl_->head.status() != 0 && impl_->phase != Impl::Phase::kError; }
 const ReceivedHead& ResponseParser::head() const { return impl_->head; }
 ReceivedHead ResponseParser::take_head() { return std::exchange(impl_->head, {}); }
-const std::string& ResponseParser::body() const {
-  static const std::string kNone;
-  return impl_->reader ? impl_->reader->body() : kNone;
+std::string_view ResponseParser::body() const {
+  return impl_->reader ? std::string_view(impl_->reader->body()) : std::string_view();
 }
 bool ResponseParser::is_body_whole() const { return impl_->is_body_whole; }
 std::string_view ResponseParser::error_text() const { return impl_->error_text; }

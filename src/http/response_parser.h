@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "http/received_head.h"
@@ -48,7 +47,7 @@ class ResponseParser {
   bool has_head() const;
   const ReceivedHead& head() const;
   ReceivedHead take_head();
-  const std::string& body() const;
+  std::string_view body() const;
   // False: the content was longer than is kept, or ended early, or was malformed.
   bool is_body_whole() const;
 

@@ -48,7 +48,9 @@ Error Loop::open_own_loop(bool pollable_driver) {
     if (pollable == nullptr || pollable->interest() == 0) continue;
     is_watched = watcher_.watch_in_own_loop(*pollable, pollable->interest()) && is_watched;
   }
-  for (Pollable* pollable : internal_) is_watched = watcher_.watch_in_own_loop(*pollable, kReadable) && is_watched;
+  if (!announces_each()) {
+    for (Pollable* pollable : internal_) is_watched = watcher_.watch_internal(*pollable) && is_watched;
+  }
   if (is_watched) return {};
   Error error = system_error("not everything can be watched");
   watcher_.close_own_loop();
@@ -223,13 +225,13 @@ bool Loop::watch(Pollable& pollable, unsigned interest) {
 
 bool Loop::watch_internal(Pollable& pollable) {
   internal_.push_back(&pollable);
-  if (watcher_.watch_in_own_loop(pollable, kReadable)) return true;
+  if (watcher_.watch_internal(pollable)) return true;
   internal_.pop_back();
   return false;
 }
 
 void Loop::unwatch_internal(Pollable& pollable) {
-  if (std::erase(internal_, &pollable) > 0) watcher_.unwatch_in_own_loop(pollable);
+  if (std::erase(internal_, &pollable) > 0) watcher_.unwatch_internal(pollable);
 }
 
 // --- For channels ---

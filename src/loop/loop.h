@@ -130,8 +130,8 @@ class Loop final : private ReadyHandler {
   // Changes what it is watched for. False with errno set: the system is short of memory or of watches. May call the
   // observer, last.
   bool watch(Pollable& pollable, unsigned interest);
-  // Watches a descriptor of the library's own in the own loop, which has to be there, for reading. False with errno
-  // set: it cannot be.
+  // Watches a descriptor of the library's own for reading, which no outer loop is told of. False with errno set: it
+  // cannot be. Throws std::bad_alloc.
   bool watch_internal(Pollable& pollable);
   void unwatch_internal(Pollable& pollable);
   // Whether an outer loop is told of each descriptor.

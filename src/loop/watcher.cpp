@@ -12,7 +12,7 @@ namespace websockets {
 namespace {
 
 constexpr std::size_t kEventsPerWait = 512;
-constexpr std::size_t kOwnDescriptors = 4;  // the wake timer, the internal driver, and what a context has beside
+constexpr std::size_t kOwnDescriptors = 6;  // the wake timer, the internal driver, and what a context has beside
 
 bool change_in(Driver& driver, Pollable& pollable, unsigned from, unsigned to) {
   if (from == to) return true;
@@ -102,8 +102,14 @@ bool Watcher::watch_in_own_loop(Pollable& pollable, unsigned interest) {
   return loop_ == nullptr || change_in(*loop_, pollable, 0, announces_each() ? interest & kReadable : interest);
 }
 
-void Watcher::unwatch_in_own_loop(Pollable& pollable) {
-  if (loop_ != nullptr) loop_->remove(pollable);
+bool Watcher::watch_internal(Pollable& pollable) {
+  const std::unique_ptr<Driver>& driver = announces_each() ? internal_ : loop_;
+  return driver == nullptr || driver->add(pollable, kReadable);
+}
+
+void Watcher::unwatch_internal(Pollable& pollable) {
+  const std::unique_ptr<Driver>& driver = announces_each() ? internal_ : loop_;
+  if (driver != nullptr) driver->remove(pollable);
 }
 
 bool Watcher::change(Pollable& pollable, unsigned from, unsigned to) {

@@ -64,7 +64,10 @@ class Watcher {
   Error open_own_loop(bool pollable_driver);
   void close_own_loop();
   bool watch_in_own_loop(Pollable& pollable, unsigned interest);
-  void unwatch_in_own_loop(Pollable& pollable);
+  // Watches a descriptor of the library's own for reading, which no outer loop is told of: by what makes the internal
+  // descriptor readable, where each is announced, and in the own loop otherwise.
+  bool watch_internal(Pollable& pollable);
+  void unwatch_internal(Pollable& pollable);
   // The own loop as a descriptor; -1: it is not one.
   int own_loop_fd() const { return loop_ == nullptr ? -1 : loop_->fd(); }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <memory>
 #include <system_error>
@@ -28,6 +29,14 @@ const sockaddr_in6* as_ipv6(const SocketAddress& address) {
   return reinterpret_cast<const sockaddr_in6*>(&address.storage);
 }
 
+std::uint32_t parse_zone(const std::string& text) {
+  if (const std::uint32_t zone = if_nametoindex(text.c_str()); zone != 0) return zone;
+  std::uint32_t zone = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, zone);
+  return error == std::errc() && stop == end ? zone : 0;
+}
+
 bool parse_literal(const std::string& text, SocketAddress& address) {
   if (inet_pton(AF_INET, text.c_str(), &as_ipv4(address)->sin_addr) == 1) {
     address.storage.ss_family = AF_INET;
@@ -38,7 +47,7 @@ bool parse_literal(const std::string& text, SocketAddress& address) {
   const std::size_t percent = text.find('%');
   if (inet_pton(AF_INET6, text.substr(0, percent).c_str(), &as_ipv6(address)->sin6_addr) != 1) return false;
   if (percent != std::string::npos) {
-    as_ipv6(address)->sin6_scope_id = if_nametoindex(text.c_str() + percent + 1);
+    as_ipv6(address)->sin6_scope_id = parse_zone(text.substr(percent + 1));
     if (as_ipv6(address)->sin6_scope_id == 0) return false;
   }
   address.storage.ss_family = AF_INET6;
@@ -99,14 +108,16 @@ SocketAddress any_address(bool ipv6, std::uint16_t port) {
   return address;
 }
 
+std::optional<SocketAddress> literal_address(const std::string& text, std::uint16_t port) {
+  SocketAddress address;
+  if (!parse_literal(text, address)) return std::nullopt;
+  address.set_port(port);
+  return address;
+}
+
 Result<std::vector<SocketAddress>> interface_addresses(const std::string& interface, std::uint16_t port) {
+  if (const auto literal = literal_address(interface, port)) return std::vector{*literal};
   std::vector<SocketAddress> found;
-  SocketAddress literal;
-  if (parse_literal(interface, literal)) {
-    literal.set_port(port);
-    found.push_back(literal);
-    return found;
-  }
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return Error{std::generic_category().message(errno), errno};
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
@@ -136,15 +147,14 @@ Result<SocketAddress> unix_address(const std::string& path) {
   return address;
 }
 
-Result<std::vector<SocketAddress>> host_addresses(const std::string& host, std::uint16_t port) {
-  Result<std::vector<SocketAddress>> found = interface_addresses(host, port);
-  if (found) return found;
+Result<std::vector<SocketAddress>> resolve_name(const std::string& name, std::uint16_t port, int flags) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
+  hints.ai_flags = flags;
   addrinfo* list = nullptr;
-  if (const int code = getaddrinfo(host.c_str(), nullptr, &hints, &list); code != 0) {
-    return Error{"'" + host + "': " + gai_strerror(code)};
+  if (const int code = getaddrinfo(name.c_str(), nullptr, &hints, &list); code != 0) {
+    const std::string why = code == EAI_SYSTEM ? std::generic_category().message(errno) : gai_strerror(code);
+    return Error{"'" + name + "': " + why, code};
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, freeaddrinfo);
   std::vector<SocketAddress> addresses;
@@ -160,6 +170,11 @@ Result<std::vector<SocketAddress>> host_addresses(const std::string& host, std::
     if (!is_known) addresses.push_back(address);
   }
   return addresses;
+}
+
+Result<std::vector<SocketAddress>> host_addresses(const std::string& host, std::uint16_t port) {
+  Result<std::vector<SocketAddress>> found = interface_addresses(host, port);
+  return found ? found : resolve_name(host, port, AI_PASSIVE);
 }
 
 PeerAddress::PeerAddress(const SocketAddress& address) {

@@ -15,7 +15,7 @@
 
 namespace websockets {
 
-// An address to listen on: IPv4 or IPv6 with its port, or a unix socket's path.
+// An address to listen on or to connect to: IPv4 or IPv6 with its port, or a unix socket's path.
 struct SocketAddress {
   sockaddr_storage storage{};
   socklen_t size = 0;
@@ -32,13 +32,20 @@ struct SocketAddress {
 // All addresses of this machine.
 SocketAddress any_address(bool ipv6, std::uint16_t port);
 
+// "192.0.2.1", "2001:db8::1", "fe80::1%eth0", "fe80::1%2".
+std::optional<SocketAddress> literal_address(const std::string& text, std::uint16_t port);
+
 // What `interface` stands for: a literal IPv4 or IPv6 address, or the name of a network interface ("eth0"), which gives
 // its addresses, those of IPv4 first.
 Result<std::vector<SocketAddress>> interface_addresses(const std::string& interface, std::uint16_t port);
 
 Result<SocketAddress> unix_address(const std::string& path);
 
-// The addresses that a host's name has; a literal address and an interface's name are also taken.
+// The addresses that a name has by the system's resolver, each once, with getaddrinfo()'s `flags`. Error: its EAI_*
+// code, and a text that names the host. May block for long.
+Result<std::vector<SocketAddress>> resolve_name(const std::string& name, std::uint16_t port, int flags);
+
+// The addresses to listen at that a host's name has; a literal address and an interface's name are also taken.
 Result<std::vector<SocketAddress>> host_addresses(const std::string& host, std::uint16_t port);
 
 // The numeric address of a peer, in little room: IPv6, IPv4 mapped into it; all zero when it has none (unix sockets).

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -50,6 +51,29 @@ TEST(SocketAddressTest, HasAllAddressesOfAnInterface) {
     std::sort(addresses.begin(), addresses.end());
     EXPECT_EQ(texts_of(interface_addresses(interface, 80)), addresses) << interface;
   }
+}
+
+TEST(SocketAddressTest, ALiteralNeedsNoResolver) {
+  EXPECT_EQ(literal_address("192.0.2.1", 80)->text(), "192.0.2.1:80");
+  EXPECT_EQ(literal_address("2001:db8::1", 80)->text(), "[2001:db8::1]:80");
+  EXPECT_EQ(literal_address("fe80::1%lo", 80)->text(), "[fe80::1%lo]:80");
+  EXPECT_EQ(literal_address("fe80::1%4000000000", 80)->text(), "[fe80::1%4000000000]:80");
+  for (const char* const none : {"", "lo", "example.org", "[::1]", "fe80::1%", "fe80::1%nope", "fe80::1%1x", "1.2.3"}) {
+    EXPECT_FALSE(literal_address(none, 80)) << none;
+  }
+}
+
+TEST(SocketAddressTest, ANameHasEachOfItsAddressesOnce) {
+  auto found = resolve_name("127.0.0.1", 80, 0);
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_EQ((*found)[0].text(), "127.0.0.1:80");
+}
+
+TEST(SocketAddressTest, AnErrorNamesTheNameThatHasNone) {
+  const auto found = resolve_name("no.such.name", 80, AI_NUMERICHOST);
+  EXPECT_EQ(found.error().text, std::string("'no.such.name': ") + gai_strerror(EAI_NONAME));
+  EXPECT_EQ(found.error().code, EAI_NONAME);
 }
 
 TEST(SocketAddressTest, KeepsTheZoneOfALinkLocalAddress) {

@@ -83,11 +83,11 @@ TEST_F(WatcherTest, ItsOwnLoopBecomesADescriptor) {
   ASSERT_FALSE(watcher->open_own_loop(true));
   const int fd = watcher->own_loop_fd();
   EXPECT_TRUE(watcher->is_woken());
-  EXPECT_TRUE(watcher->watch_in_own_loop(pollable, kReadable));
+  EXPECT_TRUE(watcher->watch_internal(pollable));
   EXPECT_FALSE(is_readable(fd));
   write_all(pair.far.get(), "x");
   EXPECT_TRUE(is_readable(fd));
-  watcher->unwatch_in_own_loop(pollable);
+  watcher->unwatch_internal(pollable);
   EXPECT_FALSE(is_readable(fd));
   watcher->wake_at(0);
   EXPECT_TRUE(is_readable(fd));
@@ -131,6 +131,22 @@ TEST_F(WatcherTest, TheInternalOneWakesAnOuterLoop) {
   EXPECT_TRUE(is_readable(watcher->internal_fd()));
   watcher->serve_internal();
   EXPECT_FALSE(is_readable(watcher->internal_fd()));
+}
+
+TEST_F(WatcherTest, TheInternalOneWatchesWhatIsTheLibrarysOwn) {
+  const auto watcher = make(&observer);
+  observer.take_events();
+  EXPECT_TRUE(watcher->watch_internal(pollable));
+  EXPECT_FALSE(is_readable(watcher->internal_fd()));
+  write_all(pair.far.get(), "x");
+  EXPECT_TRUE(is_readable(watcher->internal_fd()));
+  watcher->serve_internal();
+  ASSERT_FALSE(watcher->open_own_loop(false));
+  EXPECT_TRUE(watcher->serve(-1)) << "by way of the internal one";
+  EXPECT_EQ(take_log(), (Log{"a ready to read", "a ready to read"}));
+  watcher->unwatch_internal(pollable);
+  EXPECT_FALSE(is_readable(watcher->internal_fd()));
+  EXPECT_EQ(observer.take_events(), Log{});
 }
 
 TEST_F(WatcherTest, HasAnOwnLoopBesideTheOuterOneWhenItIsAskedFor) {

@@ -106,7 +106,7 @@ describe('an unknown name', function()
       "option 'ssl_cert' is unknown, did you mean 'ssl_cert_path'?")
     expect(config { proxy_protocol = true, trusted_proxie = { '::1' } },
       "option 'trusted_proxie' is unknown, did you mean 'trusted_proxies'?")
-    expect({}, "option 'protocols' is nil, expected a table of functions")
+    expect({ port = 1 }, "option 'protocols' is nil, expected a table of functions")
   end)
 
   it('is told of once each, and all else goes on', function()

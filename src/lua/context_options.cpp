@@ -11,10 +11,12 @@
 #include "base/http_text.h"
 #include "http/origin.h"
 #include "lua/caller_line.h"
+#include "lua/compression_options.h"
 #include "lua/constants.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/option_reader.h"
+#include "lua/option_values.h"
 #include "lua/other_names.h"
 #include "server/options.h"
 #include "websocket/handshake.h"
@@ -22,38 +24,7 @@
 namespace websockets::lua {
 namespace {
 
-constexpr double kMaxBytes = 9007199254740992.0;  // 2^53: exact in every Lua's numbers
-constexpr double kMaxSeconds = 1e9;
-constexpr double kMaxSilenceSeconds = 1e6;  // in milliseconds this has to fit into 31 bits
-constexpr double kMaxCount = 1e9;
 constexpr double kMaxRate = 1e6;
-
-void read_milliseconds(OptionReader& reader, const char* name, double least, double most, const char* expected,
-                       std::uint64_t& milliseconds) {
-  double seconds = -1;
-  reader.read_number(name, least, most, expected, seconds);
-  if (seconds >= 0) milliseconds = static_cast<std::uint64_t>(std::ceil(seconds * 1000));
-}
-
-void read_seconds(OptionReader& reader, const char* name, std::uint64_t& milliseconds) {
-  constexpr double kLeastSeconds = std::numeric_limits<double>::min();
-  read_milliseconds(reader, name, kLeastSeconds, kMaxSeconds, "a number of seconds above 0, up to 1e9", milliseconds);
-}
-
-// 0 is off.
-void read_optional_seconds(OptionReader& reader, const char* name, std::uint64_t& milliseconds) {
-  read_milliseconds(reader, name, 0, kMaxSilenceSeconds, "0, or a number of seconds up to 1e6", milliseconds);
-}
-
-// 0 is off.
-void read_count(OptionReader& reader, const char* name, std::size_t& count) {
-  reader.read_whole(name, 0, kMaxCount, "a whole number up to 1e9, 0 for any number", count);
-}
-
-template <typename Size>
-void read_bytes(OptionReader& reader, const char* name, Size& bytes) {
-  reader.read_whole(name, 1, kMaxBytes, "a number of bytes above 0, up to 2^53", bytes);
-}
 
 // Returns whether there is one.
 bool read_function(OptionReader& reader, const char* name, int callbacks, int slot) {
@@ -183,80 +154,6 @@ void check_tls(lua_State* L, const TlsOptions& tls) {
   }
 }
 
-// What a compressor takes in memory, by the sizes that zlib has: its window, and its tables (DeflateSettings).
-void read_compression_memory(OptionReader& reader, CompressionOptions& compression) {
-  struct Size {
-    const char* name;
-    std::uint8_t window_bits;
-    int memory_level;
-  };
-  static constexpr std::array<Size, 8> kSizes = {{{"256KB", 15, 8},
-                                                  {"128KB", 14, 7},
-                                                  {"64KB", 13, 6},
-                                                  {"32KB", 12, 5},
-                                                  {"16KB", 11, 4},
-                                                  {"8KB", 10, 3},
-                                                  {"4KB", 9, 2},
-                                                  {"3KB", 9, 1}}};
-  lua_State* const L = reader.state();
-  const bool is_given = reader.get("memory");
-  const char* name = is_given && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-  for (const Size& size : kSizes) {
-    if (is_given && std::strcmp(name, size.name) != 0) continue;
-    compression.wanted.server_max_window_bits = size.window_bits;
-    compression.memory_level = size.memory_level;
-    if (is_given) lua_pop(L, 1);
-    return;
-  }
-  reader.raise_value("memory", "'3KB', '4KB', '8KB', '16KB', '32KB', '64KB', '128KB' or '256KB'");
-}
-
-// One boolean for both directions, or a table of two.
-void read_context_takeover(OptionReader& reader, DeflateParameters& wanted) {
-  lua_State* const L = reader.state();
-  bool server = false;
-  bool client = false;
-  if (reader.get("context_takeover")) {
-    if (lua_istable(L, -1)) {
-      const int table = lua_gettop(L);
-      OptionReader directions(L, table, raise_create_error, "compression.context_takeover.");
-      directions.read_boolean("server", server);
-      directions.read_boolean("client", client);
-      directions.refuse_unknown();
-      lua_settop(L, table);
-    } else if (lua_isboolean(L, -1)) {
-      server = client = lua_toboolean(L, -1) != 0;
-    } else {
-      reader.raise_value("context_takeover", "true, false or a table");
-    }
-    lua_pop(L, 1);
-  }
-  wanted.server_no_context_takeover = !server;
-  wanted.client_no_context_takeover = !client;
-}
-
-void read_compression(OptionReader& config, ContextOptions& options) {
-  lua_State* const L = config.state();
-  if (!config.get("compression")) return;
-  if (lua_isboolean(L, -1)) {
-    if (lua_toboolean(L, -1) == 0) return lua_pop(L, 1);
-    lua_newtable(L);
-    lua_replace(L, -2);
-  }
-  if (!lua_istable(L, -1)) config.raise_value("compression", "true, false or a table");
-  const int table = lua_gettop(L);
-  CompressionOptions& compression = options.compression.emplace();
-  OptionReader reader(L, table, raise_create_error, "compression.");
-  reader.read_whole("level", 0, 9, "a whole number from 0 to 9", compression.level);
-  reader.read_whole("min_size", 0, kMaxBytes, "a number of bytes up to 2^53", compression.min_bytes);
-  read_compression_memory(reader, compression);
-  read_context_takeover(reader, compression.wanted);
-  reader.read_whole("client_max_window_bits", 9, 15, "a whole number from 9 to 15",
-                    compression.wanted.client_max_window_bits);
-  reader.refuse_unknown();
-  lua_settop(L, table - 1);
-}
-
 void read_privileges(OptionReader& reader, ContextOptions& options) {
   constexpr double kMaxId = 4294967294.0;  // (uid_t) -1 means something else
   reader.read_whole("uid", 0, kMaxId, "a user's number", options.uid);
@@ -367,7 +264,7 @@ void read_context_options(lua_State* L, int config, int callbacks, LuaContext& c
   options.announces_descriptors = read_function(reader, "on_add_fd", callbacks, kOnAddFd);
   reader.read_boolean("one_fd", options.announces_one);
 
-  read_compression(reader, options);
+  read_compression(reader, Role::kServer, options.compression);
   reader.read_boolean("utf8_check", options.rules.check_utf8);
   read_limits(reader, options);
   read_trust(reader, options);

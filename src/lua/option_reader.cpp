@@ -196,11 +196,8 @@ void OptionReader::refuse_near_miss() {
   refuse(key, lua_pushfstring(L_, "'%s'", name));
 }
 
-void OptionReader::refuse_unknown() {
-  for_each_unknown([&](const char* key) {
-    refuse_near_miss();
-    raise_text(lua_pushfstring(L_, "option '%s' is unknown", push_full_name(key)));
-  });
+void OptionReader::raise_unknown(const char* key) {
+  raise_text(lua_pushfstring(L_, "option '%s' is unknown", push_full_name(key)));
 }
 
 }  // namespace websockets::lua

@@ -22,6 +22,7 @@ class OptionReader {
   OptionReader(lua_State* L, int table, Raise raise_error, const char* prefix = "");
 
   lua_State* state() const { return L_; }
+  Raise raise_error() const { return raise_error_; }
 
   // Pushes an option; false, and nothing pushed, when it is nil.
   bool get(const char* name);
@@ -64,7 +65,18 @@ class OptionReader {
   }
 
   // Once all options were asked for: raises an error that names a key that is unknown, and what was probably meant.
-  void refuse_unknown();
+  void refuse_unknown() {
+    refuse_unknown([](const char*) { return nullptr; });
+  }
+  // Likewise; `find_meant(key)`, which must not touch Lua, may say what is meant where no option is like it.
+  template <typename FindMeant>
+  void refuse_unknown(FindMeant find_meant) {
+    for_each_unknown([&](const char* key) {
+      if (const char* const meant = find_meant(key)) refuse(key, meant);
+      refuse_near_miss();
+      raise_unknown(key);
+    });
+  }
   // Likewise, but only for keys that are like an option, and for those of which `find_meant(key)` says what is meant;
   // calls `take(key)` for each of the others. Neither may touch Lua.
   template <typename FindMeant, typename Take>
@@ -101,6 +113,7 @@ class OptionReader {
   bool next_unknown(int table);
   void replace_by_parent(int table);
   [[noreturn]] void refuse(const char* key, const char* meant);
+  [[noreturn]] void raise_unknown(const char* key);
   bool push_suggestion();
   void refuse_near_miss();
 

@@ -13,6 +13,7 @@
 #include "lua/guarded.h"
 #include "lua/lua_request.h"
 #include "lua/push.h"
+#include "lua/push_headers.h"
 #include "websocket/handshake.h"
 
 namespace websockets::lua {
@@ -51,28 +52,9 @@ void push_query(lua_State* L, LuaRequest& request) {
   }
 }
 
-// The keys are in lower case; the metatable finds the others.
 void push_headers(lua_State* L, LuaRequest& request) {
-  lua_newtable(L);
-  luaL_getmetatable(L, kHeadersType);
-  lua_setmetatable(L, -2);
-  for (const Request::Header& header : request.request.headers()) {
-    guarded(L, [&] { request.name = header.name; });
-    std::transform(request.name.begin(), request.name.end(), request.name.begin(), http_text::to_lower);
-    push_text(L, request.name);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, -3);
-    if (lua_isnil(L, -1)) {
-      lua_pop(L, 1);
-      push_text(L, header.value);
-    } else {
-      // RFC 9110 5.3; what stands between cookies is another thing (RFC 9113 8.2.3).
-      lua_pushstring(L, request.name == "cookie" ? "; " : ", ");
-      push_text(L, header.value);
-      lua_concat(L, 3);
-    }
-    lua_rawset(L, -3);
-  }
+  push_empty_headers(L);
+  for (const Request::Header& header : request.request.headers()) add_header(L, header.name, header.value);
 }
 
 // Of a name that comes several times the first one counts: the one with the longest path (RFC 6265 5.4).
@@ -131,18 +113,7 @@ void push_host(lua_State* L, LuaRequest& request) {
 void push_client_certificate(lua_State* L, LuaRequest& request) {
   if (!request.certificate) return lua_pushnil(L);
   guarded(L, [&] { request.description = std::make_unique<Certificate::Description>(request.certificate.describe()); });
-  lua_createtable(L, 0, 6);
-  const auto set_time = [L](const char* name, std::int64_t seconds) {
-    lua_pushnumber(L, static_cast<lua_Number>(seconds));
-    lua_setfield(L, -2, name);
-  };
-  const Certificate::Description& description = *request.description;
-  set_text(L, "subject", description.subject);
-  set_text(L, "issuer", description.issuer);
-  set_text(L, "serial", description.serial);
-  set_text(L, "fingerprint", description.fingerprint);
-  set_time("not_before", description.not_before);
-  set_time("not_after", description.not_after);
+  push_certificate(L, *request.description);
   request.description.reset();
 }
 

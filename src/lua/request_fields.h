@@ -7,8 +7,6 @@
 
 namespace websockets::lua {
 
-constexpr const char* kHeadersType = "websockets.headers";
-
 // The metamethod __index of requests; the methods are its first upvalue, the numbers of the fields the second.
 int index_request(lua_State* L);
 // Pushes the table of the numbers of the fields.

@@ -11,6 +11,7 @@
 #include "lua/lua_context.h"
 #include "lua/lua_request.h"
 #include "lua/lua_websocket.h"
+#include "lua/push_headers.h"
 #include "lua/request_fields.h"
 #include "lua/upgrade_answer.h"
 #include "lua/userdata.h"
@@ -113,28 +114,10 @@ constexpr luaL_Reg kMetamethods[] = {
     {nullptr, nullptr},
 };
 
-// Headers are found in any case.
-int index_headers(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  if (lua_type(L, 2) != LUA_TSTRING) return 0;
-  std::size_t size;
-  const char* name = lua_tolstring(L, 2, &size);
-  luaL_Buffer lower;
-  luaL_buffinit(L, &lower);
-  for (const char c : std::string_view(name, size)) luaL_addchar(&lower, http_text::to_lower(c));
-  luaL_pushresult(&lower);
-  lua_rawget(L, 1);
-  return 1;
-}
-
 }  // namespace
 
 void register_request(lua_State* L) {
-  push_metatable(L, kHeadersType);
-  lua_pushcfunction(L, index_headers);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-
+  register_headers(L);
   push_metatable(L, RequestUserdata::kType);
   set_functions(L, kMetamethods);
   lua_newtable(L);

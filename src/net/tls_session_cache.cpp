@@ -17,8 +17,6 @@ bool is_good(SSL_SESSION* session) {
   if (SSL_SESSION_is_resumable(session) != 1) return false;
   const long age = static_cast<long>(std::time(nullptr)) - SSL_SESSION_get_time(session);
   if (age < 0 || age >= SSL_SESSION_get_timeout(session)) return false;
-  const unsigned long hint = SSL_SESSION_get_ticket_lifetime_hint(session);
-  if (hint != 0 && static_cast<unsigned long>(age) >= hint) return false;
   const X509* const certificate = SSL_SESSION_get0_peer(session);
   return certificate == nullptr || X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
 }

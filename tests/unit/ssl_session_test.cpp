@@ -118,6 +118,12 @@ TEST_F(NestedTest, SeesWhatTheOuterOneHolds) {
   EXPECT_FALSE(stream_->has_buffered_input());
 }
 
+TEST_F(NestedTest, ARecordIsOneOfTheOuterOne) {
+  const std::string text(16384, 'x');
+  const iovec whole = part(text);
+  EXPECT_EQ(stream_->send({&whole, 1}).bytes, 16000U);
+}
+
 TEST_F(NestedTest, EndsBoth) {
   stream_->shutdown_send();
   EXPECT_EQ(server_.read(), "");

@@ -296,6 +296,24 @@ TEST_F(TlsClientContextTest, SaysThatAServerDoesNotSpeakTls) {
   }
 }
 
+TEST_F(TlsClientContextTest, NeverGoesOnWithoutTls) {
+  Connection connection(*make(), kHost);
+  EXPECT_EQ(connection.stream->handshake().status, IoStatus::kWouldBlock);
+  write_all(connection.far(), "HTTP/1.1 101 Switching Protocols\r\n\r\n");
+  EXPECT_FALSE(connection.stream->fell_back_from_tls());
+  EXPECT_TRUE(connection.stream->is_tls());
+}
+
+TEST_F(TlsClientContextTest, AServerThatHasSpokenTlsDoesSpeakIt) {
+  TlsServer server(leaf("DNS:example.org"));
+  SSL_CTX_set_max_proto_version(server.context(), TLS1_2_VERSION);
+  Connection connection(*make(), kHost, "key", &server);
+  EXPECT_EQ(connection.shake_hands([&] { server.shake_hands(); }).status, IoStatus::kDone);
+  write_all(connection.far(), "HTTP/1.1 400 Bad Request\r\n\r\n");
+  EXPECT_EQ(connection.receive().status, IoStatus::kFailed);
+  EXPECT_EQ(connection.stream->tls_error(), "TLS with 'example.org': wrong version number");
+}
+
 TEST_F(TlsClientContextTest, SaysThatAServerHasGone) {
   for (const bool with_reset : {false, true}) {
     SocketPair pair = tcp_pair();
@@ -309,6 +327,14 @@ TEST_F(TlsClientContextTest, SaysThatAServerHasGone) {
     EXPECT_EQ(stream.tls_error(), with_reset ? "TLS with 'example.org': Connection reset by peer"
                                              : "TLS with 'example.org': the server has ended the connection");
   }
+}
+
+TEST_F(TlsClientContextTest, SaysThatAServerHasSaidGoodbye) {
+  Connection connection(*make(), kHost);
+  EXPECT_EQ(connection.stream->handshake().status, IoStatus::kWouldBlock);
+  write_all(connection.far(), std::string_view("\x15\x03\x03\0\2\1\0", 7));  // close_notify (RFC 8446 6.1)
+  EXPECT_EQ(connection.stream->handshake().status, IoStatus::kFailed);
+  EXPECT_EQ(connection.stream->tls_error(), "TLS with 'example.org': the server has ended the connection");
 }
 
 // --- Client certificates ---
@@ -391,9 +417,10 @@ TEST_F(TlsClientContextTest, WithoutMemoryNobodyIsBelievedWhoIsNotOtherwise) {
   TlsServer server(certificate);
   TlsServer stranger(MadeCertificate({"self", "DNS:example.org"}));
   TlsServer other(leaf("DNS:example.com"));
+  TlsServer unpinned(leaf("DNS:example.org"));
   options_.pinned_keys = {certificate.pin()};
   const Context context = make();
-  for (TlsServer* const each : {&server, &stranger, &other}) {
+  for (TlsServer* const each : {&server, &stranger, &other, &unpinned}) {
     bool has_failed = true;
     std::size_t nth = 1;
     for (; has_failed; ++nth) {
@@ -443,11 +470,23 @@ TEST_P(ResumptionTest, UsesATicketOfTls13Once) {
   const Context context = make();
   SSL_CTX_set_num_tickets(server_.context(), 1);
   EXPECT_FALSE(resumes(context));
-  Connection first(*context, kHost, "example.org:443", &server_);
-  EXPECT_EQ(first.shake_hands([&] { server_.shake_hands(); }).status, IoStatus::kDone);
-  EXPECT_TRUE(server_.was_resumed());
-  // The new one has not been received yet.
-  EXPECT_EQ(resumes(context), GetParam() == TLS1_2_VERSION);
+  const Connection first(*context, kHost);
+  EXPECT_EQ(resumes(context), GetParam() == TLS1_2_VERSION) << "the first one may be using it";
+}
+
+TEST_P(ResumptionTest, ResumesNoneOfACertificateThatHasExpired) {
+  options_.verify = false;
+  const Context context = make();
+  for (const bool is_over : {false, true}) {
+    TlsServer server(MadeCertificate({"old", "DNS:example.org", -1000, is_over ? -500 : 500}, &root_));
+    SSL_CTX_set_max_proto_version(server.context(), GetParam());
+    for (int i = 0; i < 2; ++i) {
+      Connection connection(*context, kHost, is_over ? "old" : "young", &server);
+      EXPECT_EQ(connection.shake_hands([&] { server.shake_hands(); }).status, IoStatus::kDone);
+      EXPECT_EQ(connection.receive().status, IoStatus::kWouldBlock);
+      EXPECT_EQ(server.was_resumed(), i == 1 && !is_over);
+    }
+  }
 }
 
 TEST_P(ResumptionTest, KeepsNoneOfAServerThatIsNotBelieved) {

@@ -44,4 +44,13 @@ Failure socket_failure(FailurePhase phase, const std::string& what, int code) {
   return failure;
 }
 
+Failure failure_without_memory(FailurePhase phase) {
+  Failure failure;
+  failure.kind = FailureKind::kLost;
+  failure.phase = phase;
+  failure.message = "out of memory";  // so short that it is kept within the string
+  failure.code = ENOMEM;
+  return failure;
+}
+
 }  // namespace websockets

@@ -46,4 +46,7 @@ struct Failure {
 // "connection refused" and the like, with the kind that belongs to the errno of a connect() or of a connection.
 Failure socket_failure(FailurePhase phase, const std::string& what, int code);
 
+// Takes none.
+Failure failure_without_memory(FailurePhase phase);
+
 }  // namespace websockets

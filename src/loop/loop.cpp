@@ -266,7 +266,19 @@ void Loop::release_closed() {
     auto& channel = static_cast<Channel&>(deferred_.pop());
     (channel.is_closed() ? closed_ : deferred_).push(channel);
   }
-  while (!closed_.empty()) static_cast<Channel&>(closed_.pop()).release();
+  do {
+    while (!closed_.empty()) static_cast<Channel&>(closed_.pop()).release();
+    free_disposed();
+  } while (!closed_.empty());
+}
+
+void Loop::dispose(std::unique_ptr<Disposable> disposable) {
+  disposed_.push(*disposable.release());
+  if (!in_round()) free_disposed();
+}
+
+void Loop::free_disposed() {
+  while (!disposed_.empty()) delete &disposed_.pop();
 }
 
 std::unique_ptr<Loop::ReceiveBuffer> Loop::borrow_receive_buffer() {

@@ -16,6 +16,7 @@
 #include "loop/batch_io.h"
 #include "loop/channel.h"
 #include "loop/descriptor_observer.h"
+#include "loop/disposable.h"
 #include "loop/loop_stats.h"
 #include "loop/scheduler.h"
 #include "loop/watcher.h"
@@ -108,6 +109,9 @@ class Loop final : private ReadyHandler {
     --depth_;
   }
   bool in_round() const { return depth_ > 0; }
+  // Destroys it when no code of it can be on the stack: at the end of the outermost round, behind the channels that
+  // were closed; outside of rounds at once.
+  void dispose(std::unique_ptr<Disposable> disposable);
 
   // --- Time ---
 
@@ -175,6 +179,7 @@ class Loop final : private ReadyHandler {
   void enforce_memory_limit();
   void shed_largest();
   void release_closed();
+  void free_disposed();
   void end_round();  // throws nothing, however short memory is
 
   LoopOwner& owner_;
@@ -192,6 +197,7 @@ class Loop final : private ReadyHandler {
   std::vector<Pollable*> internal_;  // what watch_internal() was given
   IntrusiveQueue<ChannelPlaces, &ChannelPlaces::next_deferred> deferred_;
   IntrusiveQueue<ChannelPlaces, &ChannelPlaces::next_deferred> closed_;  // but for those in deferred_
+  IntrusiveQueue<Disposable, &Disposable::next_disposed> disposed_;
   std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
   std::size_t channel_count_ = 0;
   std::size_t served_ = 0;  // descriptors, since the last round of flows

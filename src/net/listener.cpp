@@ -14,6 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include "net/stream_socket.h"
+
 #if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
 #define WEBSOCKETS_HAVE_ACCEPT4
 #endif
@@ -26,23 +28,6 @@ constexpr int kPortAttempts = 16;
 
 Error listen_error(const SocketAddress& address) { return system_error("cannot listen on " + address.text()); }
 
-void set_option(int fd, int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof value); }
-
-void make_non_blocking(int fd) {
-  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-UniqueFd open_stream_socket(int family) {
-#ifdef WEBSOCKETS_HAVE_ACCEPT4
-  return UniqueFd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-#else
-  UniqueFd fd(::socket(family, SOCK_STREAM, 0));
-  if (fd) make_non_blocking(fd.get());
-  return fd;
-#endif
-}
-
 UniqueFd accept_one(int listener, SocketAddress& peer) {
 #ifdef WEBSOCKETS_HAVE_ACCEPT4
   // TCP_NODELAY is inherited from the listener.
@@ -51,9 +36,9 @@ UniqueFd accept_one(int listener, SocketAddress& peer) {
   UniqueFd fd(::accept(listener, peer.get(), &peer.size));
   if (!fd) return fd;
   make_non_blocking(fd.get());
-  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
 #ifdef SO_NOSIGPIPE
-  set_option(fd.get(), SOL_SOCKET, SO_NOSIGPIPE, 1);
+  set_socket_option(fd.get(), SOL_SOCKET, SO_NOSIGPIPE, 1);
 #endif
   return fd;
 #endif
@@ -97,7 +82,7 @@ Result<Listener> adopt_listener(const std::string& where) {
     return Error{"'" + where + "' is not a socket that listens"};
   }
   make_non_blocking(number);
-  set_option(number, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_socket_option(number, IPPROTO_TCP, TCP_NODELAY, 1);
   return Listener{UniqueFd(number), {}};
 }
 
@@ -176,14 +161,14 @@ Result<Listener> open_listener(const SocketAddress& address, const ListenOptions
   UniqueFd fd = open_stream_socket(address.storage.ss_family);
   if (!fd) return listen_error(address);
   if (!address.is_unix()) {
-    set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-    set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    set_socket_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   }
   if (address.storage.ss_family == AF_INET6) {
-    set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.is_any() && !takes_ipv4 ? 1 : 0);
+    set_socket_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.is_any() && !takes_ipv4 ? 1 : 0);
   }
 #ifdef SO_REUSEPORT
-  if (options.reuse_port && !address.is_unix()) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (options.reuse_port && !address.is_unix()) set_socket_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
 #endif
   SocketFile file;
   const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode, file)

@@ -63,6 +63,13 @@ class Stream {
   // A client on a TLS connection whose first byte is not of a TLS handshake: it is spoken to without TLS from here. To
   // be asked before each receive(), until the first byte is there. Never of a server.
   bool fell_back_from_tls();
+  // What it was made of, for another stream in place of this one, which is none any more: TLS that begins later, or
+  // within TLS.
+  struct Parts {
+    UniqueFd fd;
+    SslSession tls;
+  };
+  Parts take_apart() { return {std::move(fd_), std::move(tls_)}; }
   // What the peer has shown; none without TLS, and before the handshake.
   Certificate peer_certificate() const;
 

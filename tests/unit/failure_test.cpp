@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "failing_allocations.h"
+
 namespace websockets {
 namespace {
 
@@ -30,6 +32,16 @@ TEST(FailureTest, OfASocketSaysWhatTheSystemSaid) {
   EXPECT_EQ(socket_failure(FailurePhase::kTcp, "", ENETUNREACH).kind, FailureKind::kUnreachable);
   EXPECT_EQ(socket_failure(FailurePhase::kOpen, "", ECONNRESET).kind, FailureKind::kLost);
   EXPECT_FALSE(Failure());
+}
+
+TEST(Failure, ShortMemoryNeedsNone) {
+  const FailingAllocation failing(1);
+  const Failure failure = failure_without_memory(FailurePhase::kTls);
+  EXPECT_FALSE(failing.has_failed());
+  EXPECT_EQ(failure.kind, FailureKind::kLost);
+  EXPECT_EQ(failure.phase, FailurePhase::kTls);
+  EXPECT_EQ(failure.code, ENOMEM);
+  EXPECT_EQ(failure.message, "out of memory");
 }
 
 }  // namespace

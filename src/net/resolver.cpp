@@ -6,13 +6,14 @@
 
 #include <array>
 #include <chrono>
-#include <csignal>
 #include <deque>
-#include <exception>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <new>
-#include <thread>
+#include <utility>
+
+#include "net/background_task.h"
 
 namespace websockets {
 namespace {
@@ -30,7 +31,9 @@ struct Name {
 };
 
 // What the thread and the callers share.
-struct Resolver {
+struct Resolver final : BackgroundTask {
+  void run() noexcept override;
+
   const pid_t process = ::getpid();
   std::mutex mutex;
   std::map<std::string, Name> names;  // by the numeric address
@@ -46,44 +49,29 @@ std::string look_up(const PeerAddress& peer) {
 }
 
 // A shortage of memory costs no more than a name.
-void run(Resolver& resolver) {
-  std::unique_lock lock(resolver.mutex);
-  while (!resolver.waiting.empty()) {
+void Resolver::run() noexcept {
+  std::unique_lock lock(mutex);
+  while (!waiting.empty()) {
     try {
-      const PeerAddress peer = resolver.waiting.front();
-      resolver.waiting.pop_front();
+      const PeerAddress peer = waiting.front();
+      waiting.pop_front();
       lock.unlock();
       std::string name = look_up(peer);
       const std::string key = peer.text();
       lock.lock();
-      resolver.names[key] = {std::move(name), Clock::now() + kKept};
+      names[key] = {std::move(name), Clock::now() + kKept};
     } catch (const std::bad_alloc&) {
       if (!lock.owns_lock()) lock.lock();
     }
   }
-  resolver.is_running = false;
-}
-
-void start(Resolver& resolver) {
-  // Signals are for the threads that the program knows.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  try {
-    std::thread([&resolver] { run(resolver); }).detach();
-    resolver.is_running = true;
-  } catch (const std::exception&) {
-    // No thread to be had, or no memory for it: names stay unknown.
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  is_running = false;
 }
 
 // Never destroyed: a thread may outlive everything else. A forked process, which has no such thread, gets one of its
 // own.
-Resolver& resolver() {
-  static Resolver* instance = new Resolver;
-  if (instance->process != ::getpid()) instance = new Resolver;
+const std::shared_ptr<Resolver>& resolver() {
+  static auto* instance = new std::shared_ptr(std::make_shared<Resolver>());
+  if ((*instance)->process != ::getpid()) instance = new std::shared_ptr(std::make_shared<Resolver>());
   return *instance;
 }
 
@@ -92,7 +80,8 @@ Resolver& resolver() {
 std::string reverse_name(const PeerAddress& peer) {
   const std::string key = peer.text();
   if (key.empty()) return {};
-  Resolver& shared = resolver();
+  const std::shared_ptr<Resolver>& instance = resolver();
+  Resolver& shared = *instance;
   const std::lock_guard lock(shared.mutex);
   if (const auto found = shared.names.find(key); found != shared.names.end()) {
     if (Clock::now() < found->second.expires) return found->second.text;
@@ -102,7 +91,8 @@ std::string reverse_name(const PeerAddress& peer) {
   if (shared.names.size() >= kMaxNames) shared.names.clear();
   shared.waiting.push_back(peer);
   shared.names[key] = Name();
-  if (!shared.is_running) start(shared);
+  // Where no thread can be had, names stay unknown.
+  if (!shared.is_running) shared.is_running = !run_in_background(instance);
   return {};
 }
 

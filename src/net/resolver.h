@@ -8,8 +8,7 @@
 namespace websockets {
 
 // The name that an address has in the DNS or in the system's other sources; "" until it is known, and when it has none.
-// The first call for an address starts a look-up in a thread of its own, which ends when it has no more to do. Never
-// blocks. Throws std::bad_alloc.
+// The first call for an address starts a look-up in the background. Never blocks. Throws std::bad_alloc.
 std::string reverse_name(const PeerAddress& peer);
 
 }  // namespace websockets

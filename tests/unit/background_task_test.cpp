@@ -6,7 +6,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <mutex>
 #include <new>
+#include <set>
 #include <thread>
 
 #include "failing_allocations.h"
@@ -61,12 +63,29 @@ TEST_F(BackgroundTaskTest, RunsInAThreadThatGetsNoSignals) {
   EXPECT_EQ(::sigismember(&blocked, SIGINT), 0) << "those of the caller are what they were";
 }
 
-TEST_F(BackgroundTaskTest, ANinthWaitsUntilOneOfEightHasEnded) {
-  fill_threads();
-  const auto ninth = start([gate = gate] { gate->pass(); });
+TEST_F(BackgroundTaskTest, ANinthIsRunByTheFirstOfEightThreadsThatIsFree) {
+  auto mutex = std::make_shared<std::mutex>();
+  auto ids = std::make_shared<std::set<std::thread::id>>();
+  const auto note_thread = [mutex, ids] {
+    const std::lock_guard lock(*mutex);
+    ids->insert(std::this_thread::get_id());
+  };
+  for (int i = 0; i < kMostThreads; ++i) {
+    start([gate = gate, note_thread] {
+      note_thread();
+      gate->pass();
+    });
+  }
+  gate->wait_for_arrivals(kMostThreads);
+  start([gate = gate, note_thread] {
+    note_thread();
+    gate->pass();
+  });
   gate->open(1);
   gate->wait_for_arrivals(kMostThreads + 1);
   EXPECT_EQ(end->arrived(), 1);
+  const std::lock_guard lock(*mutex);
+  EXPECT_EQ(ids->size(), static_cast<std::size_t>(kMostThreads));
 }
 
 TEST_F(BackgroundTaskTest, OneThatWaitsCanBeWithdrawn) {

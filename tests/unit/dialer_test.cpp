@@ -192,6 +192,21 @@ TEST_F(DialerTest, OneThatIsRefusedIsAFailure) {
   EXPECT_EQ(failure.address, refused.address().text());
 }
 
+TEST_F(DialerTest, TheFamiliesOfANameAlternate) {
+  const UnusedAddress refused("127.0.0.1");
+  const std::uint16_t port = refused.address().port();
+  dial(target("example.org", port), [](const std::string&, std::uint16_t its_port) {
+    Addresses found;
+    for (const char* const literal : {"127.0.0.1", "127.0.0.2", "::1"})
+      found.push_back(*literal_address(literal, its_port));
+    return Result(found);
+  });
+  serve_until_told();
+  EXPECT_EQ(failure.address, "127.0.0.2:" + std::to_string(port));
+  EXPECT_LT(failure.message.find("127.0.0.1:"), failure.message.find("[::1]:")) << failure.message;
+  EXPECT_LT(failure.message.find("[::1]:"), failure.message.find("127.0.0.2:")) << failure.message;
+}
+
 TEST_F(DialerTest, AProxyIsConnectedToInPlaceOfTheHost) {
   const Server server;
   DialTarget to = target("no.such.name", 80);

@@ -193,13 +193,15 @@ StreamOpening::Progress StreamOpening::shake_hands(TlsLayer& layer) {
     default:
       break;
   }
-  // The files that the context was made of may be mended until the next time.
-  contexts_.forget(*layer.context);
+  // The files that the context was made of may be mended until the next time. What has only been lost leaves the
+  // context as it is, with its sessions.
+  const bool is_unverified = stream_->tls_verification_failed();
+  if (is_unverified || !layer.options.files.certificate.empty()) contexts_.forget(*layer.context);
   Failure failure;
   failure.kind = FailureKind::kTls;
   failure.phase = layer.phase;
   failure.message = stream_->tls_error();
-  failure.is_final = stream_->tls_verification_failed();
+  failure.is_final = is_unverified;
   return note_failure(std::move(failure));
 }
 

@@ -188,6 +188,7 @@ TEST_F(StreamOpeningTest, AServerThatEndsInTheHandshakeIsAFailure) {
   EXPECT_EQ(take_log(), (Log{"failed"}));
   EXPECT_EQ(failure.kind, FailureKind::kTls);
   EXPECT_NE(failure.message, "");
+  EXPECT_EQ(contexts->size(), 1U) << "its sessions are of use the next time";
 }
 
 TEST_F(StreamOpeningTest, AContextThatCannotBeMadeFailsAtOnce) {

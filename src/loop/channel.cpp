@@ -31,6 +31,9 @@ constexpr std::size_t kLeastReceiveBytes = 68U << 10U;
 // Of Reading::kAhead.
 constexpr std::size_t kReadAheadBytes = 16U << 10U;
 constexpr std::size_t kPreambleBytes = 1024;
+// Of close_gently(), which waits for nothing.
+constexpr std::size_t kDiscardBytes = 16U << 10U;
+constexpr std::size_t kMostDiscards = 256;
 
 // --- Output ---
 
@@ -383,7 +386,7 @@ void Channel::end_flush(bool has_sent) {
   if (!has_sent && !is_empty) return;
   if (state_ == State::kOpen) return handler_.on_output_progress(is_empty);
   if (state_ != State::kDraining) return;
-  set_deadline(loop_.linger_timeout_ms());
+  schedule_linger_timeout();
   if (is_empty) on_drained();
 }
 
@@ -509,7 +512,7 @@ void Channel::drain(Linger linger) {
   pending_input_.reset();
   is_pending_ = has_direct_space_ = false;
   count_input();
-  set_deadline(loop_.linger_timeout_ms());
+  schedule_linger_timeout();
   if (output_.empty()) {
     on_drained();
   } else {
@@ -518,7 +521,18 @@ void Channel::drain(Linger linger) {
   update_interest();
 }
 
+void Channel::schedule_linger_timeout() { set_deadline(handler_.linger_timeout_ms(loop_.linger_timeout_ms())); }
+
 void Channel::close() { close(false); }
+
+void Channel::close_gently() {
+  if (state_ == State::kClosed) return;
+  stream_.shutdown_send();
+  std::array<std::uint8_t, kDiscardBytes> some;
+  for (std::size_t left = kMostDiscards; left > 0 && stream_.receive(some).status == IoStatus::kDone; --left) {
+  }
+  close();
+}
 
 void Channel::abandon() { close(true); }
 

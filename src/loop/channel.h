@@ -89,10 +89,13 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
     kPeerFirst,      // likewise, but does not end its own side either before the peer has
   };
   // Everything is said: closes when the output has left, and the peer has ended its side (RFC 9112 9.6). on_lost()
-  // follows when it has not within Loop::linger_timeout_ms().
+  // follows when it has not within ChannelHandler::linger_timeout_ms().
   void drain(Linger linger);
   // Now, without what is queued. Calls nobody but an observer of descriptors.
   void close();
+  // The same, but the peer can read what has left: it is told that no more follows, and what it has sent by now is
+  // discarded, as the kernel would answer unread input with a reset (RFC 9112 9.6).
+  void close_gently();
   // Another process has it now: gives up the descriptor without a word to the peer.
   void abandon();
 
@@ -153,6 +156,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool change_interest(unsigned wanted);
 
   void end_run();
+  void schedule_linger_timeout();
   void close(bool is_abandoned);
   void lose();
   // Loses the channel when memory is short.

@@ -44,6 +44,9 @@ class ChannelHandler {
   virtual void on_output_progress(bool is_empty) = 0;
   // The time of Channel::set_deadline() has come, unless the channel has ended before.
   virtual void on_deadline() = 0;
+  // How long the peer may take to end a channel that drains, from the last byte it took; `usual_ms`: the loop's. Calls
+  // nobody.
+  virtual std::uint64_t linger_timeout_ms(std::uint64_t usual_ms) const { return usual_ms; }
   // The call that Channel::defer() asked for.
   virtual void run_deferred() = 0;
   // Nothing more can be sent; on_lost() follows. Calls nobody.

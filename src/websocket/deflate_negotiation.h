@@ -16,6 +16,8 @@ struct DeflateParameters {
   bool client_no_context_takeover = false;
   std::uint8_t server_max_window_bits = kMaxWindowBits;
   std::uint8_t client_max_window_bits = kMaxWindowBits;
+
+  bool operator==(const DeflateParameters&) const = default;
 };
 
 struct DeflateAgreement {

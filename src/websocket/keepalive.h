@@ -11,6 +11,8 @@ struct KeepaliveRules {
   std::uint64_t ping_interval_ms = 50'000;  // of silence, after each of which the peer is sent a Ping frame; 0: never
   std::uint64_t idle_timeout_ms = 120'000;  // how long the peer may be silent; 0: without end
 
+  bool operator==(const KeepaliveRules&) const = default;
+
   // The ping_interval that holds: the first ping leaves its answer at least half of idle_timeout.
   std::uint64_t effective_interval_ms() const;
 };

@@ -24,6 +24,8 @@ struct CompressionOptions {
   int level = 6;                // 1 to 9; 0: nothing that is sent is compressed
   int memory_level = 8;         // see DeflateSettings
   std::size_t min_bytes = 256;  // of a message, to be compressed
+
+  bool operator==(const CompressionOptions&) const = default;
 };
 
 class MessageCompression;

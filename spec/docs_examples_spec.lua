@@ -89,6 +89,20 @@ end
 local function environment(made, context, ws)
   local module = setmetatable({}, { __index = websockets })
   function module.context(config) return context_of(config, made) end
+  -- Wherever a client leads to in a document, it is a client of the context.
+  function module.connect(url, options)
+    if type(url) == 'function' then url = url(ws) end
+    local copy = {}
+    for _, name in ipairs { 'headers', 'reconnect', 'protocols' } do
+      copy[name] = (options or {})[name]
+    end
+    assert(url:find '^ws')
+    return context:connect('ws://' .. context:addresses()[1], copy)
+  end
+  function module.run()
+    for _ = 1, rounds do context:service(1) end
+    return 0, 'done'
+  end
 
   local env = setmetatable({ websockets = module, context = context, ws = ws }, { __index = _G })
   env.print = function() end

@@ -133,12 +133,15 @@ describe('the manual and the annotations', function()
     local files = assert(io.popen 'ls lua/websockets')
     local names = insert_all({}, files:read '*a', '([%w_]+)%.lua')
     files:close()
-    local heading = "\n### require%('websockets%.([%w_]+)'%)%.context%("
-    same_names(names, insert_all({}, manual, heading), 'in the manual')
+    for _, fn in ipairs { 'context', 'connect' } do
+      local heading = ("\n### require%%('websockets%%.([%%w_]+)'%%)%%.%s%%("):format(fn)
+      same_names(names, insert_all({}, manual, heading), 'in the manual')
+    end
     for name in pairs(names) do
       local annotated = read('types/websockets/' .. name .. '.lua')
       assert(loadfile('types/websockets/' .. name .. '.lua'))
       assert.is_truthy(annotated:find('function ' .. name .. '.context(config', 1, true), name)
+      assert.is_truthy(annotated:find('function ' .. name .. '.connect(url, options', 1, true), name)
     end
   end)
 
@@ -174,6 +177,16 @@ describe('the manual and the annotations', function()
     same_names(names, fields_of_class 'StaticOptions', 'in the types')
   end)
 
+  it('have the options of connect', function()
+    local names = {}
+    local ctx = websockets.context {}
+    ctx:connect('ws://127.0.0.1:1/', setmetatable({}, { __index = function(_, name) names[name] = true end }))
+    ctx:destroy()
+    local text = manual:match '\n#### Options of connect\n(.-)\n###? '
+    same_names(names, documented_in_tables(text:match '^(.-)\n#### '), 'in the manual')
+    same_names(names, fields_of_class 'ConnectOptions', 'in the types')
+  end)
+
   it('agree on the defaults of numbers', function()
     local text = manual:match '\n### Options\n(.-)\n## '
     for name, default in text:gmatch '\n| `([%w_]+)` | %l+ | (%d+)' do
@@ -193,6 +206,8 @@ describe('the manual and the annotations', function()
       insert_all(texts, source, 'raise_create_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_create_error%(reader.state%(%), "([^"]*)"')
       insert_all(texts, source, 'raise_text%(lua_pushfstring%(L_, "([^"]*)"')
+      insert_all(texts, source, 'raise_connect_error%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise_connect_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_static_error%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_static_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'warnings.emplace_back%(%s*"([^"]*)"')

@@ -95,7 +95,8 @@ describe('context:websockets', function()
   it('refuses a protocol that there is not', function()
     local ctx = open {}
     assert.error_matches(function() ctx:websockets 'r' end, "websocket unknown protocol 'r'")
-    assert.has_error(function() ctx:websockets {} end)
+    assert.has_error(function() ctx:websockets(true) end)
+    assert.error_matches(function() ctx:websockets { protocol = 'r' } end, "option 'protocol' is unknown")
   end)
 
   it('keeps nothing', function()

@@ -205,6 +205,13 @@ function websockets.context(config) end
 ---@return fun(ws: websockets.Websocket, uri: string): boolean, nil|"closed"|"already answered"
 function websockets.static(root, options) end
 
+---Opens a websocket, in the context whose callback is running, else in the default one; raises
+---"websocket could not connect: …" for wrong arguments only.
+---@param url string|fun(ws: websockets.Websocket): string ws://, wss://, http://, https:// or ws+unix:/path:/uri
+---@param options? websockets.ConnectOptions
+---@return websockets.Websocket
+function websockets.connect(url, options) end
+
 ---Serves the default context until nothing is left to wait for, stop(), SIGINT or SIGTERM.
 ---@param shutdown_seconds? number default: 5
 ---@return integer? status for os.exit(); nil: there is no descriptor left
@@ -252,8 +259,8 @@ function Context:every(seconds, fn) end
 ---@return nil|"busy"|"closed" why only in a process that called fork_service_loop()
 function Context:broadcast(protocol, data) end
 
----The open websockets, of all protocols or of one: `for ws in context:websockets() do`.
----@param protocol? string
+---The open websockets, of all protocols or of one, or the clients: `for ws in context:websockets() do`.
+---@param protocol? string|{ clients?: boolean }
 ---@return fun(): websockets.Websocket?
 function Context:websockets(protocol) end
 
@@ -300,6 +307,12 @@ function Context:metrics() end
 ---Calls a function; what it writes leaves afterwards, in one system call per connection.
 ---@param fn fun()
 function Context:batch(fn) end
+
+---As websockets.connect(), in this context.
+---@param url string|fun(ws: websockets.Websocket): string
+---@param options? websockets.ConnectOptions
+---@return websockets.Websocket
+function Context:connect(url, options) end
 
 ---Where it listens.
 ---@return string[]
@@ -408,6 +421,100 @@ function Request:accept(headers) end
 ---@return nil|"closed"|"already answered" why
 function Request:reject(status, headers, body) end
 
+---How a client reconnects.
+---@class websockets.Reconnect
+---The most that the first attempt waits. Default: 1.
+---@field delay? number
+---By which that grows with each attempt. Default: 2.
+---@field factor? number
+---Up to this. Default: 60.
+---@field max_delay? number
+---Once it was open for so long, the delay begins anew. Default: 30.
+---@field stable? number
+---In a row; 0: any number. Default: 0.
+---@field attempts? integer
+
+---The options of connect(). Sizes are in bytes, times in seconds.
+---@class websockets.ConnectOptions
+---Subprotocols, in the order of preference.
+---@field protocols? string[]
+---Whether an answer that chooses none of them fails. Default: true.
+---@field protocol_required? boolean
+---Further headers, or a function that is called before each attempt.
+---@field headers? websockets.Headers|fun(ws: websockets.Websocket): websockets.Headers?
+---@field cookies? table<string, string|number>
+---@field origin? string
+---The header Host. Default: the URL's.
+---@field host? string
+---@field user_agent? string
+---How many are followed. Default: 0.
+---@field redirects? integer
+---From the call to its being open. Default: 30.
+---@field connect_timeout? number
+---A Ping frame is sent when nothing was received for so long. Default: 50; 0: never.
+---@field ping_interval? number
+---How long nothing may be received. Default: 120; 0: no limit.
+---@field idle_timeout? number
+---For the peer to end a closing connection. Default: 10.
+---@field close_timeout? number
+---Close 1009 beyond. Default: 16777216.
+---@field max_message_size? integer
+---What may wait to be sent. Default: 16777216.
+---@field max_backpressure? integer
+---permessage-deflate (RFC 7692). Default: false.
+---@field compression? boolean|websockets.Compression
+---"http://user:password@host:port", "https://…", "socks5h://…"; false: none. Default: what the environment says.
+---@field proxy? string|false
+---The path of a socket, in place of the URL's host.
+---@field unix? string
+---An address, in place of the URL's host.
+---@field address? string
+---By which interface, or address of this machine, it connects.
+---@field interf? string
+---Whether the server's certificate has to be valid. Default: true.
+---@field ssl_verify? boolean
+---PEM file, or folder: whom to trust. Default: the system's.
+---@field ssl_ca_path? string
+---@field ssl_ca_filepath? string the same
+---The name that the certificate has to have. Default: the host.
+---@field ssl_server_name? string
+---PEM file: your own certificate.
+---@field ssl_cert_path? string
+---@field ssl_cert_filepath? string the same
+---PEM file: its key. Default: in the same file.
+---@field ssl_private_key_path? string
+---@field ssl_private_key_filepath? string the same
+---"sha256//" and a digest in base64, of which the server's key has to have one.
+---@field ssl_pinned_keys? string[]
+---Whether, and how, it is opened again. Default: false.
+---@field reconnect? boolean|websockets.Reconnect
+
+---The answer that has opened a client.
+---@class websockets.Response
+---@field status integer
+---Where that was, after redirects.
+---@field url string
+---Names are found in any case.
+---@field headers table<string, string>
+---@field protocol? string
+---Of the server.
+---@field certificate? websockets.ClientCertificate
+
+---Why a client is not open. tostring() is the message.
+---@class websockets.Failure
+---@field kind "dns"|"refused"|"unreachable"|"timeout"|"tls"|"proxy"|"http"|"handshake"|"lost"|"closed"|"cancelled"
+---@field phase? "name"|"tcp"|"proxy"|"tls"|"http"|"open"
+---@field message string
+---The system's number of the error.
+---@field code? integer
+---@field close_code? integer
+---The last one that was tried.
+---@field address? string
+---Of the answer.
+---@field status? integer
+---@field headers? table<string, string>
+---@field body? string
+
 ---What after() and every() return.
 ---@class websockets.Timer
 local Timer = {}
@@ -416,7 +523,7 @@ local Timer = {}
 ---@return boolean was_pending
 function Timer:cancel() end
 
----A connection. Has any fields of its own.
+---A connection, of a server or a client. Has any fields of its own.
 ---@class websockets.Websocket
 ---@field [any] any
 local Websocket = {}
@@ -425,7 +532,7 @@ local Websocket = {}
 ---@param data string|number
 ---@param type? integer a WRITE constant; default: WRITE_TEXT
 ---@return 0|-1
----@return nil|"closed"|"queue full"|"already answered" why
+---@return nil|"closed"|"queue full"|"already answered"|"reconnecting" why
 function Websocket:write(data, type) end
 
 ---Gives data to every open websocket of the same protocol.
@@ -466,8 +573,26 @@ function Websocket:on_receive(fn) end
 function Websocket:on_receive_chunk(fn) end
 
 ---The end, exactly once.
----@param fn fun(ws: websockets.Websocket, code: integer, reason: string)
+---@param fn fun(ws: websockets.Websocket, code: integer, reason: string, failure?: websockets.Failure)
 function Websocket:on_closed(fn) end
+
+---A client has opened.
+---@param fn fun(ws: websockets.Websocket, response: websockets.Response)
+function Websocket:on_open(fn) end
+
+---The answer that has opened a client.
+---@return websockets.Response?
+function Websocket:response() end
+
+---A client will make another attempt; false: no, a number: in so many seconds.
+---@param fn fun(ws: websockets.Websocket, seconds: number, failure: websockets.Failure): false|number|nil
+function Websocket:on_retry(fn) end
+
+---Closes a client that reconnects, and makes another attempt at once.
+---@param code? integer default: 1000
+---@param reason? string
+---@return boolean
+function Websocket:reopen(code, reason) end
 
 ---How a broadcast is handled; WRITE_TEXT, the default, and WRITE_BINARY forward it.
 ---@param handler 0|1|fun(ws: websockets.Websocket, data: string)
@@ -488,7 +613,7 @@ function Websocket:terminate() end
 ---Sends a Ping frame.
 ---@param data? string|number at most 125 bytes; default: ""
 ---@return 0|-1
----@return nil|"closed"|"queue full" why
+---@return nil|"closed"|"queue full"|"reconnecting" why
 function Websocket:ping(data) end
 
 ---A Pong frame has come; seconds: since its ping() was called, nil when there was none.
@@ -503,7 +628,7 @@ function Websocket:context() end
 ---@return string?
 function Websocket:protocol() end
 
----@return "open"|"closing"|"closed"|"http"
+---@return "open"|"closing"|"closed"|"http"|"connecting"|"reconnecting"
 function Websocket:state() end
 
 ---@return integer fd -1: closed

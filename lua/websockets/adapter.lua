@@ -1,17 +1,24 @@
 -- SPDX-License-Identifier: MIT
 -- What the adapters for other event loops have in common.
 --
--- An adapter is a module with one function, context(config [, loop]): websockets.context(config), served by that loop.
+-- An adapter is a module with two functions. context(config [, loop]): websockets.context(config), served by that loop.
 -- Everything else is as with any other context, except that service() need not be called. The loop keeps the context
--- alive until context:destroy(), after which nothing of it is left in the loop.
+-- alive until context:destroy(), after which nothing of it is left in the loop. connect(url [, options [, loop]]):
+-- websockets.connect(url, options), in a context for clients that is the loop's, which it keeps while it has something
+-- to wait for.
 
 local websockets = require 'websockets'
 
+local host_context = select(-1, ...)
+
 local adapter = {}
 
-local function check_type(value, expected, place)
+local hosts = setmetatable({}, { __mode = 'k' }) -- a context -> what serves the default context by the same loop
+local client_contexts = setmetatable({}, { __mode = 'kv' }) -- a loop -> its context for clients
+
+local function check_type(value, expected, place, name)
   if type(value) == expected then return end
-  error(("bad argument #%d to 'context' (%s expected, got %s)"):format(place, expected, type(value)), 3)
+  error(("bad argument #%d to '%s' (%s expected, got %s)"):format(place, name, expected, type(value)), 3)
 end
 
 -- Whether each descriptor is to be watched.
@@ -24,15 +31,32 @@ local function read_options(options)
   return options.each_fd
 end
 
--- Makes a context. watch(fd, serve) has the loop call serve([revents]) whenever the descriptor is readable, and returns
--- a function that ends that; serve() must not be called afterwards. An error of watch() is raised. One descriptor stands
--- for all of the context, unless options.each_fd: then each is watched. on_add_fd, on_del_fd and one_fd of the config are
--- replaced.
-function adapter.context(config, watch, options)
-  if type(config) ~= 'table' then websockets.context(config) end -- which raises, at the line of its caller
-  check_type(watch, 'function', 2)
-  if options ~= nil then check_type(options, 'table', 3) end
-  local own = { one_fd = not read_options(options or {}) }
+-- What serves a context while it has something to wait for: returns the functions that have its descriptor watched, and
+-- not any more.
+local function host_of(watch)
+  return function(context)
+    local stop
+    return function(fd)
+      local is_watched = false -- some call back at once: nothing may happen within connect()
+      stop = watch(fd, function()
+        if is_watched then context:service(0) end
+      end)
+      is_watched = true
+    end, function()
+      if stop then stop() end
+      stop = nil
+    end
+  end
+end
+
+-- The default context is served along by a loop that serves another one.
+local function serve_default_along(context, host)
+  hosts[context] = host
+  host_context(host)
+end
+
+local function create(config, watch, one_fd)
+  local own = { one_fd = one_fd }
   local context, failure
   local stop = {}
 
@@ -60,7 +84,34 @@ function adapter.context(config, watch, options)
     context:destroy()
     error(failure, 0)
   end
+  serve_default_along(context, host_of(watch))
   return context
+end
+
+-- Makes a context. watch(fd, serve) has the loop call serve([revents]) whenever the descriptor is readable, and returns
+-- a function that ends that; serve() must not be called afterwards. An error of watch() is raised. One descriptor stands
+-- for all of the context, unless options.each_fd: then each is watched. on_add_fd, on_del_fd and one_fd of the config are
+-- replaced.
+function adapter.context(config, watch, options)
+  if type(config) ~= 'table' then websockets.context(config) end -- which raises, at the line of its caller
+  check_type(watch, 'function', 2, 'context')
+  if options ~= nil then check_type(options, 'table', 3, 'context') end
+  return create(config, watch, not read_options(options or {}))
+end
+
+-- Makes a client. watch(fd, serve): as above, of a loop that is named by `key`, default: `watch`.
+function adapter.connect(url, options, watch, key)
+  check_type(watch, 'function', 3, 'connect')
+  key = key or watch
+  local context = client_contexts[key]
+  if not (context and pcall(context.events, context)) then
+    context = websockets.context {}
+    client_contexts[key] = context
+    local host = host_of(watch)
+    host_context(host, context)
+    serve_default_along(context, host)
+  end
+  return context:connect(url, options)
 end
 
 return adapter

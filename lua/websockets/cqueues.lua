@@ -11,24 +11,34 @@
 local adapter = require 'websockets.adapter'
 local cqueues = require 'cqueues'
 
-return {
-  context = function(config, queue)
-    queue = queue or cqueues.running()
-    if not queue then error('outside of a controller, one has to be given', 2) end
+local function controller(queue)
+  return queue or cqueues.running() or error('outside of a controller, one has to be given', 3)
+end
 
-    return adapter.context(config, function(fd, serve)
-      local pollable = { pollfd = fd, events = 'r' }
-      local stopped = false
-      queue:wrap(function()
-        while not stopped do
-          cqueues.poll(pollable)
-          if not stopped then serve() end
-        end
-      end)
-      return function()
-        stopped = true
-        cqueues.cancel(fd)
+local function watch_in(queue)
+  return function(fd, serve)
+    local pollable = { pollfd = fd, events = 'r' }
+    local stopped = false
+    queue:wrap(function()
+      while not stopped do
+        cqueues.poll(pollable)
+        if not stopped then serve() end
       end
     end)
+    return function()
+      stopped = true
+      cqueues.cancel(fd)
+    end
+  end
+end
+
+return {
+  context = function(config, queue)
+    queue = controller(queue)
+    return adapter.context(config, watch_in(queue))
+  end,
+  connect = function(url, options, queue)
+    queue = controller(queue)
+    return adapter.connect(url, options, watch_in(queue), queue)
   end,
 }

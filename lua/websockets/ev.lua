@@ -10,14 +10,20 @@
 local adapter = require 'websockets.adapter'
 local ev = require 'ev'
 
+local function watch_in(loop)
+  return function(fd, serve)
+    local watcher = ev.IO.new(function(_, _, revents) serve(revents) end, fd, ev.READ)
+    watcher:start(loop)
+    return function() watcher:stop(loop) end
+  end
+end
+
 return {
   context = function(config, loop)
+    return adapter.context(config, watch_in(loop or ev.Loop.default), { each_fd = true })
+  end,
+  connect = function(url, options, loop)
     loop = loop or ev.Loop.default
-
-    return adapter.context(config, function(fd, serve)
-      local watcher = ev.IO.new(function(_, _, revents) serve(revents) end, fd, ev.READ)
-      watcher:start(loop)
-      return function() watcher:stop(loop) end
-    end, { each_fd = true })
+    return adapter.connect(url, options, watch_in(loop), loop)
   end,
 }

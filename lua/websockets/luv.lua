@@ -54,4 +54,5 @@ end
 
 return {
   context = function(config) return adapter.context(config, watch) end,
+  connect = function(url, options) return adapter.connect(url, options, watch) end,
 }

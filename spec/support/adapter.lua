@@ -200,6 +200,84 @@ local function describe_end()
   end)
 end
 
+local function describe_clients(name)
+  local function url_of(port) return ('ws://127.0.0.1:%d/'):format(port) end
+
+  -- What it says to a server, and how it ends.
+  local function converse(ws)
+    local log = {}
+    ws:on_open(function() ws:write 'hello' end)
+    ws:on_receive(function(_, data)
+      log[#log + 1] = data
+      ws:close(1000)
+    end)
+    ws:on_closed(function(_, code) log.closed = code end)
+    return log
+  end
+
+  local function expect_conversation(ctx, log)
+    loop.serve_until(ctx, function() return log.closed end, 'the end of a client')
+    assert.same({ 'hello', closed = 1000 }, log)
+  end
+
+  it('serves clients, which share a context', function()
+    local ctx, port = pair.context(nil, echo)
+    local one, other = loop.other.connect(url_of(port)), loop.other.connect(url_of(port), { protocols = { 'p' } })
+    assert.same({ 'connecting', 'connecting' }, { one:state(), other:state() })
+    assert.equal(one:context(), other:context())
+    local log, other_log = converse(one), converse(other)
+    expect_conversation(ctx, log)
+    expect_conversation(ctx, other_log)
+    one:context():destroy()
+    local another = loop.other.connect(url_of(port))
+    expect_conversation(ctx, converse(another))
+    another:context():destroy()
+  end)
+
+  it('serves the default context along', function()
+    local ctx, port = pair.context(nil, echo)
+    local ws = websockets.connect(url_of(port))
+    expect_conversation(ctx, converse(ws))
+    local fired = false
+    ws:context():after(0.001, function() fired = true end)
+    loop.serve_until(ctx, function() return fired end, 'a timer')
+    ws:context():destroy()
+  end)
+
+  it('serves a default context that was there before', function()
+    local port = loop.free_port()
+    local ws = websockets.connect(url_of(port))
+    local _, ended
+    ws:on_closed(function(_, _, _, failure) ended = failure.kind end)
+    local ctx = pair.context()
+    loop.serve_until(ctx, function() return ended end)
+    assert.equal('refused', ended)
+    ws:context():destroy()
+  end)
+
+  it('raises errors at the line of its caller', function()
+    local ok, message = pcall(function()
+      local ws = loop.other.connect 'x'
+      return ws
+    end)
+    assert.is_false(ok)
+    assert.matches('spec/support/adapter.lua:%d+: websocket could not connect: ', message)
+    leaks.collect()
+  end)
+
+  it('lets the loop end when there is nothing left to wait for', function()
+    local run = ({ luv = "require('luv').run()", ev = "require('ev').Loop.default:loop()" })[name]
+    if not run then return end
+    assert.equal('1006\nended\n', script.run(([[
+      require 'spec.support.loops.%s'
+      local ws = require('websockets.%s').connect 'ws://127.0.0.1:%d/'
+      ws:on_closed(function(_, code) print(code) end)
+      %s
+      print 'ended'
+    ]]):format(name, name, loop.free_port(), run)))
+  end)
+end
+
 local function describe_process(name)
   it('needs no word at the end of a program', function()
     assert.equal('running\n', script.run(([[
@@ -241,6 +319,7 @@ return function(name, package)
 
     describe_service()
     describe_end()
+    describe_clients(name)
     describe_process(name)
   end)
 end

@@ -1,12 +1,43 @@
 // SPDX-License-Identifier: MIT
 #include "lua/default_context.h"
 
+#include "lua/entry.h"
 #include "lua/lua_context.h"
 #include "lua/served_along.h"
 #include "lua/shared_state.h"
 #include "lua/wrap_context.h"
 
 namespace websockets::lua {
+namespace {
+
+// Calls the function at `host` with the context.
+void give_to(lua_State* L, int host, LuaContext& context) {
+  luaL_checkstack(L, 16, "websocket");
+  const int top = lua_gettop(L);
+  push_context(L, context);
+  get_user_table(L, -1);
+  lua_pushvalue(L, host);
+  lua_pushvalue(L, top + 1);
+  lua_call(L, 1, 2);
+  if (context_at(L, top + 1) == &context && context.is_open()) {
+    lua_rawseti(L, top + 2, kOnDelFd);
+    lua_rawseti(L, top + 2, kOnAddFd);
+    enter(L, context, top + 2, [&] { context.announce_while_busy(); });
+  }
+  lua_settop(L, top);
+}
+
+// The default context is served by the adapter that came last, if there is one.
+void give_to_host(lua_State* L, LuaContext& context) {
+  if (context.is_announced_while_busy()) return;
+  push_shared_table(L);
+  lua_rawgeti(L, -1, kHost);
+  lua_rawgeti(L, -1, 1);
+  if (lua_isfunction(L, -1)) give_to(L, lua_gettop(L), context);
+  lua_pop(L, 3);
+}
+
+}  // namespace
 
 LuaContext& push_default_context(lua_State* L) {
   luaL_checkstack(L, 8, "websocket");
@@ -20,6 +51,8 @@ LuaContext& push_default_context(lua_State* L) {
     lua_rawseti(L, -2, kDefaultContext);
     shared.default_context = context_at(L, -2);
     lua_pop(L, 2);
+    give_to_host(L, *shared.default_context);
+    if (shared.default_context == nullptr) raise(L, "websocket context destroyed");  // by the host
   }
   push_context(L, *shared.default_context);
   return *shared.default_context;
@@ -43,6 +76,22 @@ void forget_default_context(LuaContext& context) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, kDefaultContext);
   lua_pop(L, 1);
+}
+
+int host_context(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  if (LuaContext* const context = context_at(L, 2)) {
+    give_to(L, 1, *context);
+    return 0;
+  }
+  push_shared_table(L);
+  lua_rawgeti(L, 3, kHost);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, 4, 1);
+  LuaContext* const context = shared_state(L).default_context;
+  if (context != nullptr) give_to_host(L, *context);
+  return 0;
 }
 
 }  // namespace websockets::lua

@@ -17,4 +17,9 @@ LuaContext& push_current_context(lua_State* L);
 // The context ends, which may be the default one. Within an Entry.
 void forget_default_context(LuaContext& context);
 
+// An adapter's: takes a function that is given a context, and returns two, as on_add_fd and on_del_fd of one with
+// one_fd, which are called as LuaContext::announce_while_busy() says. The context is the second argument; or else the
+// default one, now or once there is one, unless another function has been given it. The function is not kept.
+int host_context(lua_State* L);
+
 }  // namespace websockets::lua

@@ -22,6 +22,7 @@ Entry::~Entry() {
   if (outer_.L == nullptr) {
     context_.callback_table().drop_released_payloads(calls.state(), calls.callbacks());
     if (!context_.is_open()) context_.timers().stop_all(calls.state(), calls.callbacks());
+    context_.update_announced();
   }
   context_.shared().running = running_before_;
   calls.leave(outer_);

@@ -73,7 +73,7 @@ void LuaCalls::leave(const Place& before) {
   place_ = before;
 }
 
-bool LuaCalls::call_protected(const Carrier* carrier, void (*function)(lua_State*, void*), void* argument) {
+bool LuaCalls::call_protected(void* const* websocket, void (*function)(lua_State*, void*), void* argument) {
   lua_State* const L = place_.L;
   ProtectedCall call{function, argument};
   for (;;) {
@@ -84,7 +84,7 @@ bool LuaCalls::call_protected(const Carrier* carrier, void (*function)(lua_State
     if (!take_interruption()) break;
     if (call.has_begun) return true;  // the hook is called before the function, too
   }
-  report_error(carrier);
+  report_error(websocket);
   return false;
 }
 
@@ -120,11 +120,11 @@ void LuaCalls::report_warning(int text) {
 }
 
 // Takes the error on top of the stack to on_error, or to stderr.
-void LuaCalls::report_error(const Carrier* carrier, const char* what) {
+void LuaCalls::report_error(void* const* websocket, const char* what) {
   lua_State* const L = place_.L;
   const int error = lua_gettop(L);
   // It may have lost its websocket meanwhile, and that its memory.
-  const LuaWebsocket* const ws = carrier == nullptr ? nullptr : websocket_of(*carrier);
+  const LuaWebsocket* const ws = websocket == nullptr ? nullptr : static_cast<LuaWebsocket*>(*websocket);
   struct Report {
     int self;
     bool was_taken;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+
 #include "lua/callback_table.h"
 #include "lua/compat.h"
-
-namespace websockets {
-class Carrier;
-}
+#include "websocket/carrier.h"
 
 namespace websockets::lua {
 
@@ -30,11 +29,20 @@ class LuaCalls {
   lua_State* state() const { return place_.L; }
   int callbacks() const { return place_.callbacks; }
 
-  // Runs `body(L)`. `carrier`: whose callback it is, if any. False: it has failed, which was reported.
+  // Runs `body(L)`. `websocket`: where the LuaWebsocket is found, at any time, whose callback it is; null: it is no
+  // websocket's. False: it has failed, which was reported.
+  template <typename Body>
+  bool run(void* const* websocket, Body body) {
+    return call_protected(
+        websocket, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
+  }
   template <typename Body>
   bool run(const Carrier* carrier, Body body) {
-    return call_protected(
-        carrier, [](lua_State* L, void* argument) { (*static_cast<Body*>(argument))(L); }, &body);
+    return run(carrier == nullptr ? nullptr : &carrier->user, body);
+  }
+  template <typename Body>
+  bool run(std::nullptr_t, Body body) {
+    return run(static_cast<void* const*>(nullptr), body);
   }
   // Calls the function at an index.
   void call(int function);
@@ -50,10 +58,10 @@ class LuaCalls {
   }
 
  private:
-  bool call_protected(const Carrier* carrier, void (*function)(lua_State*, void*), void* argument);
+  bool call_protected(void* const* websocket, void (*function)(lua_State*, void*), void* argument);
   bool take_interruption();
   [[noreturn]] void raise_now(lua_State* L, int callbacks);
-  void report_error(const Carrier* carrier, const char* what = "error in a callback: ");
+  void report_error(void* const* websocket, const char* what = "error in a callback: ");
 
   Place place_;
   bool is_interrupted_ = false;

@@ -7,6 +7,8 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "lua/default_context.h"
+#include "lua/lua_client.h"
+#include "lua/lua_clients.h"
 #include "lua/lua_websocket.h"
 #include "lua/push.h"
 #include "server/connection.h"
@@ -53,7 +55,8 @@ StatsReport LuaContext::report() { return context_->report(); }
 void LuaContext::terminate(int fd, std::uint32_t serial) { context_->terminate(fd, serial); }
 
 bool LuaContext::is_idle() const {
-  return context_->listener_count() == 0 && context_->loop().channel_count() == 0 && !timers_.has_pending();
+  return context_->listener_count() == 0 && context_->loop().channel_count() == 0 && !timers_.has_pending() &&
+         (clients_ == nullptr || clients_->count() == 0);
 }
 
 bool LuaContext::in_round() const { return context_ != nullptr && context_->loop().in_round(); }
@@ -83,12 +86,22 @@ void LuaContext::warn_of_unasked_clients(const ContextOptions& given) {
   }
 }
 
-// The connection has no more to tell; the userdata may live on.
+LuaClients& LuaContext::clients() {
+  if (clients_ == nullptr) clients_ = std::make_unique<LuaClients>(*this);
+  return *clients_;
+}
+
 void LuaContext::detach(LuaWebsocket& ws) {
-  lua_State* const L = calls_.state();
-  const int callbacks = calls_.callbacks();
   Connection& connection = *ws.connection;
   connection.user = nullptr;
+  release(ws);
+  ws.closed_fd = connection.descriptor();
+  ws.closed_serial = static_cast<std::uint32_t>(connection.serial());
+}
+
+void LuaContext::release(LuaWebsocket& ws) {
+  lua_State* const L = calls_.state();
+  const int callbacks = calls_.callbacks();
   ws.connection = nullptr;
   lua_rawgeti(L, callbacks, ws.self);
   lua_rawgeti(L, callbacks, kWeakContext);
@@ -102,8 +115,6 @@ void LuaContext::detach(LuaWebsocket& ws) {
     pings_.remove(ws);
   }
   lua_pop(L, 1);
-  ws.closed_fd = connection.descriptor();
-  ws.closed_serial = static_cast<std::uint32_t>(connection.serial());
 }
 
 // --- Events ---
@@ -206,7 +217,7 @@ void LuaContext::on_closed(Session& session, CloseCode code, std::string_view re
   detach(*ws);
 }
 
-Session* LuaContext::session_of(Receiver&) { return nullptr; }
+Session* LuaContext::session_of(Receiver& guest) { return static_cast<LuaClient&>(guest).engine->session(); }
 
 bool LuaContext::on_http(Connection& connection, const Request& request) {
   const bool succeeded = run(nullptr, [&](lua_State* L) {
@@ -264,10 +275,36 @@ void LuaContext::on_served() { callback_table_.drop_released_payloads(calls_.sta
 
 void LuaContext::on_freed(Connection& connection) { detach(*websocket_of(connection)); }
 
-void LuaContext::on_shut_down(CloseCode, std::string_view) {}
+void LuaContext::on_shut_down(CloseCode code, std::string_view reason) {
+  if (clients_ != nullptr) clients_->shut_down(code, reason);
+}
 
-void LuaContext::on_destroy() { forget_default_context(*this); }
+void LuaContext::on_destroy() {
+  if (clients_ != nullptr) unsent_bytes = clients_->destroy();
+  if (descriptor_ >= 0) announce(false);
+  descriptor_ = -1;
+  forget_default_context(*this);
+}
 
-void LuaContext::on_abandon() { forget_default_context(*this); }
+// Also in a process that was forked, where nobody is to be told.
+void LuaContext::on_abandon() {
+  if (descriptor_ >= 0 && !context_->is_destroyed()) announce(false);
+  descriptor_ = -1;
+  if (clients_ != nullptr) clients_->abandon();
+  forget_default_context(*this);
+}
+
+void LuaContext::announce_while_busy() {
+  const Result<int> descriptor = loop()->poll_descriptor();
+  if (!descriptor) return;
+  descriptor_ = *descriptor;
+  update_announced();
+}
+
+void LuaContext::announce(bool is_watched) {
+  if (is_watched == is_announced_) return;
+  is_announced_ = is_watched;
+  call_with_fd(is_watched ? kOnAddFd : kOnDelFd, descriptor_);
+}
 
 }  // namespace websockets::lua

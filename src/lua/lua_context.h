@@ -29,6 +29,7 @@ struct StatsReport;
 
 namespace websockets::lua {
 
+class LuaClients;
 struct LuaWebsocket;
 struct SharedState;
 
@@ -43,6 +44,7 @@ class LuaContext final : public Handler {
 
   std::unique_ptr<ContextOptions> options;  // until open()
   bool skips_canonical_name = false;
+  std::size_t unsent_bytes = 0;       // that clients had accepted when the context was destroyed
   std::vector<std::string> warnings;  // about the configuration, to be told once it is open
 
   Error open();
@@ -51,12 +53,25 @@ class LuaContext final : public Handler {
   // Nothing could ever happen, but a signal: it listens nowhere, and has no connection and no timer. It is open.
   bool is_idle() const;
   SharedState& shared() { return shared_; }
+  // Another loop watches the descriptor that stands for all, but only while the context is not idle: on_add_fd and
+  // on_del_fd are called accordingly, if this system has such a descriptor. Within an Entry.
+  void announce_while_busy();
+  bool is_announced_while_busy() const { return descriptor_ >= 0; }
+  // What may have ended, or begun, its being idle has happened. Within an Entry.
+  void update_announced() {
+    if (descriptor_ >= 0) announce(is_open() && !is_idle());
+  }
   Context& context() { return *context_; }
   // So that their callers need not know a context.
   Loop* loop();  // null: it was not opened
   Hub& hub();
   StatsReport report();
   void terminate(int fd, std::uint32_t serial);
+  // Made when they are first asked for. Throws std::bad_alloc.
+  LuaClients& clients();
+  bool has_clients() const { return clients_ != nullptr; }
+  // The websocket has no more to tell; the userdata may live on. Within an Entry.
+  void release(LuaWebsocket& ws);
   CallbackTable& callback_table() { return callback_table_; }
   LuaCalls& calls() { return calls_; }
   LuaTimers& timers() { return timers_; }
@@ -87,13 +102,14 @@ class LuaContext final : public Handler {
  private:
   static constexpr int kCallbacks = LuaCalls::kCallbacks;
 
-  template <typename Body>
-  bool run(const Carrier* carrier, Body body) {
-    return calls_.run(carrier, body);
+  template <typename Whose, typename Body>
+  bool run(Whose whose, Body body) {
+    return calls_.run(whose, body);
   }
   void call_with_fd(int slot, int fd);
   void warn_of_unasked_clients(const ContextOptions& given);
   void detach(LuaWebsocket& ws);
+  void announce(bool is_watched);
 
   SharedState& shared_;
   CallbackTable callback_table_;
@@ -101,7 +117,10 @@ class LuaContext final : public Handler {
   LuaCalls calls_;
   LuaTimers timers_{*this};
   LuaPings pings_;
+  int descriptor_ = -1;        // that is announced while the context is not idle; -1: none
+  bool is_announced_ = false;  // it is now
   UpgradeEvents upgrades_{calls_, callback_table_};
+  std::unique_ptr<LuaClients> clients_;  // behind the context, whose loop they use; null: there never was one
 };
 
 }  // namespace websockets::lua

@@ -14,14 +14,18 @@ class Connection;
 namespace websockets::lua {
 
 class CallbackTable;
+struct LuaClient;
 
-// What lies behind a websocket's userdata. The callbacks table keeps it while the connection is open, or answers
-// requests.
+// What lies behind a websocket's userdata: a server's, or a client. The callbacks table keeps it while the connection
+// is open, or answers requests, and until the client is closed.
 struct LuaWebsocket {
   static constexpr char kType[] = "websockets.websocket";
 
-  Connection* connection;  // null: closed
-  int self;                // slots, or kNoSlot
+  union {
+    Connection* connection;  // null: closed
+    LuaClient* client;       // of one that is_client
+  };
+  int self;  // slots, or kNoSlot
   int on_receive;
   int on_receive_chunk;
   int on_closed;
@@ -35,6 +39,7 @@ struct LuaWebsocket {
     std::uint32_t closed_serial;
   };
   bool has_asked_for_request;  // so it is kept
+  bool is_client;
 };
 static_assert(sizeof(Userdata<LuaWebsocket>) <= 48, "each open websocket has one: see LuaPings for what few need");
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "lua/constants.h"
+#include "lua/wrap_client.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_request.h"
 #include "lua/wrap_run.h"
@@ -66,9 +67,12 @@ extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_Sta
   register_request(L);
   register_static(L);
   register_timer(L);
+  register_client(L);
   lua_newtable(L);
   lua_pushcfunction(L, create_context);
   lua_setfield(L, -2, "context");
+  lua_pushcfunction(L, connect);
+  lua_setfield(L, -2, "connect");
   lua_pushcfunction(L, run_default_context);
   lua_setfield(L, -2, "run");
   lua_pushcfunction(L, create_static);

@@ -40,6 +40,9 @@ constexpr Name kEvents[] = {
     {"on_end", kClosed},
     {"on_error", "on_error of websockets.context"},
     {"on_broadcast", "ws:on_broadcast(fn)"},
+    {"on_retry", "ws:on_retry(fn)"},
+    {"on_reconnect", "ws:on_retry(fn)"},
+    {"on_reconnecting", "ws:on_retry(fn)"},
     {"on_ping", "ws:on_pong(fn), as pings are answered without a word"},
     {"on_pong", "ws:on_pong(fn)"},
     {"on_drain", kDrained},
@@ -86,6 +89,39 @@ constexpr Name kOptions[] = {
     {"context", "to call context(config) with '.', not with ':'"},
 };
 
+constexpr const char* kVerify = "'ssl_verify'";
+constexpr const char* kConnectTimeout = "'connect_timeout'";
+
+constexpr Name kConnectOptions[] = {
+    {"subprotocols", "'protocols'"},
+    {"subprotocol", "'protocols'"},
+    {"timeout", kConnectTimeout},
+    {"open_timeout", kConnectTimeout},
+    {"handshake_timeout", kConnectTimeout},
+    {"rejectUnauthorized", kVerify},
+    {"verify", kVerify},
+    {"insecure", kVerify},
+    {"ca", "'ssl_ca_path'"},
+    {"ca_file", "'ssl_ca_path'"},
+    {"ssl_certificate", kCertificate},
+    {"certificate", kCertificate},
+    {"cert", kCertificate},
+    {"ssl_key", kPrivateKey},
+    {"private_key", kPrivateKey},
+    {"key", kPrivateKey},
+    {"sni", "'ssl_server_name'"},
+    {"servername", "'ssl_server_name'"},
+    {"http_proxy", "'proxy'"},
+    {"follow_redirects", "'redirects'"},
+    {"max_payload", "'max_message_size'"},
+    {"max_size", "'max_message_size'"},
+    {"perMessageDeflate", "'compression'"},
+    {"auto_reconnect", "'reconnect'"},
+    {"retry", "'reconnect'"},
+    {"interface", "'interf'"},
+    {"local_address", "'interf'"},
+};
+
 template <std::size_t Count>
 const char* find(const Name (&names)[Count], std::string_view name) {
   const auto* const found = std::find_if(std::begin(names), std::end(names),
@@ -96,6 +132,16 @@ const char* find(const Name (&names)[Count], std::string_view name) {
 }  // namespace
 
 const char* find_event(std::string_view name) { return find(kEvents, name); }
+
+const char* find_client_event(std::string_view name) {
+  const char* const event = find_event(name);
+  return event == kOpen ? "ws:on_open(fn)" : event;
+}
+
+const char* find_connect_option(std::string_view name) {
+  const char* const option = find(kConnectOptions, name);
+  return option != nullptr ? option : find_client_event(name);
+}
 
 const char* find_option(std::string_view name) {
   const char* const option = find(kOptions, name);

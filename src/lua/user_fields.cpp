@@ -13,8 +13,11 @@ namespace {
 void check_field(lua_State* L) {
   if (!lua_isfunction(L, 3) || lua_type(L, 2) != LUA_TSTRING) return;
   const char* key = lua_tostring(L, 2);
-  const char* const ours = find_event(key);
-  if (ours != nullptr) raise(L, "websocket field '%s' would never be called, use %s", key, ours);
+  const char* ours = find_event(key);
+  if (ours == nullptr) return;
+  const char* const of_client = find_client_event(key);
+  if (of_client != ours) ours = lua_pushfstring(L, "%s; for a client %s", ours, of_client);
+  raise(L, "websocket field '%s' would never be called, use %s", key, ours);
 }
 
 // __newindex of the tables of fields.

@@ -23,6 +23,7 @@
 #include "lua/push_delivery.h"
 #include "lua/shared_state.h"
 #include "lua/userdata.h"
+#include "lua/wrap_client.h"
 #include "lua/wrap_outer_loop.h"
 #include "lua/wrap_run.h"
 #include "lua/wrap_stats.h"
@@ -179,6 +180,19 @@ int destroy(lua_State* L) {
   return 0;
 }
 
+// Whoever lets a context be collected is not told otherwise.
+void report_unsent(lua_State* L, LuaContext& context, int callbacks) {
+  if (context.unsent_bytes == 0) return;
+  lua_pushinteger(L, static_cast<lua_Integer>(context.unsent_bytes));
+  lua_pushfstring(L, "warning: %s bytes were not sent, as their context was collected: a script ends by ws:close()",
+                  lua_tostring(L, -1));
+  const int text = lua_gettop(L);
+  guarded(L, [&] {
+    const Entry entry(context, L, callbacks);
+    context.calls().report_warning(text);
+  });
+}
+
 int collect(lua_State* L) {
   ContextUserdata& userdata = check_userdata(L);
   if (is_open(userdata)) {
@@ -188,6 +202,7 @@ int collect(lua_State* L) {
       const Entry entry(context, L, callbacks);
       context.context().destroy();
     });
+    report_unsent(L, context, callbacks);
   }
   // A script that calls the finalizer itself, from within a callback, is still running on this context.
   if (userdata.context == nullptr || userdata.context->in_round()) return 0;
@@ -292,6 +307,10 @@ LuaContext& check_served_here(lua_State* L, int& callbacks) {
   return context;
 }
 
+void note_begin(lua_State* L, LuaContext& context, int callbacks) {
+  if (context.is_announced_while_busy()) enter(L, context, callbacks, [] {});
+}
+
 const Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index) {
   const std::span<const std::uint8_t> name = check_bytes(L, index);
   const Subprotocol* const protocol = context.context().hub().find(as_text(name));
@@ -337,6 +356,7 @@ void register_context(lua_State* L) {
   set_functions(L, kContextTimerMethods);
   set_functions(L, kContextRunMethods);
   set_functions(L, kContextStatsMethods);
+  set_functions(L, kContextClientMethods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

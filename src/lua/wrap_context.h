@@ -23,6 +23,9 @@ LuaContext* context_at(lua_State* L, int index);
 // Pushes the userdata of a context that was not collected. Takes no memory.
 void push_context(lua_State* L, LuaContext& context);
 
+// The context has something to wait for now.
+void note_begin(lua_State* L, LuaContext& context, int callbacks);
+
 // The protocol whose name is at `index`.
 const Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index);
 

@@ -10,6 +10,11 @@
 namespace websockets::lua {
 namespace {
 
+void set_notifies_pongs(const LuaWebsocket& ws) {
+  if (ws.is_client) return ws.client->engine->set_notifies_pongs(true);
+  if (Session* const session = ws.connection->session()) session->set_notifies_pongs(true);
+}
+
 int ping(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   std::size_t size;
@@ -17,16 +22,16 @@ int ping(lua_State* L) {
   const std::string_view data(text, size);
   luaL_argcheck(L, size <= kMaxControlPayloadBytes, 2, "a ping or pong has at most 125 bytes");
   if (is_closed(ws)) return push_failure(L, "closed");
-  Session* const session = ws.connection->session();
-  if (session == nullptr) return luaL_error(L, "websocket ping is not for on_http");
+  if (http_of(ws) != nullptr) return luaL_error(L, "websocket ping is not for on_http");
   WriteStatus status{};
   guarded(L, [&] {
     LuaPings::Pings& pings = context_of(ws).pings().of(ws);
-    session->set_notifies_pongs(true);
-    status = session->send(Opcode::kPing, true, as_bytes(data));
+    set_notifies_pongs(ws);
+    status = ws.is_client ? ws.client->engine->send(Opcode::kPing, true, as_bytes(data))
+                          : ws.connection->session()->send(Opcode::kPing, true, as_bytes(data));
     if (status == WriteStatus::kAccepted) pings.log.add(data, monotonic_us());
   });
-  return push_write_status(L, status);
+  return ws.is_client ? push_write_status(L, ws, status) : push_write_status(L, status);
 }
 
 int on_pong(lua_State* L) {
@@ -36,7 +41,7 @@ int on_pong(lua_State* L) {
   LuaContext& context = context_of(ws);
   LuaPings::Pings* pings = nullptr;
   guarded(L, [&] { pings = &context.pings().of(ws); });
-  if (Session* const session = ws.connection->session()) session->set_notifies_pongs(true);
+  set_notifies_pongs(ws);
   const int callbacks = push_callbacks(L);
   lua_pushvalue(L, 2);
   context.callback_table().set_slot(L, callbacks, pings->on_pong);

@@ -25,7 +25,7 @@ int respond(lua_State* L) {
   if (headers.error != nullptr) return luaL_argerror(L, 3, headers.error);
 
   if (is_closed(ws)) return push_failure(L, "closed");
-  HttpExchange* const exchange = ws.connection->http();
+  HttpExchange* const exchange = http_of(ws);
   if (exchange == nullptr) return luaL_error(L, "websocket respond is for on_http only");
   if (!exchange->awaits_answer()) return push_failure(L, "already answered");
   LuaContext& context = context_of(ws);

@@ -133,7 +133,7 @@ int serve(lua_State* L) {
   const FileServer* const site = check_object<SiteUserdata>(L, lua_upvalueindex(1)).site;
   if (site == nullptr) raise_static_error(L, "it was collected");  // a finalizer asks
   if (is_closed(ws)) return push_refusal(L, "closed");
-  HttpExchange* const exchange = ws.connection->http();
+  HttpExchange* const exchange = http_of(ws);
   if (exchange == nullptr) return luaL_error(L, "websocket static files are for on_http only");
   if (!exchange->awaits_answer()) return push_refusal(L, "already answered");
   bool was_answered = false;

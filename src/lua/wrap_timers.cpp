@@ -42,7 +42,10 @@ int make_timer(lua_State* L, bool repeats) {
   } catch (const std::bad_alloc&) {
     is_short = true;
   }
-  if (!is_short) return 1;
+  if (!is_short) {
+    note_begin(L, context, callbacks);
+    return 1;
+  }
   context.callback_table().free_slot(L, callbacks, timer.slot);
   return luaL_error(L, "not enough memory");
 }

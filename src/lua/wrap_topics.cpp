@@ -23,7 +23,8 @@ int push_closed(lua_State* L) {
   return 2;
 }
 
-bool is_open(const LuaWebsocket& ws) { return ws.connection != nullptr && ws.connection->is_open(); }
+// A client stays subscribed while it is not connected.
+bool is_open(const LuaWebsocket& ws) { return ws.connection != nullptr && (ws.is_client || ws.connection->is_open()); }
 
 Opcode check_message_type(lua_State* L, int index) {
   const lua_Integer type = luaL_optinteger(L, index, kWriteText);
@@ -81,7 +82,7 @@ int subscribe(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
   if (!is_open(ws)) return push_closed(L);
-  guarded(L, [&] { context_of(ws).hub().subscribe(*ws.connection, topic); });
+  guarded(L, [&] { context_of(ws).hub().subscribe(receiver_of(ws), topic); });
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -90,7 +91,7 @@ int unsubscribe(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
   if (!is_open(ws)) return push_closed(L);
-  lua_pushboolean(L, context_of(ws).hub().unsubscribe(*ws.connection, topic) ? 1 : 0);
+  lua_pushboolean(L, context_of(ws).hub().unsubscribe(receiver_of(ws), topic) ? 1 : 0);
   return 1;
 }
 
@@ -101,14 +102,14 @@ int publish_to_others(lua_State* L) {
   const Opcode opcode = check_message_type(L, 4);
   if (!is_open(ws)) return push_failure(L, "closed");
   Hub::Published published{};
-  with_entry(L, ws, [&] { published = context_of(ws).hub().publish(topic, opcode, data, ws.connection); });
+  with_entry(L, ws, [&] { published = context_of(ws).hub().publish(topic, opcode, data, &receiver_of(ws)); });
   return push_delivery(L, published.status, published.receivers);
 }
 
 int topics_of_websocket(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   return push_copy(L, push_names,
-                   [&] { return is_open(ws) ? context_of(ws).hub().topics().list_of(*ws.connection) : Names(); });
+                   [&] { return is_open(ws) ? context_of(ws).hub().topics().list_of(receiver_of(ws)) : Names(); });
 }
 
 }  // namespace

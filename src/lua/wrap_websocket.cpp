@@ -2,6 +2,8 @@
 // The methods of a websocket.
 #include "lua/wrap_websocket.h"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <cstring>
 #include <string>
@@ -13,6 +15,7 @@
 #include "lua/constants.h"
 #include "lua/push_delivery.h"
 #include "lua/user_fields.h"
+#include "lua/wrap_client.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_outer_loop.h"
 #include "lua/wrap_ping.h"
@@ -34,21 +37,26 @@ namespace {
 constexpr std::size_t kMaxReasonBytes = kMaxControlPayloadBytes - 2;
 
 // The data of WRITE_CLOSE is a Close frame's body (RFC 6455 5.5.1): two bytes of code, then the reason.
-int write_close(lua_State* L, Session& session, std::string_view body) {
+CloseBody check_close_body(lua_State* L, std::string_view body) {
   luaL_argcheck(L, body.size() != 1 && body.size() <= kMaxControlPayloadBytes, 2,
                 "a close frame's body is a code of 2 bytes and at most 123 bytes of text");
   CloseBody parsed;
   const ProtocolError error = parse_close_body(as_bytes(body), parsed);
   luaL_argcheck(L, error != ProtocolError::kInvalidCloseCode, 2, "a close code that may not be sent");
   luaL_argcheck(L, error == ProtocolError::kNone, 2, "a close reason must be UTF-8");
-  const CloseCode code = body.empty() ? CloseCode::kNone : parsed.code;
+  if (body.empty()) parsed.code = CloseCode::kNone;
+  return parsed;
+}
+
+int write_close(lua_State* L, Session& session, std::string_view body) {
+  const CloseBody parsed = check_close_body(L, body);
   WriteStatus status{};
-  guarded(L, [&] { status = session.send_close(code, as_text(parsed.reason)); });
+  guarded(L, [&] { status = session.send_close(parsed.code, as_text(parsed.reason)); });
   return push_write_status(L, status);
 }
 
 int write_http(lua_State* L, const LuaWebsocket& ws, std::span<const std::uint8_t> data) {
-  HttpExchange* const exchange = ws.connection->http();
+  HttpExchange* const exchange = http_of(ws);
   luaL_argcheck(L, exchange != nullptr, 3, "WRITE_HTTP is for on_http only");
   if (!exchange->awaits_answer() && !exchange->is_raw()) return push_failure(L, "already answered");
   with_entry(L, ws, [&] { exchange->write_raw(data); });
@@ -56,14 +64,14 @@ int write_http(lua_State* L, const LuaWebsocket& ws, std::span<const std::uint8_
 }
 
 // Control frames may come between the fragments of a message; another message may not (RFC 6455 5.4).
-Opcode check_opcode(lua_State* L, const Session& session, int type, std::size_t bytes) {
+Opcode check_opcode(lua_State* L, bool is_fragmenting, int type, std::size_t bytes) {
   switch (type) {
     case kWriteText:
     case kWriteBinary:
-      luaL_argcheck(L, !session.is_fragmenting(), 3, "a fragmented message is not finished yet");
+      luaL_argcheck(L, !is_fragmenting, 3, "a fragmented message is not finished yet");
       return type == kWriteText ? Opcode::kText : Opcode::kBinary;
     case kWriteContinuation:
-      luaL_argcheck(L, session.is_fragmenting(), 3, "there is no fragmented message to continue");
+      luaL_argcheck(L, is_fragmenting, 3, "there is no fragmented message to continue");
       return Opcode::kContinuation;
     case kWritePing:
     case kWritePong:
@@ -73,6 +81,21 @@ Opcode check_opcode(lua_State* L, const Session& session, int type, std::size_t 
       luaL_argerror(L, 3, "unknown type");
       return Opcode::kText;
   }
+}
+
+// Whose connection may be about to be made.
+int write_to_client(lua_State* L, const LuaWebsocket& ws, int type, bool fin, std::span<const std::uint8_t> data) {
+  luaL_argcheck(L, type != kWriteHttp, 3, "WRITE_HTTP is for on_http only");
+  Client& client = *ws.client->engine;
+  WriteStatus status{};
+  if (type == kWriteClose) {
+    const CloseBody body = check_close_body(L, as_text(data));
+    with_entry(L, ws, [&] { status = client.send_close(body.code, as_text(body.reason)); });
+    return push_write_status(L, status);
+  }
+  const Opcode opcode = check_opcode(L, client.is_fragmenting(), type, data.size());
+  guarded(L, [&] { status = client.send(opcode, fin, data); });
+  return push_write_status(L, ws, status);
 }
 
 int write(lua_State* L) {
@@ -85,12 +108,13 @@ int write(lua_State* L) {
   luaL_argcheck(L, fin || type <= kWriteContinuation, 3, "only messages can be fragmented");
   if (is_closed(ws)) return push_failure(L, "closed");
 
+  if (ws.is_client) return write_to_client(L, ws, type, fin, data);
   if (type == kWriteHttp) return write_http(L, ws, data);
   Session* const session = ws.connection->session();
   luaL_argcheck(L, session != nullptr, 3, "only WRITE_HTTP can be written in on_http");
   if (type == kWriteClose) return write_close(L, *session, as_text(data));
-  const Opcode opcode = check_opcode(L, *session, type, data.size());
-  LuaContext& context = context_of(ws);
+  const Opcode opcode = check_opcode(L, session->is_fragmenting(), type, data.size());
+  LuaContext& context = context_of(*ws.connection);
   const bool is_pinned = data.size() >= kPinnedBytes;
   const int handle = is_pinned ? context.callback_table().pin_payload(L, push_callbacks(L), 2) : 0;
   WriteStatus status{};
@@ -104,7 +128,9 @@ int write(lua_State* L) {
 int broadcast(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::span<const std::uint8_t> data = check_bytes(L, 2);
-  if (is_closed(ws) || !ws.connection->is_open()) return push_failure(L, "closed");
+  if (is_closed(ws)) return push_failure(L, "closed");
+  if (ws.is_client) return luaL_error(L, "websocket broadcast is not for clients");
+  if (!ws.connection->is_open()) return push_failure(L, "closed");
   DeliveryStatus status{};
   with_entry(L, ws, [&] {
     Hub& hub = context_of(ws).hub();
@@ -121,7 +147,7 @@ int serve_http_file(lua_State* L) {
   const std::string_view type = as_text(check_bytes(L, 3));
   luaL_argcheck(L, is_valid_header("Content-Type", type), 3, "a header's value has no control characters");
   if (is_closed(ws)) return push_failure(L, "closed");
-  HttpExchange* const exchange = ws.connection->http();
+  HttpExchange* const exchange = http_of(ws);
   if (exchange == nullptr) return luaL_error(L, "websocket serve_http_file is for on_http only");
   if (!exchange->awaits_answer()) return push_failure(L, "already answered");
   bool served = false;
@@ -132,7 +158,7 @@ int serve_http_file(lua_State* L) {
 int defer(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   if (is_closed(ws)) return 0;
-  HttpExchange* const exchange = ws.connection->http();
+  HttpExchange* const exchange = http_of(ws);
   if (exchange == nullptr) return luaL_error(L, "websocket defer is for on_http only");
   exchange->defer();
   return 0;
@@ -146,16 +172,24 @@ void set_callback(lua_State* L, LuaWebsocket& ws, int& slot) {
   context_of(ws).callback_table().set_slot(L, callbacks, slot);
 }
 
+// False: there is no session yet that could be told.
+bool set_chunk_mode(const LuaWebsocket& ws, bool enabled) {
+  if (ws.is_client) {
+    ws.client->engine->set_chunk_mode(enabled);
+    return true;
+  }
+  Session* const session = ws.connection->session();
+  if (session != nullptr) session->set_chunk_mode(enabled);
+  return session != nullptr;
+}
+
 int on_receive(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
   set_callback(L, ws, ws.on_receive);
-  if (Session* const session = ws.connection->session()) {
-    session->set_chunk_mode(false);
-  } else {
-    context_of(ws).callback_table().free_slot(L, push_callbacks(L), ws.on_receive_chunk);  // the last one counts
-  }
+  if (set_chunk_mode(ws, false)) return 0;
+  context_of(ws).callback_table().free_slot(L, push_callbacks(L), ws.on_receive_chunk);  // the last one counts
   return 0;
 }
 
@@ -164,7 +198,7 @@ int on_receive_chunk(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
   set_callback(L, ws, ws.on_receive_chunk);
-  if (Session* const session = ws.connection->session()) session->set_chunk_mode(true);
+  set_chunk_mode(ws, true);
   return 0;
 }
 
@@ -180,7 +214,11 @@ int on_server_writeable(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
   set_callback(L, ws, ws.on_server_writeable);
-  if (Session* const session = ws.connection->session()) session->set_notifies_drain(true);
+  if (ws.is_client) {
+    ws.client->engine->set_notifies_drain(true);
+  } else if (Session* const session = ws.connection->session()) {
+    session->set_notifies_drain(true);
+  }
   return 0;
 }
 
@@ -199,6 +237,7 @@ int on_broadcast(lua_State* L) {
     lua_replace(L, 2);
   }
   if (is_closed(ws)) return 0;
+  if (ws.is_client) return luaL_error(L, "websocket on_broadcast is not for clients");
   set_callback(L, ws, ws.on_broadcast);
   ws.connection->set_broadcast_mode(mode);
   return 0;
@@ -210,7 +249,10 @@ int close(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const CloseArguments arguments = check_close_arguments(L, 2, CloseCode::kNone);
   if (is_closed(ws)) return 0;
-  with_entry(L, ws, [&] { ws.connection->close(arguments.code, arguments.reason); });
+  with_entry(L, ws, [&] {
+    ws.is_client ? ws.client->engine->close(arguments.code, arguments.reason)
+                 : ws.connection->close(arguments.code, arguments.reason);
+  });
   return 0;
 }
 
@@ -226,7 +268,7 @@ int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
 int terminate(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   if (ws.connection == nullptr) return terminate_closed(L, ws);
-  with_entry(L, ws, [&] { ws.connection->terminate(); });
+  with_entry(L, ws, [&] { ws.is_client ? ws.client->engine->terminate() : ws.connection->terminate(); });
   return 0;
 }
 
@@ -234,7 +276,15 @@ int terminate(lua_State* L) {
 
 int get_socket_fd(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  return push_status(L, is_closed(ws) ? -1 : ws.connection->descriptor());
+  return push_status(L, is_closed(ws) ? -1 : descriptor_of(ws));
+}
+
+PeerAddress peer_of(const LuaWebsocket& ws) {
+  if (!ws.is_client) return ws.connection->peer();
+  SocketAddress address;
+  address.size = sizeof address.storage;
+  const bool is_connected = ::getpeername(ws.client->engine->descriptor(), address.get(), &address.size) == 0;
+  return is_connected ? PeerAddress(address) : PeerAddress();
 }
 
 int get_peer_addresses(lua_State* L) {
@@ -243,7 +293,7 @@ int get_peer_addresses(lua_State* L) {
   std::array<char, 64> ip{};
   if (!is_closed(ws)) {
     guarded(L, [&] {
-      const PeerAddress& peer = ws.connection->peer();
+      const PeerAddress peer = peer_of(ws);
       reverse_name(peer).copy(name.data(), name.size() - 1);
       peer.text().copy(ip.data(), ip.size() - 1);
     });
@@ -255,7 +305,7 @@ int get_peer_addresses(lua_State* L) {
 
 int remaining_packet_payload(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  const Session* const session = is_closed(ws) ? nullptr : ws.connection->session();
+  const Session* const session = is_closed(ws) ? nullptr : session_of(ws);
   lua_pushnumber(L, static_cast<lua_Number>(session == nullptr ? 0 : session->remaining_frame_bytes()));
 #if LUA_VERSION_NUM >= 503
   lua_pushinteger(L, static_cast<lua_Integer>(lua_tonumber(L, -1)));
@@ -265,7 +315,9 @@ int remaining_packet_payload(lua_State* L) {
 
 int buffered_amount(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  lua_pushinteger(L, is_closed(ws) ? 0 : static_cast<lua_Integer>(ws.connection->buffered_bytes()));
+  std::size_t bytes = 0;
+  if (!is_closed(ws)) bytes = ws.is_client ? ws.client->engine->buffered_bytes() : ws.connection->buffered_bytes();
+  lua_pushinteger(L, static_cast<lua_Integer>(bytes));
   return 1;
 }
 
@@ -278,7 +330,8 @@ int rx_flow_control(lua_State* L) {
     luaL_checktype(L, 2, LUA_TBOOLEAN);
   }
   if (is_closed(ws)) return push_status(L, 1);
-  with_entry(L, ws, [&] { ws.connection->set_reading(enabled); });
+  with_entry(L, ws,
+             [&] { ws.is_client ? ws.client->engine->set_reading(enabled) : ws.connection->set_reading(enabled); });
   return push_status(L, 0);
 }
 
@@ -287,12 +340,12 @@ int service(lua_State* L) {
   check_revents(L, 2);
   if (is_closed(ws)) return push_status(L, 0);
   const int callbacks = push_callbacks(L);
-  return serve_descriptor(L, context_of(ws), callbacks, ws.connection->descriptor());
+  return serve_descriptor(L, context_of(ws), callbacks, descriptor_of(ws));
 }
 
 int request(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
-  if (is_closed(ws)) {
+  if (is_closed(ws) || ws.is_client) {
     lua_pushnil(L);
   } else {
     context_of(ws).upgrades().push_request_of(L, push_callbacks(L), ws);
@@ -358,6 +411,7 @@ void register_websocket(lua_State* L) {
   set_functions(L, kWebsocketTopicMethods);
   set_functions(L, kWebsocketStateMethods);
   set_functions(L, kWebsocketPingMethods);
+  set_functions(L, kWebsocketClientMethods);
   lua_setfield(L, -2, "__index");
   register_user_fields(L);
   lua_pop(L, 1);

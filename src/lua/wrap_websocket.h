@@ -7,6 +7,7 @@
 #include "lua/compat.h"
 #include "lua/entry.h"
 #include "lua/guarded.h"
+#include "lua/lua_client.h"
 #include "lua/lua_context.h"
 #include "lua/lua_websocket.h"
 #include "server/connection.h"
@@ -19,10 +20,28 @@ namespace websockets::lua {
 // A string of this size is not copied, but sent from where it is.
 constexpr std::size_t kPinnedBytes = 4096;
 
-// Of a websocket that is not closed.
-inline LuaContext& context_of(const LuaWebsocket& ws) { return static_cast<LuaContext&>(ws.connection->handler()); }
+inline LuaContext& context_of(const Connection& connection) { return static_cast<LuaContext&>(connection.handler()); }
 
-inline bool is_closed(const LuaWebsocket& ws) { return ws.connection == nullptr || ws.connection->has_ended_in_http(); }
+inline bool is_closed(const LuaWebsocket& ws) {
+  return ws.connection == nullptr || (!ws.is_client && ws.connection->has_ended_in_http());
+}
+
+// Of a websocket that is not closed.
+inline LuaContext& context_of(const LuaWebsocket& ws) {
+  return ws.is_client ? ws.client->context : context_of(*ws.connection);
+}
+// Null: it is in HTTP; or a client that has no connection now.
+inline Session* session_of(const LuaWebsocket& ws) {
+  return ws.is_client ? ws.client->engine->session() : ws.connection->session();
+}
+// Null: it is a websocket.
+inline HttpExchange* http_of(const LuaWebsocket& ws) { return ws.is_client ? nullptr : ws.connection->http(); }
+inline Receiver& receiver_of(const LuaWebsocket& ws) {
+  return ws.is_client ? static_cast<Receiver&>(*ws.client) : *ws.connection;
+}
+inline int descriptor_of(const LuaWebsocket& ws) {
+  return ws.is_client ? ws.client->engine->descriptor() : ws.connection->descriptor();
+}
 
 inline int push_status(lua_State* L, int status) {
   lua_pushinteger(L, status);
@@ -38,6 +57,13 @@ inline int push_failure(lua_State* L, const char* why) {
 inline int push_write_status(lua_State* L, WriteStatus status) {
   if (status == WriteStatus::kAccepted) return push_status(L, 0);
   return push_failure(L, status == WriteStatus::kClosed ? "closed" : "queue full");
+}
+
+// Of a client's write.
+inline int push_write_status(lua_State* L, const LuaWebsocket& ws, WriteStatus status) {
+  const bool is_reconnecting =
+      status == WriteStatus::kClosed && ws.client->engine->state() == Client::State::kReconnecting;
+  return is_reconnecting ? push_failure(L, "reconnecting") : push_write_status(L, status);
 }
 
 // Pushes the callbacks table behind the arguments, and makes room on the stack for an Entry.

@@ -2,6 +2,9 @@
 // The methods of a websocket that tell what it is.
 #include "lua/wrap_websocket_state.h"
 
+#include <string>
+
+#include "client/client_response.h"
 #include "lua/push.h"
 #include "lua/wrap_websocket.h"
 #include "server/hub.h"
@@ -19,9 +22,35 @@ int context(lua_State* L) {
   return 1;
 }
 
+int push_string(lua_State* L) {
+  push_text(L, *static_cast<const std::string*>(lua_touserdata(L, 1)));
+  return 1;
+}
+
+const char* name_of(Client::State state) {
+  switch (state) {
+    case Client::State::kConnecting:
+      return "connecting";
+    case Client::State::kOpen:
+      return "open";
+    case Client::State::kReconnecting:
+      return "reconnecting";
+    case Client::State::kClosing:
+      return "closing";
+    default:
+      return "closed";
+  }
+}
+
 int protocol(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  if (is_closed(ws) || ws.connection->http() != nullptr) return 0;
+  if (is_closed(ws) || http_of(ws) != nullptr) return 0;
+  if (ws.is_client) {
+    const ClientResponse* const response = ws.client->engine->response();
+    if (response == nullptr || response->protocol().empty()) return 0;
+    // Finalizers may run, and end what has the text.
+    return push_copy(L, push_string, [&] { return std::string(response->protocol()); });
+  }
   const std::string& name = context_of(ws).hub().subprotocol_of(*ws.connection).name;
   push_text(L, name);
   return 1;
@@ -36,6 +65,7 @@ int state(lua_State* L) {
 
 const char* state_name(const LuaWebsocket& ws) {
   if (is_closed(ws)) return "closed";
+  if (ws.is_client) return name_of(ws.client->engine->state());
   if (ws.connection->http() != nullptr) return "http";
   return ws.connection->is_open() ? "open" : "closing";
 }

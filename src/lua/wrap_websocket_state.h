@@ -7,7 +7,7 @@ namespace websockets::lua {
 
 struct LuaWebsocket;
 
-// "http", "open", "closing" or "closed".
+// "http", "open", "closing" or "closed"; of a client "connecting" and "reconnecting", too.
 const char* state_name(const LuaWebsocket& ws);
 
 // context, protocol, state

@@ -4,8 +4,11 @@
 
 #include <cstddef>
 
+#include "lua/lua_client.h"
+#include "lua/lua_clients.h"
 #include "lua/lua_context.h"
 #include "lua/lua_websocket.h"
+#include "lua/option_reader.h"
 #include "lua/wrap_context.h"
 #include "server/connection.h"
 #include "server/hub.h"
@@ -41,13 +44,46 @@ void push_websockets(lua_State* L, int callbacks, const Hub& hub, const Subproto
   }
 }
 
+// Likewise of the clients that are not closed.
+void push_clients(lua_State* L, int callbacks, LuaContext& context) {
+  std::size_t room = 0;
+  for (;;) {
+    lua_createtable(L, static_cast<int>(room), 0);
+    std::size_t count = context.has_clients() ? context.clients().count() : 0;
+    if (count > room) {
+      lua_pop(L, 1);
+      room = count;
+      continue;
+    }
+    if (count == 0) return;
+    int place = 0;
+    for (const Client* client = context.clients().first(); client != nullptr; client = Clients::next(*client)) {
+      lua_rawgeti(L, callbacks, static_cast<const LuaWebsocket*>(client->user())->self);
+      lua_rawseti(L, -2, ++place);
+    }
+    return;
+  }
+}
+
+void raise_list_error(lua_State* L, const char* why) { raise(L, "websocket could not list websockets: %s", why); }
+
+// Whether a table asks for clients.
+bool check_clients(lua_State* L, int table) {
+  bool clients = false;
+  OptionReader reader(L, table, raise_list_error);
+  reader.read_boolean("clients", clients);
+  reader.refuse_unknown();
+  lua_pop(L, 1);
+  return clients;
+}
+
 // The iterator. Its upvalues: the list, and the place of the last one.
 int next_websocket(lua_State* L) {
   for (int place = static_cast<int>(lua_tointeger(L, lua_upvalueindex(2))) + 1;; ++place) {
     lua_rawgeti(L, lua_upvalueindex(1), place);
     if (lua_isnil(L, -1)) return 1;
     const auto* const ws = find_object<LuaWebsocket>(L, -1);
-    if (ws->connection != nullptr && ws->connection->is_open()) {
+    if (ws->connection != nullptr && (ws->is_client || ws->connection->is_open())) {
       lua_pushinteger(L, place);
       lua_replace(L, lua_upvalueindex(2));
       return 1;
@@ -60,8 +96,13 @@ int websockets(lua_State* L) {
   lua_settop(L, 2);
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
-  const Subprotocol* const only = lua_isnil(L, 2) ? nullptr : &check_protocol(L, context, 2);
-  push_websockets(L, callbacks, context.hub(), only);
+  if (lua_istable(L, 2) && check_clients(L, 2)) {
+    push_clients(L, callbacks, context);
+  } else {
+    const bool is_all = lua_isnil(L, 2) || lua_istable(L, 2);
+    const Subprotocol* const only = is_all ? nullptr : &check_protocol(L, context, 2);
+    push_websockets(L, callbacks, context.hub(), only);
+  }
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, next_websocket, 2);
   return 1;

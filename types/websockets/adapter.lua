@@ -12,4 +12,12 @@ local adapter = {}
 ---@return websockets.Context
 function adapter.context(config, watch, options) end
 
+---websockets.connect(), by that loop.
+---@param url string|fun(ws: websockets.Websocket): string
+---@param options? websockets.ConnectOptions
+---@param watch fun(fd: integer, serve: fun()): fun() calls serve() when fd is readable; returns what ends that
+---@param key? any names the loop; default: watch
+---@return websockets.Websocket
+function adapter.connect(url, options, watch, key) end
+
 return adapter

@@ -10,4 +10,10 @@ local copas = {}
 ---@return websockets.Context
 function copas.context(config) end
 
+---websockets.connect(), by that loop.
+---@param url string|fun(ws: websockets.Websocket): string
+---@param options? websockets.ConnectOptions
+---@return websockets.Websocket
+function copas.connect(url, options) end
+
 return copas

@@ -11,4 +11,11 @@ local ev = {}
 ---@return websockets.Context
 function ev.context(config, loop) end
 
+---websockets.connect(), by that loop.
+---@param url string|fun(ws: websockets.Websocket): string
+---@param options? websockets.ConnectOptions
+---@param loop? any default: ev.Loop.default
+---@return websockets.Websocket
+function ev.connect(url, options, loop) end
+
 return ev

@@ -11,4 +11,11 @@ local event = {}
 ---@return websockets.Context
 function event.context(config, base) end
 
+---websockets.connect(), by that loop.
+---@param url string|fun(ws: websockets.Websocket): string
+---@param options? websockets.ConnectOptions
+---@param base any what luaevent.core.new() returned
+---@return websockets.Websocket
+function event.connect(url, options, base) end
+
 return event

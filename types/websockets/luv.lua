@@ -10,4 +10,10 @@ local luv = {}
 ---@return websockets.Context
 function luv.context(config) end
 
+---websockets.connect(), by that loop.
+---@param url string|fun(ws: websockets.Websocket): string
+---@param options? websockets.ConnectOptions
+---@return websockets.Websocket
+function luv.connect(url, options) end
+
 return luv

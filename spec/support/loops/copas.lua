@@ -9,6 +9,7 @@ local loop = {}
 local timers = {} -- Copas has none: who needs one looks at the clock between its steps
 
 loop.context = require('websockets.copas').context
+loop.connect = require('websockets.copas').connect
 
 function loop.step(timeout_ms)
   copas.step(timeout_ms >= 0 and timeout_ms / 1000 or nil)

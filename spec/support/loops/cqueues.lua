@@ -11,6 +11,8 @@ socket.listen('127.0.0.1', 0):close() -- what it keeps from the first use on is 
 
 function loop.context(config) return require('websockets.cqueues').context(config, queue) end
 
+function loop.connect(url, options) return require('websockets.cqueues').connect(url, options, queue) end
+
 function loop.step(timeout_ms) assert(queue:step(timeout_ms >= 0 and timeout_ms / 1000 or nil)) end
 
 function loop.every(seconds, fn)

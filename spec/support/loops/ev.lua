@@ -11,6 +11,7 @@ local loop = {}
 local default = ev.Loop.default
 
 loop.context = require('websockets.ev').context
+loop.connect = require('websockets.ev').connect
 
 function loop.step(timeout_ms)
   local timer = ev.Timer.new(function() default:unloop() end, math.max(timeout_ms, 0) / 1000 + 1e-9)

@@ -10,6 +10,8 @@ local base = event.new()
 
 function loop.context(config) return require('websockets.event').context(config, base) end
 
+function loop.connect(url, options) return require('websockets.event').connect(url, options, base) end
+
 -- It can be ended by the time only.
 function loop.step(timeout_ms)
   base:loopexit(math.max(timeout_ms, 0) / 1000)

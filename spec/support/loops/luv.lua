@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- luv's loop. What each file here has: context(config), by the adapter; step(timeout_ms), which runs the loop for at
+-- luv's loop. What each file here has: context(config), connect(url), by the adapter; step(timeout_ms), which runs the loop for at
 -- most so long; every(seconds, fn) -> function that ends it; echo(port) -> likewise, a TCP server
 -- made with the loop's own means, which sends back what its one client says.
 
@@ -8,6 +8,7 @@ local uv = require 'luv'
 local luv = {}
 
 luv.context = require('websockets.luv').context
+luv.connect = require('websockets.luv').connect
 
 local deadline = uv.new_timer()
 deadline:unref()

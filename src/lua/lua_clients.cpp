@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#include "lua/lua_clients.h"
+
+#include <memory>
+
+#include "lua/client_tables.h"
+#include "lua/connect_options.h"
+#include "lua/lua_client.h"
+#include "lua/lua_context.h"
+#include "lua/lua_websocket.h"
+#include "lua/push.h"
+#include "server/hub.h"
+
+namespace websockets::lua {
+namespace {
+
+LuaWebsocket& websocket_of(const Client& client) { return *static_cast<LuaWebsocket*>(client.user()); }
+
+// Pushes a function of a client, and the client as its first argument.
+void push_function(lua_State* L, const LuaWebsocket& ws, int slot) {
+  lua_rawgeti(L, LuaCalls::kCallbacks, slot);
+  lua_rawgeti(L, LuaCalls::kCallbacks, ws.self);
+}
+
+// Calls it, unless finalizers have closed the websocket while its arguments were made.
+bool call_function(lua_State* L, const LuaClient& client, int arguments, int results) {
+  if (client.websocket == nullptr) return false;
+  lua_call(L, arguments, results);
+  return true;
+}
+
+}  // namespace
+
+LuaClients::LuaClients(LuaContext& context)
+    : context_(context),
+      tasks_(*context.loop()),
+      tls_(tasks_),
+      services_{*context.loop(), tasks_, tls_, nullptr},
+      dials_(services_),
+      clients_(*context.loop(), dials_, *this, context) {}
+
+// --- Events ---
+
+bool LuaClients::on_attempt(Client& engine, ClientRequest& request) {
+  const LuaWebsocket& ws = websocket_of(engine);
+  const LuaClient& client = *ws.client;
+  return context_.calls().run(&client.websocket, [&](lua_State* L) {
+    if (client.url != kNoSlot) {
+      push_function(L, ws, client.url);
+      if (!call_function(L, client, 1, 1)) return;
+      take_url(L, request.url);
+    }
+    if (client.websocket == nullptr || client.headers == kNoSlot) return;
+    push_function(L, ws, client.headers);
+    if (call_function(L, client, 1, 1)) take_headers(L, request.headers);
+  });
+}
+
+bool LuaClients::on_open(Client& engine) {
+  const LuaWebsocket& ws = websocket_of(engine);
+  const LuaClient& client = *ws.client;
+  if (client.on_open == kNoSlot) return true;
+  return context_.calls().run(&client.websocket, [&](lua_State* L) {
+    push_function(L, ws, client.on_open);
+    push_response(L, engine);
+    call_function(L, client, 2, 0);
+  });
+}
+
+// A function that fails changes nothing.
+bool LuaClients::on_retry(Client& engine, double& seconds, const ClientFailure& failure) {
+  const LuaWebsocket& ws = websocket_of(engine);
+  const LuaClient& client = *ws.client;
+  if (client.on_retry == kNoSlot) return true;
+  bool goes_on = true;
+  context_.calls().run(&client.websocket, [&](lua_State* L) {
+    push_function(L, ws, client.on_retry);
+    lua_pushnumber(L, static_cast<lua_Number>(seconds));
+    push_failure(L, failure);
+    if (!call_function(L, client, 3, 1) || lua_isnil(L, -1)) return;
+    const bool is_false = lua_isboolean(L, -1) && lua_toboolean(L, -1) == 0;
+    const double number = lua_type(L, -1) == LUA_TNUMBER ? static_cast<double>(lua_tonumber(L, -1)) : -1;
+    if (!is_false && !(number >= 0 && number <= kMaxRetrySeconds)) {
+      raise(L, "on_retry returned %s, not false, a number of seconds or nil", describe(L));
+    }
+    if (is_false) {
+      goes_on = false;
+    } else {
+      seconds = number;
+    }
+  });
+  return goes_on;
+}
+
+void LuaClients::on_client_closed(Client& engine, CloseCode code, std::string_view reason,
+                                  const ClientFailure& failure) {
+  LuaWebsocket& ws = websocket_of(engine);
+  if (ws.on_closed != kNoSlot) {
+    context_.calls().run(&ws.client->websocket, [&](lua_State* L) {
+      push_function(L, ws, ws.on_closed);
+      lua_pushinteger(L, static_cast<lua_Integer>(code));
+      push_text(L, reason);
+      push_failure(L, failure);
+      lua_call(L, 4, 0);
+    });
+  }
+  detach(ws);
+}
+
+// That was abandoned: nobody was told.
+void LuaClients::on_client_freed(Client& engine) { detach(websocket_of(engine)); }
+
+void LuaClients::detach(LuaWebsocket& ws) {
+  LuaClient& client = *ws.client;
+  lua_State* const L = context_.calls().state();
+  client.engine->set_user(nullptr);
+  client.websocket = nullptr;
+  context_.hub().unsubscribe_all(client);
+  for (int* slot : {&client.on_open, &client.on_retry, &client.url, &client.headers}) {
+    context_.callback_table().free_slot(L, context_.calls().callbacks(), *slot);
+  }
+  context_.release(ws);
+  context_.loop()->dispose(std::unique_ptr<Disposable>(&client));
+}
+
+}  // namespace websockets::lua

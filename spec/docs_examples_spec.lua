@@ -248,12 +248,14 @@ describe('examples:', function()
     end
   end
 
-  it('the echo server of the README is examples/echo.lua', function()
-    local example = read 'examples/echo.lua':gsub('^%-%- SPDX[^\n]*\n', '')
-    local found = false
-    each_block('README.md', 'lua', function(text) found = found or text == example end)
-    assert.is_true(found)
-  end)
+  for _, path in ipairs { 'examples/echo.lua', 'examples/client.lua' } do
+    it(path .. ' is in the README', function()
+      local example = read(path):gsub('^%-%- SPDX[^\n]*\n', '')
+      local found = false
+      each_block('README.md', 'lua', function(text) found = found or text == example end)
+      assert.is_true(found)
+    end)
+  end
 
   it('examples/static.lua serves a page and a chat', function()
     local made = {}

@@ -202,6 +202,18 @@ async def echo():
             assert await ws.recv() == 'hello'
 
 
+def output_of(script, *arguments):
+    """Of a client that ends by itself."""
+    return subprocess.run([LUA, EXAMPLES / script, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_S, check=True).stdout
+
+
+def client():
+    with example_on_port('echo.lua') as port:
+        assert output_of('client.lua', f'ws://localhost:{port}/') == 'hello\n'
+    assert 'refused' in output_of('client.lua', f'ws://localhost:{port}/')
+
+
 @check
 async def static():
     with example_on_port('static.lua') as port:
@@ -393,11 +405,9 @@ class Checkout:
 checkout = Checkout()
 
 
-def table_of_the_readme():
-    section = (ROOT / 'README.md').read_text().split('\n## More examples\n')[1].split('\n## ')[0]
-    scripts = re.findall(r'\]\(examples/([^)]+\.lua)\)', section)
-    assert len(scripts) >= 13, scripts
-    return scripts
+def table_of_the_readme(title='More examples'):
+    section = (ROOT / 'README.md').read_text().split(f'\n## {title}\n')[1].split('\n## ')[0]
+    return re.findall(r'\]\(examples/([^)]+\.lua)\)', section)
 
 
 def do_as_told(text):
@@ -415,7 +425,9 @@ def do_as_told(text):
 
 def each_runs_from_everywhere():
     """Each of the table, without arguments."""
-    for script in table_of_the_readme():
+    scripts = table_of_the_readme()
+    assert len(scripts) >= 13, scripts
+    for script in scripts:
         for cwd in ('.', 'examples', pathlib.Path('examples', script).parent):
             options = lua_for(script) if script.startswith('loop-') else {}
             with checkout.example(script, cwd, **options) as terminal:
@@ -430,6 +442,11 @@ def the_test_servers_too():
             assert '<title>' in curl('--fail', f'http://localhost:{port}/')
 
 
+def each_is_in_the_readme():
+    listed = {*table_of_the_readme(), *table_of_the_readme('Examples of clients')}
+    assert listed == {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob('*.lua')}, listed
+
+
 def none_hides_a_module():
     """By its name: Lua looks for modules in the current folder, too."""
     names = {path.stem for path in EXAMPLES.rglob('*.lua')}
@@ -439,6 +456,6 @@ def none_hides_a_module():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        echo, chat, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
+        echo, client, chat, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
         clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, each_tells_its_address_into_a_pipe,
-        each_runs_from_everywhere, the_test_servers_too, none_hides_a_module]))
+        each_runs_from_everywhere, the_test_servers_too, each_is_in_the_readme, none_hides_a_module]))

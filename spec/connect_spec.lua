@@ -395,6 +395,36 @@ describe('connect', function()
     assert.is_false(loop.is_destroyed(ctx))
   end)
 
+  it('goes on in a forked process, and is closed in the one that has forked it', function()
+    local got
+    local server, url = clients.server(nil, function(ws)
+      ws:on_receive(function(_, data) got = data end)
+    end)
+    local path, command = script.write(([[
+      local websockets = require 'websockets'
+      local ctx = websockets.context {}
+      local ws = ctx:connect '%s'
+      local has_forked = false
+      ws:on_closed(function() print(has_forked and 'on_closed' or '') end)
+      while ws:state() ~= 'open' do ctx:service(-1) end
+      ctx:after(0, function() ws:write 'from the child' end)
+      has_forked = ctx:fork_service_loop() == 0
+      print(ws:state(), ws:write 'x')
+      io.stdout:flush()
+      io.read()
+    ]]):format(url))
+    local output = os.tmpname()
+    local program = assert(io.popen(command .. ' >' .. output, 'w'))
+    loop.serve_until(server, function() return got end, 'a message of the forked process')
+    assert.equal('from the child', got)
+    program:close()
+    local file = assert(io.open(output))
+    assert.equal('closed\t-1\tclosed\n', (file:read '*a':gsub('\n+$', '\n')))
+    file:close()
+    os.remove(output)
+    os.remove(path)
+  end)
+
   it('never keeps service(0) waiting', function()
     local ctx, url = clients.server()
     local _, silent = clients.raw_server(ctx)

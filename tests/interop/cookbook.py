@@ -22,6 +22,7 @@ import time
 
 import websockets
 
+from neovim import neovim
 from support import DEADLINE_S, ROOT, demo_certificates, run
 
 LUA = os.environ.get('LUA', 'lua5.4')
@@ -326,44 +327,16 @@ def built_and_run_by_docker(text, commands):
         wait_for(lambda: answers(port), process)
 
 
-def send_keys(control, keys):
-    # It says that it failed when they have ended the other one.
-    subprocess.run(['nvim', '--server', control, '--remote-send', keys], check=False, stdin=subprocess.DEVNULL,
-                   capture_output=True, timeout=DEADLINE_S)
-
-
-@contextlib.contextmanager
-def neovim(script, control, path):
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(('XDG_', 'NVIM'))},
-        'LUA_CPATH': f'{ROOT}/build/luajit/?.so;;', 'HOME': str(folder)}
-    log = folder / 'nvim.log'
-    with open(log, 'w', encoding='utf-8') as output:
-        process = subprocess.Popen(
-            ['nvim', '--headless', '--clean', '-n', '--listen', control, '-u', script, path],
-            env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    try:
-        yield process
-        assert process.poll() is None, log.read_text()
-        send_keys(control, '<Esc>:qa!<CR>')
-        assert process.wait(DEADLINE_S) == 0, (process.returncode, log.read_text())
-        assert not re.search(r'\bE\d+:|[Ee]rror', log.read_text()), log.read_text()
-    finally:
-        process.kill()
-        process.wait()
-
-
 @check
 async def within_neovim():
     port = free_port()
     script = write('preview.lua', replaced(block('Neovim', 'lua other'), (8080, port)))
-    text, control = write('notes.txt', 'first line\n'), folder / 'nvim.sock'
-    with neovim(script, control, text) as process:
-        wait_for(lambda: answers(port), process)
+    with neovim(folder, '-u', script, write('notes.txt', 'first line\n')) as editor:
+        wait_for(lambda: answers(port), editor.process)
         assert '<title>Preview' in curl(f'http://127.0.0.1:{port}/')
         async with connect(f'ws://127.0.0.1:{port}/', origin=f'http://localhost:{port}') as ws:
             assert await ws.recv() == 'first line'
-            send_keys(control, 'osecond<Esc>')
+            editor.send_keys('osecond<Esc>')
             while await ws.recv() != 'first line\nsecond':
                 pass
         with contextlib.suppress(websockets.InvalidStatusCode):

@@ -25,6 +25,7 @@ import time
 
 import websockets
 
+from neovim import neovim
 from support import DEADLINE_S, ROOT, demo_certificates, run
 
 LUA = os.environ.get('LUA', 'lua5.4')
@@ -212,6 +213,148 @@ def client():
     with example_on_port('echo.lua') as port:
         assert output_of('client.lua', f'ws://localhost:{port}/') == 'hello\n'
     assert 'refused' in output_of('client.lua', f'ws://localhost:{port}/')
+
+
+@contextlib.contextmanager
+def client_example(script, address, lua=(LUA,), env=None):
+    """Starts it; Ctrl-C ends it."""
+    terminal = Terminal(*lua, script, address, cwd=EXAMPLES, env=env)
+    try:
+        yield terminal
+        os.write(terminal.device, b'\x03')
+        assert terminal.process.wait(DEADLINE_S) == 0, f'{terminal.process.returncode}:\n{terminal.text}'
+    finally:
+        terminal.stop()
+
+
+def feed():
+    """It is dropped every half second; nothing is missing, and nothing comes twice."""
+    with example_on_port('feed/server.lua', 0.5) as port, \
+            client_example('feed/client.lua', f'ws://localhost:{port}/') as terminal:
+        terminal.wait_for(r'(?s)Begins.*\d\..*lost.*Goes on.*\d\..*lost.*Goes on.*\d\.')
+        assert 'missing' not in terminal.text, terminal.text
+
+
+async def said_by(ws, name):
+    while True:
+        event = await told(ws)
+        if (event['kind'], event.get('name')) == ('said', name):
+            return event['text']
+
+
+@check
+async def chat_bot():
+    with example_on_port('chat.lua') as port:
+        address = f'ws://localhost:{port}/?room=garden'
+        with client_example('chat-bot.lua', address, **lua_with('dkjson')) as terminal:
+            terminal.wait_for('In the garden')
+            async with connect(address, 'chat') as ada:
+                await enter(ada, 'Ada')
+                assert await said_by(ada, 'Robot') == 'Hello, Ada!'
+                for text, pattern in (('!who', 'Ada, Robot'), ('!roll 1', '1'), ('!roll x', '[1-6]'), ('!time', r'\d\d:\d\d')):
+                    await ada.send('!nothing')
+                    await ada.send(text)
+                    answer = await said_by(ada, 'Robot')
+                    assert re.fullmatch(pattern, answer), answer
+
+
+@check
+async def chat_in_neovim():
+    with example_on_port('chat.lua') as port:
+        async with connect(f'ws://localhost:{port}/', 'chat') as ada:
+            await enter(ada, 'Ada')
+            await ada.send('before')
+            with neovim(folder, '-S', EXAMPLES / 'neovim.lua') as editor:
+                while not editor.control.exists():
+                    assert editor.process.poll() is None
+                    await asyncio.sleep(0.05)
+                editor.send_keys(f':Chat Grace ws://localhost:{port}/<CR>')
+                while (event := await told(ada))['kind'] != 'came':
+                    pass
+                assert event['name'] == 'Grace', event
+                editor.send_keys('hello<CR>')
+                assert await said_by(ada, 'Grace') == 'hello'
+                await ada.send('good day')
+                expected = 'Ada: before|In the lobby: Ada, Grace|> hello|Grace: hello|Ada: good day|>'
+                while editor.evaluate('join(getline(1, "$"), "|")') != expected:
+                    await asyncio.sleep(0.05)
+            while (await told(ada))['kind'] != 'left':
+                pass
+
+
+@check
+async def game():
+    """The loop of LÖVE, with LuaJIT."""
+    with example_on_port('love/server.lua') as port:
+        address = f'ws://localhost:{port}/'
+        async with connect(address) as ws:
+            process = await asyncio.create_subprocess_exec(
+                'luajit', ROOT / 'tests' / 'interop' / 'love.lua', EXAMPLES / 'love' / 'main.lua', address,
+                env={**os.environ, 'LUA_CPATH': f'{ROOT}/build/luajit/?.so;;'}, stdout=subprocess.PIPE)
+            places = [tuple(map(int, (await ws.recv()).split())) for _ in range(10)]
+            assert all(now == (2, before[1] + 1, before[2] + 1) for before, now in zip(places, places[1:])), places
+            await ws.send('7 9')
+            while await ws.recv() != '2 gone':
+                pass
+            output, _ = await process.communicate()
+            assert output.decode().split('\n')[:3] == ['Connecting', 'Connected', 'Connected 7,9'], output
+            assert process.returncode == 0, process.returncode
+
+
+async def stalled(count):
+    """When it grows no more: or rather not within half a second, which on a busy machine only makes it easier."""
+    before = -1
+    while count() != before:
+        before = count()
+        await asyncio.sleep(0.5)
+
+
+@check
+async def proxy():
+    """Both sides are slow in turn, with 64 MiB for them; the proxy never holds more than a few of them."""
+    messages = [bytes([number]) * 2**20 for number in range(64)]
+    may_receive, sent, addresses = asyncio.Event(), [], []
+
+    async def send_all(ws):
+        for message in messages:
+            await ws.send(message)
+            sent.append(message)
+
+    async def receive_all(ws):
+        assert [await ws.recv() for _ in messages] == messages
+
+    async def serve(ws, path):
+        addresses.append(path)
+        await send_all(ws)
+        sent.clear()
+        await may_receive.wait()
+        await receive_all(ws)
+        await ws.close(4001, 'that was all')
+
+    options = {'max_size': None, 'max_queue': 1, 'compression': None}
+    async with websockets.serve(serve, '127.0.0.1', 0, subprotocols=['echo'], **options) as server:
+        target = f'ws://127.0.0.1:{server.sockets[0].getsockname()[1]}'
+        port = free_port()
+        with example('proxy.lua', port, target) as terminal:
+            async with connect(f'ws://127.0.0.1:{port}/a?b=c', 'echo', **options) as ws:
+                await stalled(lambda: len(sent))
+                await receive_all(ws)
+                sending = asyncio.create_task(send_all(ws))
+                await stalled(lambda: len(sent))
+                may_receive.set()
+                await sending
+                await ws.wait_closed()
+                assert (ws.close_code, ws.close_reason) == (4001, 'that was all'), ws.close_code
+            assert addresses == ['/a?b=c'], addresses
+            status = pathlib.Path(f'/proc/{terminal.process.pid}/status').read_text()
+            most_kib = int(re.search(r'VmHWM:\s+(\d+)', status)[1])
+            assert most_kib < 32 * 1024, most_kib
+            server.close()
+            await server.wait_closed()
+            async with connect(f'ws://127.0.0.1:{port}/', 'echo') as ws:
+                await ws.wait_closed()
+                assert ws.close_code == 1014, ws.close_code
+            terminal.wait_for('refused')
 
 
 @check
@@ -456,6 +599,6 @@ def none_hides_a_module():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        echo, client, chat, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
+        echo, client, feed, chat, chat_bot, chat_in_neovim, game, proxy, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
         clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, each_tells_its_address_into_a_pipe,
         each_runs_from_everywhere, the_test_servers_too, each_is_in_the_readme, none_hides_a_module]))

@@ -119,6 +119,13 @@ SERVERS = {
     'lua-http': Script('lua_http_echo.lua', 'luajit', ('-e', 'require "http.server"'), 'lua-http'),
 }
 
+CLIENTS = {
+    'beast': Compiled('beast_client.cpp', 'boost/beast.hpp', 'libboost-dev', ('-std=c++20',)),
+    'libwebsockets': Compiled('libwebsockets_client.c', 'libwebsockets.h', 'libwebsockets-dev',
+                              ('-std=c11', '-lwebsockets')),
+    'ws': Script('ws_client.js', 'node', ('-e', 'require("ws")'), 'node-ws'),
+}
+
 
 def server_command(name, lua):
     """SystemExit says why it cannot be had."""
@@ -127,3 +134,12 @@ def server_command(name, lua):
     if name not in SERVERS:
         raise SystemExit(f'it is none of ours, {", ".join(SERVERS)}')
     return SERVERS[name].command()
+
+
+def client_command(name, lua):
+    """SystemExit says why it cannot be had."""
+    if name == 'ours':
+        return [lua, str(ROOT / 'bench' / 'client.lua')]
+    if name not in CLIENTS:
+        raise SystemExit(f'it is none of ours, {", ".join(CLIENTS)}')
+    return CLIENTS[name].command()

@@ -56,20 +56,16 @@ local function on_closed(_, code, reason)
   error(('closed: %d %s'):format(code, reason))
 end
 
-local function on_open(ws)
-  ws:write(payload, websockets.WRITE_BINARY)
-end
-
 local options = { protocols = { 'bench' } }
 
 function connect()
   asked = asked + 1
   local ws = context:connect(url, options)
-  ws:on_open(on_open)
   ws:on_receive(function(ws)
     on_message(ws)
   end)
   ws:on_closed(on_closed)
+  ws:write(payload, websockets.WRITE_BINARY)
 end
 
 for _ = 1, math.min(MOST_OPENING, connections) do

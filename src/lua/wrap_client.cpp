@@ -93,6 +93,7 @@ int connect_by_context(lua_State* L) {
     free_slots(L, callbacks, places);
     return luaL_error(L, "not enough memory");
   }
+  delete std::exchange(connecting.options, nullptr);  // now: nothing tells the collector how large they are
   places.ws.client = std::exchange(connecting.client, nullptr);
   places.ws.client->websocket = &places.ws;
   places.ws.is_client = true;

@@ -93,9 +93,17 @@ def try_wrong_answers():
     assert client.returncode == 1 and 'not what was sent' in client.stderr, client
 
 
+def try_clients():
+    build = pathlib.Path(os.environ['LUA_CPATH'].partition('?')[0]).parent
+    command = [ROOT / 'bench' / 'clients', '--clients', 'ours', '--build', build, '--lua', SERVER.command[0],
+               '--rounds', '2', '--seeds', '1', '--scale', '0.01', '--idle', '50']
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 2 + 2 * 2 + 2 + 1, lines
+
+
 CHECKS = [(describe(workload), try_workload, workload) for workload in WORKLOADS]
 CHECKS += [(f'counts, {row.describe()}', try_counts, row) for row in COUNTED]
-CHECKS += [('the table', try_table), ('wrong answers are noticed', try_wrong_answers)]
+CHECKS += [('clients', try_clients), ('the table', try_table), ('wrong answers are noticed', try_wrong_answers)]
 
 
 def main():

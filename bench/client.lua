@@ -9,18 +9,12 @@ local websockets = require 'websockets'
 local port, connections, size = arg[1], tonumber(arg[2]), tonumber(arg[3])
 local MOST_OPENING = 64
 local url = 'ws://127.0.0.1:' .. port .. '/'
+local BINARY = websockets.WRITE_BINARY
 local payload = ('x'):rep(size)
 local context = websockets.context {}
 local open = {} -- those whose first message is back
 local asked = 0
 local unsent, awaited = 0, 0
-
-local function send(ws)
-  if unsent > 0 then
-    unsent = unsent - 1
-    ws:write(payload, websockets.WRITE_BINARY)
-  end
-end
 
 local function exchange_more()
   print 'done'
@@ -30,17 +24,22 @@ local function exchange_more()
     os.exit()
   end
   unsent, awaited = count, count
-  for _, ws in ipairs(open) do
-    send(ws)
+  for i = 1, math.min(count, connections) do
+    unsent = unsent - 1
+    open[i]:write(payload, BINARY)
   end
 end
 
 local connect
 
 local function on_message(ws)
+  if unsent > 0 then
+    unsent, awaited = unsent - 1, awaited - 1
+    ws:write(payload, BINARY)
+    return
+  end
   if awaited > 0 then
     awaited = awaited - 1
-    send(ws)
   else
     open[#open + 1] = ws
     if asked < connections then
@@ -65,7 +64,7 @@ function connect()
     on_message(ws)
   end)
   ws:on_closed(on_closed)
-  ws:write(payload, websockets.WRITE_BINARY)
+  ws:write(payload, BINARY)
 end
 
 for _ = 1, math.min(MOST_OPENING, connections) do

@@ -52,9 +52,9 @@ bool run_context(lua_State* L, LuaContext& context, int callbacks, std::uint64_t
       is_idle = context.is_idle() && along.is_idle();
       if (is_idle) return;
       const Entry entry(context, L, callbacks);
-      goes_on = runner.serve(along.prepare());
-      along.finish();
-      goes_on = goes_on && !context.calls().is_interrupted() && !along.is_interrupted();
+      runner.serve(along.prepare());
+      along.finish();  // which may end the context, too
+      goes_on = context.is_open() && !context.calls().is_interrupted() && !along.is_interrupted();
     }
     signal = runner.signal();
     was_cut_short = runner.was_cut_short();

@@ -214,6 +214,8 @@ void ClientAttempt::on_timeout() {
     had_second_chance_ = true;
     return services_.loop.schedule(*this, kSecondChanceMs);
   }
+  // A refusal whose content has no end is told with what there is of it.
+  if (connection_ != nullptr && parser_->has_head()) return on_answer_ended(true);
   or_fail([&] {
     const FailurePhase phase = dial_ != nullptr ? dial_->phase() : FailurePhase::kHttp;
     if (dial_ != nullptr) address_ = dial_->address();

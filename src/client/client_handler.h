@@ -12,7 +12,8 @@ namespace websockets {
 
 class Client;
 
-// What ClientHandler::on_attempt() is asked for. It has what the options say; what is changed holds for this attempt.
+// What ClientHandler::on_attempt() is asked for. It has what the options say; what is changed holds for this attempt,
+// and is good by check_opening_options(), too.
 struct ClientRequest {
   std::string url;
   OpeningOptions::Pairs headers;

@@ -673,6 +673,32 @@ TEST_F(ChannelTest, SaysWhatIsQueuedWhenThePeerHasEnded) {
   EXPECT_EQ(speaker.heard(), "hello(end)");
 }
 
+// Over TCP the kernel answers what was not read with a reset, and the peer would lose what was sent.
+TEST_F(ChannelTest, ClosesGentlyWhatHasUnreadInput) {
+  FakeSpeaker speaker(loop(), log, {}, tcp_pair());
+  in_round([&] {
+    speaker.say("last words");
+    speaker.channel().flush_now();
+    write_all(speaker.far.get(), std::string(100'000, 'x'));
+    speaker.append("dropped");
+    speaker.channel().close_gently();
+    EXPECT_TRUE(speaker.channel().is_closed());
+    speaker.channel().close_gently();
+  });
+  EXPECT_EQ(speaker.heard(), "last words(end)");
+}
+
+TEST_F(ChannelTest, ItsHandlerSaysForHowLongItLingers) {
+  LoopOptions options;
+  options.linger_timeout_ms = 1'000'000'000;
+  open(options);
+  FakeSpeaker speaker(loop(), log);
+  speaker.linger_ms = 1;
+  in_round([&] { speaker.channel().drain(Linger::kUntilPeerEnds); });
+  while (!speaker.is_released()) loop().service(-1);
+  EXPECT_EQ(take_log(), (Log{"closed", "lost", "released"}));
+}
+
 TEST_F(ChannelTest, DrainsAndClosesWhenTheOutputHasLeft) {
   FakeSpeaker speaker(loop(), log);
   in_round([&] {

@@ -278,6 +278,19 @@ TEST_F(ClientAttemptTest, AnEndlessBodyIsNotWaitedFor) {
   EXPECT_EQ(failure.body.size(), 64U << 10U);
 }
 
+TEST_F(ClientAttemptTest, ARefusalWhoseBodyTricklesIsToldAtTheDeadline) {
+  start(20);
+  loop().service(0);
+  far().say("HTTP/1.1 403 Forbidden\r\n\r\nno");
+  while (log.empty()) {
+    far().say("o");
+    loop().service(1);
+  }
+  EXPECT_EQ(told(), Log{"http http"});
+  EXPECT_EQ(failure.answer.status(), 403);
+  EXPECT_EQ(failure.body.substr(0, 3), "noo");
+}
+
 TEST_F(ClientAttemptTest, AnEndBeforeTheAnswerIsALoss) {
   begin();
   far().request();

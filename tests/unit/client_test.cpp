@@ -70,6 +70,22 @@ TEST_F(ClientTest, WhatFollowsTheAnswerComesAfterOnOpen) {
   EXPECT_EQ(take_log(), (Log{"open", "message:a", "message:b"}));
 }
 
+TEST_F(ClientTest, WhatTheServerSaysFirstMaySplitAnywhere) {
+  std::size_t size = 0;
+  for (std::size_t at = 1; at == 1 || at < size; ++at) {
+    Client& client = connect();
+    settle();
+    const std::string all = far().grant() + server_text("a") + server_text("b") + server_close(1000, "bye");
+    size = all.size();
+    far().say(all.substr(0, at));
+    settle();
+    far().say(all.substr(at));
+    settle();
+    EXPECT_EQ(take_log(), (Log{"open", "message:a", "message:b", "closed 1000 bye closed open"})) << at;
+    in_round([&] { client.terminate(); });
+  }
+}
+
 TEST_F(ClientTest, TheUserMayBeAnotherOne) {
   Client& client = open();
   int other = 0;

@@ -108,6 +108,7 @@ class FakeSpeaker final : public ChannelHandler {
   void on_end_of_input() override { note("end"); }
   void on_output_progress(bool is_empty) override { note(is_empty ? "sent all" : "sent some"); }
   void on_deadline() override { note("deadline"); }
+  std::uint64_t linger_timeout_ms(std::uint64_t usual_ms) const override { return linger_ms.value_or(usual_ms); }
   void run_deferred() override { note("deferred"); }
   void on_broken() override { note("broken"); }
   void on_handshake_failed() override { note("handshake failed"); }
@@ -131,7 +132,8 @@ class FakeSpeaker final : public ChannelHandler {
   std::size_t held = 0;
   std::size_t held_output = 0;
   std::function<void()> during_shed = [this] { channel().close(); };
-  std::size_t preamble_bytes = 0;  // that it awaits
+  std::size_t preamble_bytes = 0;          // that it awaits
+  std::optional<std::uint64_t> linger_ms;  // for how long it lingers; none: as the loop says
   std::size_t input_bytes = 0;
 
  private:

@@ -84,12 +84,6 @@ def half_an_answer(connection):
     connection.wait_end()
 
 
-def half_a_refusal(connection):
-    connection.read_head()
-    connection.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbegun')
-    connection.wait_end()
-
-
 def byte_by_byte(connection):
     """For ever: each byte is a sign of life, and none is to move the deadline."""
     connection.read_head()
@@ -101,11 +95,26 @@ def byte_by_byte(connection):
 
 
 @checks.table('says that HTTP is silent', [
-    ('no answer', silent), ('half an answer', half_an_answer), ('half a refusal', half_a_refusal),
-    ('byte by byte', byte_by_byte)])
+    ('no answer', silent), ('half an answer', half_an_answer), ('byte by byte', byte_by_byte)])
 def _(script):
     with RawServer(script) as server:
         expect_timeout('http', server.url)
+
+
+@checks.check
+def tells_a_refusal_whose_body_falls_silent():
+    """At the deadline, with what has come."""
+    def refuse(connection):
+        connection.read_head()
+        connection.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbegun')
+        connection.wait_end()
+
+    with RawServer(refuse) as server:
+        for timeout in TIMEOUTS_S:
+            failure = driver.refused(server.url, connect_timeout=timeout)
+            if failure['kind'] == 'http':
+                break
+    assert (failure['kind'], failure['status'], failure['body']) == ('http', 403, 'begun'), failure
 
 
 @checks.check

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """The recipes of docs/cookbook.md, and what no other test runs of the README, as they stand there: servers with
-clients, nginx, systemd's own checks, Neovim.
+clients, clients with servers, nginx, tinyproxy, systemd's own checks, Neovim.
 
 The interpreter is in the environment variable LUA, the module is found by LUA_CPATH.
 """
@@ -344,6 +344,166 @@ async def within_neovim():
                 raise AssertionError('another page was let in')
 
 
+@contextlib.asynccontextmanager
+async def client_recipe(title, *pairs, index=0, env=None):
+    """Runs the client of a recipe; gives a function that returns the next line of what it prints."""
+    script = write('client.lua', replaced(block(title, index=index), *pairs))
+    with running(LUA, '-e', "io.stdout:setvbuf 'line'", script, cwd=folder, env={**os.environ, **(env or {})},
+                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        async def line():
+            return (await asyncio.to_thread(process.stdout.readline)).rstrip('\n')
+
+        yield line
+        process.terminate()
+        await asyncio.to_thread(process.wait, DEADLINE_S)  # its server goes on meanwhile
+        process.stdout.close()
+
+
+@contextlib.asynccontextmanager
+async def server_of(handler, port=0):
+    """One of python3-websockets; gives its port."""
+    async def serve(ws):
+        with contextlib.suppress(websockets.ConnectionClosed):
+            await handler(ws)
+
+    async with websockets.serve(serve, '127.0.0.1', port) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@check
+async def reconnecting_and_resuming():
+    """A server that drops, says goodbye, and forgets; and what it is asked for each time."""
+    async def send(ws, **message):
+        await ws.send(json.dumps(message))
+
+    async def begin(ws):
+        await send(ws, type='session', session='first')
+        await send(ws, type='event', number=1, text='one')
+        await send(ws, type='event', number=2, text='two')
+        ws.transport.abort()
+
+    async def go_on(ws):
+        await send(ws, type='event', number=3, text='three')
+        await ws.close(1012)
+
+    async def forget(ws):
+        await send(ws, type='unknown session')
+        await ws.wait_closed()
+        assert ws.close_code == 1000, ws.close_code
+
+    async def begin_again(ws):
+        await send(ws, type='session', session='second')
+        await send(ws, type='event', number=1, text='four')
+        await ws.wait_closed()
+
+    asked = []
+    steps = iter((begin, go_on, forget, begin_again))
+
+    async def serve(ws):
+        asked.append(json.loads(await ws.recv()))
+        assert ws.request_headers['Authorization'] == 'Bearer secret'
+        await next(steps)(ws)
+
+    async with server_of(serve) as port, \
+            client_recipe('Reconnect and resume', (8080, port), env={'TOKEN': 'secret'}) as line:
+        lines = [await line() for _ in range(6)]
+        assert [text for text in lines if 'again in' not in text] == ['one', 'two', 'three', 'four'], lines
+        assert 'the connection was lost; again in' in lines[2] and '1012; again in' in lines[4], lines
+    assert asked == [
+        {'type': 'begin'}, {'type': 'resume', 'session': 'first', 'after': 2},
+        {'type': 'resume', 'session': 'first', 'after': 3}, {'type': 'begin'}], asked
+
+
+@check
+async def json_rpc():
+    async def serve(ws):
+        async for text in ws:
+            request = json.loads(text)
+            if request['method'] == 'add':
+                answer = {'result': sum(request['params'])}
+                await ws.send('no JSON')
+                await ws.send(json.dumps({'jsonrpc': '2.0', 'id': 7, 'result': 'nobody has asked'}))
+                await ws.send(json.dumps({'jsonrpc': '2.0', 'id': request['id'], **answer}))
+
+    async def refuse(ws):
+        async for text in ws:
+            error = {'code': -32601, 'message': 'Method not found'}
+            await ws.send(json.dumps({'jsonrpc': '2.0', 'id': json.loads(text)['id'], 'error': error}))
+
+    async def drop(ws):
+        for _ in range(2):
+            await ws.recv()
+        ws.transport.abort()
+
+    lost = 'the connection was lost'
+    for handler, results in ((serve, ('add\t3', 'sleep\ttimeout')), (drop, (lost, lost)),
+                             (refuse, ('add\tMethod not found', 'sleep\tMethod not found'))):
+        async with server_of(handler) as port, client_recipe('JSON-RPC', (8080, port)) as line:
+            lines = [await line() for _ in results]
+            lines.sort()  # of those that are lost at once either may come first
+            assert all(text in line for text, line in zip(results, lines)), lines
+            assert await line() == '', lines  # it ends
+
+
+@check
+async def several_servers():
+    async def north(ws):
+        await ws.send('10')
+        await ws.recv()
+
+    async def south(ws):
+        await ws.send('8')
+        await may_end.wait()
+        ws.transport.abort()
+        await may_end.wait()
+
+    may_end = asyncio.Event()
+    south_port = free_port()
+    async with server_of(north) as port, client_recipe(
+            'Several servers', (8080, port), (8081, south_port)) as line:
+        assert await line() == 'north sells for 10'
+        async with server_of(south, south_port):
+            assert await line() == 'south sells for 8'
+            may_end.set()
+            assert await line() == 'north sells for 10'
+
+
+@check
+async def through_a_proxy():
+    async def serve(ws):
+        async for text in ws:
+            await ws.send(text + ' from behind')
+
+    port = free_port()
+    settings = write('tinyproxy.conf', f'Port {port}\nListen 127.0.0.1\nBasicAuth ada lovelace\nLogLevel Critical\n')
+    async with server_of(serve) as behind:
+        address = ('example.org:8080', f'127.0.0.1:{behind}')
+        with running('tinyproxy', '-d', '-c', settings, stdout=subprocess.DEVNULL) as process:
+            wait_for(lambda: answers(port), process)
+            async with client_recipe('Through a proxy', address, (3128, port)) as line:
+                assert await line() == 'hello from behind'
+            async with client_recipe('Through a proxy', address, (3128, port), ('lovelace', 'guess')) as line:
+                refusal = await line()
+                assert refusal.startswith('proxy\t') and 'guess' not in refusal, refusal
+        async with client_recipe('Through a proxy', address, (3128, port)) as line:
+            assert (await line()).startswith('refused\t')
+
+
+@check
+async def client_certificates():
+    demo_certificates(folder)
+    port = free_port()
+    server = write('recipe.lua', replaced(block('Client certificates'), (8443, port)))
+    with running(LUA, server, cwd=folder) as process:
+        wait_for(lambda: answers(port), process)
+        async with client_recipe('Client certificates', (8443, port), index=1) as line:
+            assert await line() == 'You are CN=lua-websockets demonstration client'
+        without = "  ssl_cert_path = 'client.pem',\n  ssl_private_key_path = 'client.key',\n"
+        async with client_recipe('Client certificates', (8443, port), (without, ''), index=1) as line:
+            refusal = await line()
+            assert refusal.startswith('tls\t') and 'certificate required' in refusal, refusal
+
+
 @check
 async def what_else_there_is():
     """The README's block of that name."""
@@ -391,5 +551,6 @@ def each_block_was_tried():
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
         to_one_user, messages_in_json, address_of_the_client, path_and_query, rooms, presence, rate_limits,
-        behind_nginx, systemd_units, docker_file, within_neovim, what_else_there_is, settings_for_editors,
+        behind_nginx, systemd_units, docker_file, within_neovim, reconnecting_and_resuming, json_rpc,
+        several_servers, through_a_proxy, client_certificates, what_else_there_is, settings_for_editors,
         each_block_was_tried]))

@@ -125,6 +125,7 @@ void ClientAttempt::on_dialed(Stream stream, std::string address) {
   dial_.reset();
   or_fail([&] {
     address_ = std::move(address);
+    tls_refusal_.clear();
     parser_.emplace(ResponseParser::Asked::kWebsocket);
     key_ = opening_key(random_bytes(services_.random));
     const std::string request = opening_request(target_.url, target_.opening, key_);
@@ -152,6 +153,7 @@ void ClientAttempt::on_answer(ClientConnection& connection, std::span<const std:
 
 void ClientAttempt::on_answer_ended(bool is_orderly) {
   or_fail([&] {
+    if (!tls_refusal_.empty()) return fail_by_tls();
     // A 101 that nothing can follow opens nothing.
     const bool is_answered =
         parser_->end_of_input() == ResponseParser::Status::kComplete && parser_->head().status() != 101;
@@ -159,6 +161,15 @@ void ClientAttempt::on_answer_ended(bool is_orderly) {
     fail(FailureKind::kLost, FailurePhase::kHttp,
          is_orderly ? "the server ended the connection before it had answered" : "the connection was lost");
   });
+}
+
+void ClientAttempt::fail_by_tls() {
+  ClientFailure failure;
+  failure.kind = FailureKind::kTls;
+  failure.phase = FailurePhase::kTls;
+  failure.message = std::move(tls_refusal_);
+  failure.address = address_;
+  fail(std::move(failure));
 }
 
 // Nothing: it has failed, or goes on elsewhere.

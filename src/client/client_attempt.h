@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "client/client_connection.h"
 #include "client/client_dials.h"
@@ -78,6 +79,7 @@ class ClientAttempt final : private DialerOwner, private ClientOpening, private 
   void on_dialed(Stream stream, std::string address) override;
   void on_dial_failed(Failure failure) override;
   void on_answer(ClientConnection& connection, std::span<const std::uint8_t>& input) override;
+  void on_tls_refused(std::string why) override { tls_refusal_ = std::move(why); }
   void on_answer_ended(bool is_orderly) override;
   void on_timeout() override;
 
@@ -92,6 +94,7 @@ class ClientAttempt final : private DialerOwner, private ClientOpening, private 
   void leave_connection();
   void fail(FailureKind kind, FailurePhase phase, std::string_view why);
   void fail(ClientFailure failure, std::optional<double> retry_after_s = {});
+  void fail_by_tls();
   void fail_without_memory();
 
   AttemptServices& services_;
@@ -101,6 +104,7 @@ class ClientAttempt final : private DialerOwner, private ClientOpening, private 
   std::unique_ptr<ClientDial> dial_;
   ClientConnection* connection_ = nullptr;
   std::string address_;  // that it is connected to
+  std::string tls_refusal_;
   std::string key_;
   std::optional<ResponseParser> parser_;
   std::optional<Redirects> redirects_;

@@ -159,6 +159,10 @@ void ClientConnection::on_broken() {
   if (is_websocket_) session_.on_broken();
 }
 
+void ClientConnection::on_handshake_failed() {
+  if (opening_ != nullptr) opening_->on_tls_refused(channel_.stream().tls_error());
+}
+
 // --- Endings ---
 
 void ClientConnection::end(End how) {

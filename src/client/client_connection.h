@@ -32,6 +32,9 @@ class ClientOpening {
  public:
   // Takes bytes from the front of `input`, but none behind the answer. Throws std::bad_alloc: the connection is lost.
   virtual void on_answer(ClientConnection& connection, std::span<const std::uint8_t>& input) = 0;
+  // The server has refused TLS after all, as without a client's certificate (RFC 8446 4.4.2.4): that comes when the
+  // client's handshake is over. on_answer_ended() follows. Calls nobody.
+  virtual void on_tls_refused(std::string why) = 0;
   // The connection has ended; orderly: the server has ended it.
   virtual void on_answer_ended(bool is_orderly) = 0;
 
@@ -124,6 +127,7 @@ class ClientConnection final : public Carrier, public ChannelHandler {
   std::uint64_t linger_timeout_ms(std::uint64_t usual_ms) const override;
   void run_deferred() override;
   void on_broken() override;
+  void on_handshake_failed() override;
   void on_shed() override;
   void on_closed() override {}
   void on_lost() override;

@@ -12,6 +12,8 @@
 
 #include "client/client_rules.h"
 #include "client_fixture.h"
+#include "net/tls_client_context.h"
+#include "tls_server.h"
 
 namespace websockets {
 namespace {
@@ -31,10 +33,13 @@ class ClientConnectionTest : public LoopFixture, public ClientOpening, public Cl
   }
 
   void begin() {
-    const Loop::Round round(loop());
     SocketPair pair = local_pair();
     far.emplace(std::move(pair.far));
-    connection = &ClientConnection::begin(loop(), list, Stream(std::move(pair.near)), "GET / HTTP/1.1\r\n\r\n", *this);
+    begin(Stream(std::move(pair.near)));
+  }
+  void begin(Stream stream) {
+    const Loop::Round round(loop());
+    connection = &ClientConnection::begin(loop(), list, std::move(stream), "GET / HTTP/1.1\r\n\r\n", *this);
   }
   // It becomes a websocket when it hears this.
   void open() {
@@ -59,6 +64,7 @@ class ClientConnectionTest : public LoopFixture, public ClientOpening, public Cl
     its.open_websocket(rules, nullptr, *this);
     during_open();
   }
+  void on_tls_refused(std::string why) override { log.push_back("TLS refused: " + why); }
   void on_answer_ended(bool is_orderly) override {
     log.emplace_back(is_orderly ? "answer ended" : "answer lost");
     connection = nullptr;
@@ -115,6 +121,27 @@ class ClientConnectionTest : public LoopFixture, public ClientOpening, public Cl
 // --- Opening ---
 
 TEST_F(ClientConnectionTest, SendsTheRequest) { EXPECT_EQ(heard(), "GET / HTTP/1.1\r\n\r\n"); }
+
+// In TLS 1.3 the client is through when the server looks for its certificate.
+TEST_F(ClientConnectionTest, TellsWhyTlsWasRefused) {
+  TlsClientOptions options;
+  options.verify = false;
+  auto context = TlsClientContext::create(options);
+  ASSERT_TRUE(context) << context.error().text;
+  TlsServer server(MadeCertificate({"leaf", ""}));
+  SSL_CTX_set_verify(server.context(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  SocketPair pair = local_pair();
+  make_nonblocking(pair.far.get());
+  server.begin(pair.far.get());
+  SslSession session = (*context)->new_session(pair.near.get(), "example.org", "");
+  EXPECT_EQ(SSL_do_handshake(session.get()), -1);
+  EXPECT_FALSE(server.shake_hands());
+  EXPECT_EQ(SSL_do_handshake(session.get()), 1);
+  begin(Stream(std::move(pair.near), std::move(session)));
+  server.shake_hands();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"TLS refused: TLS with 'example.org': tlsv13 alert certificate required", "answer lost"}));
+}
 
 TEST_F(ClientConnectionTest, HandsTheAnswerUpAsItComes) {
   far->say("ma");

@@ -133,11 +133,9 @@ WriteStatus Client::send(Opcode opcode, bool fin, std::span<const std::uint8_t> 
 }
 
 WriteStatus Client::send_close(CloseCode code, std::string_view reason) {
-  Session* const session = has_ended_ ? nullptr : this->session();
-  if (session == nullptr) {
-    close(code, reason);
-    return WriteStatus::kClosed;
-  }
+  if (has_ended_) return WriteStatus::kClosed;
+  Session* const session = this->session();
+  if (session == nullptr) return has_opened_ ? WriteStatus::kClosed : dialing_->queue.add_close(code, reason);
   if (session->is_open()) local_end_ = LocalEnd::kClose;
   return session->send_close(code, reason);
 }
@@ -216,13 +214,15 @@ void Client::on_answered(ClientConnection& connection, ClientAnswer answer) {
   // It is there to the end of the round.
   if (!dialing.retry) services_.attempts.loop.dispose(std::move(dialing_));
   apply_settings(session);
+  if (dialing.queue.is_closing()) local_end_ = LocalEnd::kClose;
   dialing.queue.send_by(session);
   if (!services_.handler.on_open(*this)) session.fail(CloseCode::kInternalError, "the handler failed");
 }
 
 void Client::on_attempt_failed(const ClientFailure& failure, std::optional<double> retry_after_s) {
   dialing_->is_attempting = false;
-  if (failure.is_final) return end(CloseCode::kAbnormal, {}, failure);
+  // What is to be closed is not tried for again.
+  if (failure.is_final || dialing_->queue.is_closing()) return end(CloseCode::kAbnormal, {}, failure);
   end_or_retry(CloseCode::kAbnormal, {}, failure, dialing_->next_delay(0, retry_after_s));
 }
 

@@ -70,7 +70,7 @@ class Client final : public Disposable, private ClientConnectionOwner, private C
   // of calls is the one on the wire. kClosed while kReconnecting, too: see state().
   WriteStatus send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload);
   // Starts the closing handshake of an open websocket; on_client_closed() follows when the peer has answered, or did
-  // not in time. In any other state it is close(), and kClosed.
+  // not in time. Before the first opening it is queued as other frames are, and no attempt follows one that fails.
   WriteStatus send_close(CloseCode code, std::string_view reason);
   bool is_fragmenting() const;
   std::size_t buffered_bytes() const;

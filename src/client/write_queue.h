@@ -4,9 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/memory_budget.h"
+#include "websocket/close_code.h"
 #include "websocket/frame.h"
 #include "websocket/write_status.h"
 
@@ -25,6 +28,9 @@ class WriteQueue {
 
   // Throws std::bad_alloc, after which all is as it was.
   WriteStatus add(Opcode opcode, bool fin, std::span<const std::uint8_t> payload);
+  // A Close frame, behind which nothing is taken. It always has room, as in a session. Throws as add() does.
+  WriteStatus add_close(CloseCode code, std::string_view reason);
+  bool is_closing() const { return is_closing_; }
   bool is_fragmenting() const { return fragmenting_; }
   std::size_t bytes() const { return bytes_; }  // payloads, and what their headers may take
 
@@ -44,7 +50,10 @@ class WriteQueue {
   std::size_t most_bytes_;
   std::vector<Frame> frames_;
   std::size_t bytes_ = 0;
+  CloseCode close_code_ = CloseCode::kNone;
+  std::string close_reason_;
   bool fragmenting_ = false;
+  bool is_closing_ = false;
 };
 
 }  // namespace websockets

@@ -91,7 +91,7 @@ int write_to_client(lua_State* L, const LuaWebsocket& ws, int type, bool fin, st
   if (type == kWriteClose) {
     const CloseBody body = check_close_body(L, as_text(data));
     with_entry(L, ws, [&] { status = client.send_close(body.code, as_text(body.reason)); });
-    return push_write_status(L, status);
+    return push_write_status(L, ws, status);
   }
   const Opcode opcode = check_opcode(L, client.is_fragmenting(), type, data.size());
   guarded(L, [&] { status = client.send(opcode, fin, data); });

@@ -370,10 +370,42 @@ TEST_F(ClientTest, ACloseFrameThatIsNotAnsweredIsATimeout) {
   await("freed");
 }
 
-TEST_F(ClientTest, ACloseFrameBeforeItIsOpenCancels) {
+TEST_F(ClientTest, ACloseFrameBeforeItIsOpenFollowsWhatIsQueued) {
+  reconnects();
   Client& client = connect();
+  say(client, "one");
+  in_round([&] { EXPECT_EQ(client.send_close(CloseCode::kNormal, "bye"), WriteStatus::kAccepted); });
+  EXPECT_EQ(say(client, "too late"), WriteStatus::kClosed);
+  settle();
+  EXPECT_EQ(client.state(), Client::State::kConnecting);
+  far().open();
+  settle();
+  EXPECT_EQ(client.state(), Client::State::kClosing);
+  EXPECT_EQ(take_log(), (Log{"open"}));
+  EXPECT_EQ(far().frames(), (Log{"text!:one", "close!:1000:bye"}));
+  far().say(server_close(1000));
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1000"}));  // a local close is final
+}
+
+TEST_F(ClientTest, ACloseFrameThatIsQueuedMakesAFailureFinal) {
+  dials.on_start = FakeDials::refuse;
+  reconnects();
+  Client& client = connect();
+  in_round([&] { client.send_close(CloseCode::kNormal, {}); });
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1006 refused tcp", "freed"}));
+}
+
+TEST_F(ClientTest, ACloseFrameBetweenTwoOpeningsIsRefused) {
+  reconnects();
+  handler.seconds = 1000;
+  Client& client = open();
+  far().close();
+  settle();
   in_round([&] { EXPECT_EQ(client.send_close(CloseCode::kNormal, {}), WriteStatus::kClosed); });
-  EXPECT_EQ(take_log(), (Log{"closed 1006 cancelled", "freed"}));
+  EXPECT_EQ(client.state(), Client::State::kReconnecting);
+  EXPECT_EQ(take_log(), (Log{"retry lost open"}));
 }
 
 TEST_F(ClientTest, AServerThatAnswersAndKeepsTheSocketIsNotWaitedForLongerThanTheCloseTimeout) {

@@ -62,6 +62,18 @@ TEST_F(WriteQueueTest, IsFullWhenASessionWouldBe) {
   EXPECT_EQ(queue.bytes(), 1000U);
 }
 
+TEST_F(WriteQueueTest, ACloseFrameIsTheLastOneAndHasRoomAlways) {
+  add(Opcode::kText, std::string(972, 'x'));
+  add(Opcode::kText, "");
+  EXPECT_FALSE(queue.is_closing());
+  EXPECT_EQ(queue.add_close(CloseCode::kNormal, "bye"), WriteStatus::kAccepted);
+  EXPECT_TRUE(queue.is_closing());
+  EXPECT_EQ(queue.add_close(CloseCode::kNormal, "bye"), WriteStatus::kClosed);
+  EXPECT_EQ(add(Opcode::kPing, ""), WriteStatus::kClosed);
+  EXPECT_EQ(sent().back(), "close!:1000:bye");
+  EXPECT_FALSE(queue.is_closing());
+}
+
 TEST_F(WriteQueueTest, TheFirstFrameMayHaveAnySize) {
   EXPECT_EQ(add(Opcode::kText, std::string(5000, 'x')), WriteStatus::kAccepted);
   EXPECT_EQ(add(Opcode::kPing, ""), WriteStatus::kQueueFull);

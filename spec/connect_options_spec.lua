@@ -76,6 +76,21 @@ describe('connect', function()
     expect_error(url, { ssl_private_key_path = 'x' }, 'ssl_private_key_path needs ssl_cert_path')
   end)
 
+  it('does not show what may be a password', function()
+    for _, text in ipairs {
+      expect_error(url, { headers = 'Authorization: hidden' }, "'headers' is a string, expected a table of headers"),
+      expect_error(url, { headers = { 'Authorization: hidden' } }, "'headers'"),
+      expect_error(url, { headers = { Authorization = { 'hidden', {} } } }, "'headers.Authorization' is table"),
+      expect_error(url, { headers = { Authorization = 'hidden\r\n' } }, "'Authorization'"),
+      expect_error(url, { cookies = 'session=hidden' }, "'cookies' is a string, expected a table of cookies"),
+      expect_error(url, { cookies = { session = 'hidden;' } }, "'session'"),
+      expect_error(url, { proxy = 'ftp://user:hidden@localhost' }, 'ftp://localhost'),
+      expect_error('ftp://user:hidden@localhost', nil, 'ftp://localhost'),
+    } do
+      assert.is_nil(text:find('hidden', 1, true), text)
+    end
+  end)
+
   it('refuses what would end a line', function()
     for _, bytes in ipairs { 'a\r\nX: y', 'a\ny', 'a\0b' } do
       expect_error('ws://127.0.0.1/' .. bytes, nil)
@@ -199,6 +214,7 @@ describe('connect', function()
       ['returned 1, not a string'] = { function() return 1 end },
       ['no URL'] = { function() return 'x' end },
       ['returned true, not a table'] = { url, function() return true end },
+      ['returned a string, not a table'] = { url, function() return 'X-A: token' end },
       ["'X-A' = true"] = { url, function() return { ['X-A'] = true } end },
       ['control character'] = { url, function() return { ['X-A'] = '\r\n' } end },
       ['keys that are no names'] = { url, function() return { 'x' } end },

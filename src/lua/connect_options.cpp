@@ -45,6 +45,9 @@ void check_url(lua_State* L, OptionReader::Raise raise_error, const std::string&
   if (why) raise_error(L, why.text());
 }
 
+// As describe(), but without the text of a string, which may be a token or a password.
+const char* describe_secret(lua_State* L) { return lua_type(L, -1) == LUA_TSTRING ? "a string" : describe(L); }
+
 // Appends a value, on top of the stack, which is taken, with the name at an index; false: it is none.
 bool append_value(lua_State* L, int name, Pairs& pairs) {
   if (lua_isstring(L, -1) == 0) return false;
@@ -83,7 +86,9 @@ void read_pairs(OptionReader& reader, const char* option, const char* expected, 
                 bool takes_lists, Pairs& pairs) {
   lua_State* const L = reader.state();
   const int table = lua_gettop(L);
-  if (!lua_istable(L, table)) reader.raise_value(option, expected);
+  if (!lua_istable(L, table)) {
+    reader.raise_text(lua_pushfstring(L, "option '%s' is %s, expected %s", option, describe_secret(L), expected));
+  }
   bool has_names = false;
   const char* const wrong = append_pairs(L, takes_lists, pairs, has_names);
   if (wrong != nullptr) {
@@ -299,7 +304,7 @@ void take_url(lua_State* L, std::string& url) {
 
 void take_headers(lua_State* L, OpeningOptions::Pairs& headers) {
   if (lua_isnil(L, -1)) return lua_pop(L, 1);
-  if (!lua_istable(L, -1)) raise(L, "the function for headers returned %s, not a table", describe(L));
+  if (!lua_istable(L, -1)) raise(L, "the function for headers returned %s, not a table", describe_secret(L));
   const int table = lua_gettop(L);
   bool has_names = false;
   const char* const wrong = append_pairs(L, true, headers, has_names);

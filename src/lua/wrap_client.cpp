@@ -131,8 +131,11 @@ int on_retry(lua_State* L) { return set_callback(L, "on_retry", &LuaClient::on_r
 
 int response(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  if (is_closed(ws) || !ws.is_client) return 0;
-  push_response(L, *ws.client->engine);
+  if (is_closed(ws) || !ws.is_client) {
+    lua_pushnil(L);
+  } else {
+    push_response(L, *ws.client->engine);
+  }
   return 1;
 }
 

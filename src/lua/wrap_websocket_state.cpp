@@ -44,10 +44,12 @@ const char* name_of(Client::State state) {
 
 int protocol(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  if (is_closed(ws) || http_of(ws) != nullptr) return 0;
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  if (is_closed(ws) || http_of(ws) != nullptr) return 1;
   if (ws.is_client) {
     const ClientResponse* const response = ws.client->engine->response();
-    if (response == nullptr || response->protocol().empty()) return 0;
+    if (response == nullptr || response->protocol().empty()) return 1;
     // Finalizers may run, and end what has the text.
     return push_copy(L, push_string, [&] { return std::string(response->protocol()); });
   }

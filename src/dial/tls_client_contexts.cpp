@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dial/tls_client_contexts.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <new>
@@ -11,7 +13,10 @@ namespace websockets {
 class TlsClientContexts::Load final : public BackgroundTask {
  public:
   Load(TlsClientOptions options, TlsClientContexts& owner, Entry& entry)
-      : options_(std::move(options)), owner_(owner), entry_(entry), made_(Error{"not made", EAGAIN}) {}
+      : options_(std::move(options)), owner_(owner), entry_(entry), made_(Error{"not made", EAGAIN}) {
+    // Registers what exit() calls, as delays_exit() wants; with no option it does nothing.
+    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr);
+  }
   void run() noexcept override {
     try {
       made_ = TlsClientContext::create(options_);
@@ -19,6 +24,8 @@ class TlsClientContexts::Load final : public BackgroundTask {
       made_ = Error{"out of memory", ENOMEM};
     }
   }
+  // OpenSSL is taken down by exit().
+  bool delays_exit() const override { return true; }
   void on_done(bool has_run) override {
     if (has_run) return owner_.on_loaded(entry_, std::move(made_));
     owner_.on_loaded(entry_, Error{"TLS was lost by a fork", EAGAIN});

@@ -33,6 +33,7 @@ class BackgroundTasks::Delivery final : public BackgroundTask {
     }
     inbox_->event.signal();
   }
+  bool delays_exit() const override { return task_->delays_exit(); }
   bool is_of(const BackgroundTask& task) const { return task_.get() == &task; }
   void tell() const {
     if (!is_cancelled) task_->on_done(has_run_.load(std::memory_order_acquire));

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <list>
 #include <memory>
@@ -27,6 +29,9 @@ struct TaskThreads {
   std::mutex mutex;
   TaskList waiting;
   int count = 0;
+  int delaying = 0;  // of those that run, how many delay exit()
+  bool is_exiting = false;
+  std::condition_variable delay_has_ended;
 };
 
 // Never destroyed: a thread may outlive everything else. A forked process gets others: its parent's mutex may be held
@@ -46,14 +51,32 @@ TaskThreads& threads_of_process() {
 void work(TaskThreads& threads) {
   TaskList current;
   std::unique_lock lock(threads.mutex);
-  while (!threads.waiting.empty()) {
+  while (!threads.waiting.empty() && !threads.is_exiting) {
     current.splice(current.begin(), threads.waiting, threads.waiting.begin());
+    const bool delays_exit = current.front()->delays_exit();
+    if (delays_exit) ++threads.delaying;
     lock.unlock();
     current.front()->run();
     current.clear();
     lock.lock();
+    if (delays_exit && --threads.delaying == 0) threads.delay_has_ended.notify_all();
   }
   --threads.count;
+}
+
+// Called by exit(). None begins any more.
+void wait_for_delaying_tasks() {
+  TaskThreads* const threads = latest;
+  if (!is_of_this_process(threads)) return;
+  std::unique_lock lock(threads->mutex);
+  threads->is_exiting = true;
+  threads->delay_has_ended.wait(lock, [&] { return threads->delaying == 0; });
+}
+
+// exit() calls the latest handler first: before that of whatever had been initialised by then.
+void delay_exit() {
+  static const bool is_registered = std::atexit(wait_for_delaying_tasks) == 0;
+  static_cast<void>(is_registered);
 }
 
 // The caller holds the mutex.
@@ -79,6 +102,7 @@ bool start_thread(TaskThreads& threads) {
 
 Error run_in_background(std::shared_ptr<BackgroundTask> task) {
   TaskThreads& threads = threads_of_process();
+  if (task->delays_exit()) delay_exit();
   TaskList refused;  // destroyed without the mutex
   refused.push_back(std::move(task));
   const std::lock_guard lock(threads.mutex);

@@ -62,7 +62,8 @@ class Driver:
         answer = json.loads(line)
         if 'error' in answer:
             # So that what is open is lost, and the servers go on.
-            self.stop()
+            self.process.kill()
+            self.process.communicate()
             self.start()
             raise ClientError(answer['error'])
         return answer['result']
@@ -77,10 +78,14 @@ class Driver:
         return self.process.poll() is None
 
     def stop(self):
+        """The script ends with its input, and then the state is closed."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.communicate(timeout=DEADLINE_S)
+        status = self.process.poll()
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        if status != 0:
+            raise ClientError(f'the client ended with {status}')
 
 
 class Checks(list):

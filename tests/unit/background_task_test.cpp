@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <mutex>
 #include <new>
 #include <set>
@@ -126,6 +127,35 @@ TEST_F(BackgroundTaskTest, AForkedProcessHasThreadsOfItsOwn) {
     });
   }
   EXPECT_TRUE(has_succeeded(child));
+}
+
+// Handlers that are registered later are called earlier: this one lets the task go on.
+TEST_F(BackgroundTaskTest, ExitWaitsForOneThatDelaysIt) {
+  static Gate go;
+  struct Delaying final : BackgroundTask {
+    explicit Delaying(int its_fd) : fd(its_fd) {}
+    void run() noexcept override {
+      go.pass();
+      ::usleep(100'000);  // exit() is quicker, if it does not wait
+      EXPECT_EQ(::write(fd, "x", 1), 1);
+    }
+    bool delays_exit() const override { return true; }
+    int fd;
+  };
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    static_cast<void>(run_in_background(std::make_shared<Delaying>(ends[1])));
+    go.wait_for_arrivals(1);
+    static_cast<void>(std::atexit([] { go.open(); }));
+    std::exit(0);
+  }
+  ::close(ends[1]);
+  char byte = 0;
+  EXPECT_EQ(::read(ends[0], &byte, 1), 1);
+  ::close(ends[0]);
+  ::waitpid(child, nullptr, 0);
 }
 
 // A thread that has ended its last task may be there still for a moment, and takes the next one: then once more.

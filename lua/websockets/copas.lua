@@ -9,6 +9,24 @@
 local adapter = require 'websockets.adapter'
 local copas = require 'copas'
 
+-- Ctrl-C is an error in whatever runs: on LuaJIT that may be a thread of Copas, which would print it and go on without
+-- the thread. The main one gets it instead, as on other Luas.
+local function interrupt_main_thread(why)
+  debug.sethook(function()
+    if coroutine.running() then return end
+    debug.sethook()
+    error(why, 0)
+  end, '', 1)
+end
+
+local function serve_once(socket)
+  if not jit then return copas.receive(socket) end -- elsewhere pcall() might not let it yield
+  local ok, why = pcall(copas.receive, socket)
+  if ok then return end
+  if not tostring(why):find 'interrupted!' then error(why, 0) end
+  interrupt_main_thread(why)
+end
+
 -- To Copas it is a socket on which never anything comes in: reading from it serves the context.
 local function watch(fd, serve)
   local stopped = false
@@ -24,7 +42,7 @@ local function watch(fd, serve)
 
   copas.addthread(function()
     while not stopped do
-      copas.receive(socket)
+      serve_once(socket)
     end
   end)
   return function() stopped = true end

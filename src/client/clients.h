@@ -23,8 +23,8 @@ class Clients final : private SessionHandler {
  public:
   // What is given must outlive it. `messages`: see ClientHandler.
   Clients(Loop& loop, ClientDials& dials, ClientHandler& handler, SessionHandler& messages);
-  // After destroy() or abandon(), when all is freed: at the end of that round, if the loop was stopped before, else of a
-  // further one.
+  // After destroy() or abandon(), when all is freed: at the end of that round, if the loop was stopped before, else of
+  // a further one.
   ~Clients() = default;
   Clients(const Clients&) = delete;
   Clients& operator=(const Clients&) = delete;

@@ -102,6 +102,9 @@ class BeastResponseParser final : private boost::beast::http::basic_parser<false
     put_eof(code);
     return !code;
   }
+  // Nothing of chunked content was taken. To be given at least kLeastChunkBytes then: Beast asserts so.
+  bool awaits_first_chunk() const { return chunked() && !has_chunk_; }
+  static constexpr std::size_t kLeastChunkBytes = 5;  // "0\r\n\r\n"
   const std::string& body() const { return body_; }
   bool is_too_long() const { return is_too_long_; }
 
@@ -125,12 +128,13 @@ class BeastResponseParser final : private boost::beast::http::basic_parser<false
   void on_field_impl(Field, Text, Text, Code&) override {}
   void on_header_impl(Code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
-  void on_chunk_header_impl(std::uint64_t, Text, Code&) override {}
+  void on_chunk_header_impl(std::uint64_t, Text, Code&) override { has_chunk_ = true; }
   void on_finish_impl(Code&) override {}
 
   std::size_t max_body_bytes_;
   std::string body_;
   bool is_too_long_ = false;
+  bool has_chunk_ = false;
 };
 
 }  // namespace
@@ -216,6 +220,7 @@ ResponseParser::Status ResponseParser::Impl::consume_body(Bytes& input) {
     const Bytes taken = input.first(std::min(input.size(), limits.max_header_bytes - pending.size()));
     pending.append(as_text(taken));
     input = input.subspan(taken.size());
+    if (reader->awaits_first_chunk() && pending.size() < BeastResponseParser::kLeastChunkBytes) continue;
     bool is_malformed = false;
     pending.erase(0, reader->read_body(pending, is_malformed));
     if (is_malformed || reader->is_too_long()) return complete(false);

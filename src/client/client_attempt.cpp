@@ -50,7 +50,7 @@ void ClientAttempt::start(const ClientRequest& request, std::uint64_t deadline_m
       failure.kind = FailureKind::kCancelled;
       failure.message = url.error().text;
       failure.is_final = true;
-      return fail(std::move(failure));
+      return fail(failure);
     }
     target_ = {std::move(*url), options_.opening, false};
     target_.opening.headers = request.headers;
@@ -118,7 +118,7 @@ Result<Proxy> ClientAttempt::proxy() const {
 void ClientAttempt::on_dial_failed(Failure failure) {
   ClientFailure told;
   static_cast<Failure&>(told) = std::move(failure);
-  fail(std::move(told));
+  fail(told);
 }
 
 void ClientAttempt::on_dialed(Stream stream, std::string address) {
@@ -169,7 +169,7 @@ void ClientAttempt::fail_by_tls() {
   failure.phase = FailurePhase::kTls;
   failure.message = std::move(tls_refusal_);
   failure.address = address_;
-  fail(std::move(failure));
+  fail(failure);
 }
 
 // Nothing: it has failed, or goes on elsewhere.
@@ -203,7 +203,7 @@ void ClientAttempt::follow_or_fail(OpeningVerdict verdict) {
     failure.answer = parser_->take_head();
     failure.body = parser_->body();
   }
-  fail(std::move(failure), verdict.retry_after);
+  fail(failure, verdict.retry_after);
 }
 
 void ClientAttempt::follow(Redirects::Step step) {
@@ -241,10 +241,10 @@ void ClientAttempt::fail(FailureKind kind, FailurePhase phase, std::string_view 
   failure.message = target_.url.unix_path.empty() ? target_.url.host_header() : target_.url.unix_path;
   failure.message.append(": ").append(why);
   failure.address = address_;
-  fail(std::move(failure));
+  fail(failure);
 }
 
-void ClientAttempt::fail(ClientFailure failure, std::optional<double> retry_after_s) {
+void ClientAttempt::fail(const ClientFailure& failure, std::optional<double> retry_after_s) {
   abort();
   owner_.on_attempt_failed(failure, retry_after_s);
 }
@@ -253,7 +253,7 @@ void ClientAttempt::fail_without_memory() {
   ClientFailure failure;
   failure.kind = FailureKind::kLost;
   failure.message = "out of memory";  // short enough to take none
-  fail(std::move(failure));
+  fail(failure);
 }
 
 }  // namespace websockets

@@ -93,7 +93,7 @@ class ClientAttempt final : private DialerOwner, private ClientOpening, private 
   void follow(Redirects::Step step);
   void leave_connection();
   void fail(FailureKind kind, FailurePhase phase, std::string_view why);
-  void fail(ClientFailure failure, std::optional<double> retry_after_s = {});
+  void fail(const ClientFailure& failure, std::optional<double> retry_after_s = {});
   void fail_by_tls();
   void fail_without_memory();
 

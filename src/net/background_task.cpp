@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
@@ -20,6 +21,8 @@ namespace websockets {
 namespace {
 
 constexpr int kMostThreads = 8;
+// What a task reads may be a FIFO, or on a file server that does not answer.
+constexpr std::chrono::seconds kMostDelay{3};
 
 using TaskList = std::list<std::shared_ptr<BackgroundTask>>;  // spliced, so that threads allocate nothing
 
@@ -64,13 +67,14 @@ void work(TaskThreads& threads) {
   --threads.count;
 }
 
-// Called by exit(). None begins any more.
+// Called by exit(). None begins any more. One that is stuck uses nothing that exit() takes down, which has to come to
+// an end.
 void wait_for_delaying_tasks() {
   TaskThreads* const threads = latest;
   if (!is_of_this_process(threads)) return;
   std::unique_lock lock(threads->mutex);
   threads->is_exiting = true;
-  threads->delay_has_ended.wait(lock, [&] { return threads->delaying == 0; });
+  threads->delay_has_ended.wait_for(lock, kMostDelay, [&] { return threads->delaying == 0; });
 }
 
 // exit() calls the latest handler first: before that of whatever had been initialised by then.

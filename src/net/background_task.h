@@ -15,7 +15,7 @@ class BackgroundTask {
   // In a thread in which all signals are blocked.
   virtual void run() noexcept = 0;
   // Whether exit() waits until it has ended: it uses what exit() takes down, as OpenSSL, which has been initialised by
-  // now. Not for what may take long.
+  // now. It does not wait for longer than a few seconds.
   virtual bool delays_exit() const { return false; }
   // See BackgroundTasks, which calls it in the thread of its loop. `has_run` false: it was lost by a fork while a
   // thread may have been within run(), so that nothing but what was there before may be looked at.

@@ -158,6 +158,21 @@ TEST_F(BackgroundTaskTest, ExitWaitsForOneThatDelaysIt) {
   ::waitpid(child, nullptr, 0);
 }
 
+TEST_F(BackgroundTaskTest, ExitComesToAnEndWhereATaskThatDelaysItDoesNot) {
+  static Gate& never = *new Gate;  // its destructor would wait for the thread
+  struct Stuck final : BackgroundTask {
+    void run() noexcept override { never.pass(); }
+    bool delays_exit() const override { return true; }
+  };
+  const pid_t child = ::fork();
+  if (child == 0) {
+    static_cast<void>(run_in_background(std::make_shared<Stuck>()));
+    never.wait_for_arrivals(1);
+    std::exit(0);
+  }
+  EXPECT_TRUE(has_succeeded(child));
+}
+
 // A thread that has ended its last task may be there still for a moment, and takes the next one: then once more.
 TEST_F(BackgroundTaskTest, WithoutAThreadItIsAnError) {
   for (std::size_t failing = 1;;) {

@@ -70,7 +70,7 @@ std::string TlsClientSession::reason(const ssl_st& session) const {
     return number == 0 ? "the server has ended the connection" : std::generic_category().message(number);
   }
   const char* const text = ERR_reason_error_string(openssl_error_);
-  const std::string known = text == nullptr ? "unknown reason" : text;
+  std::string known = text == nullptr ? "unknown reason" : text;
   if (was_in_handshake_ && is_no_tls(openssl_error_)) return "the server does not speak TLS (" + known + ")";
   if (!is_ssl_error(openssl_error_, SSL_R_CERTIFICATE_VERIFY_FAILED)) return known;
   const long result = SSL_get_verify_result(&session);

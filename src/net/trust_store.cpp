@@ -123,8 +123,6 @@ SystemTrust system_trust() {
               "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // Fedora
               "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, older
               "/etc/ssl/cert.pem",                                  // Alpine, macOS
-              "/opt/homebrew/etc/ca-certificates/cert.pem",         // Homebrew on ARM
-              "/usr/local/etc/ca-certificates/cert.pem",            // Homebrew on Intel
           }};
 }
 

@@ -141,7 +141,7 @@ Error trust_system(ssl_ctx_st& context, const SystemTrust& places) {
   if (has_some) {
     if (Error error = add_file(file)) return error;
   }
-  if (has_some || !is_file_named) {
+  if (has_some || !is_file_named || is_folder_named) {
     has_some = add_folders(context, folder) || has_some;
     looked += is_folder_named ? ", SSL_CERT_DIR '" + folder + "'" : ", '" + folder + "'";
   }

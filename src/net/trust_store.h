@@ -26,7 +26,8 @@ struct SystemTrust {
 };
 SystemTrust system_trust();
 // As OpenSSL does: what a variable names is in place of OpenSSL's own. What is missing of that is no error, where there
-// is the other one; a file that was named must be there. The usual ones come last. The error says where it was looked.
+// is the other one; but in place of a file that was named, OpenSSL's own folder is not trusted. The usual ones come
+// last. The error says where it was looked.
 Error trust_system(ssl_ctx_st& context, const SystemTrust& places);
 
 }  // namespace websockets

@@ -137,8 +137,10 @@ def looks_for_the_systems_store():
 @checks.check
 def says_where_it_has_looked_for_a_store():
     with Secure(tls('good')) as server:
-        failure = with_environment({'SSL_CERT_FILE': '/nowhere/file'}, 'return refused(url).failure', url=server.url)
-        assert failure['kind'] == 'tls' and '/nowhere/file' in failure['message'], failure
+        variables = {'SSL_CERT_FILE': '/nowhere/file', 'SSL_CERT_DIR': '/nowhere/folder'}
+        failure = with_environment(variables, 'return refused(url).failure', url=server.url)
+        assert failure['kind'] == 'tls', failure
+        assert '/nowhere/file' in failure['message'] and '/nowhere/folder' in failure['message'], failure
 
 
 def pin(name):

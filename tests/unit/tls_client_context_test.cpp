@@ -26,6 +26,23 @@ using Context = std::shared_ptr<TlsClientContext>;
 
 constexpr std::string_view kHost = "example.org";
 
+// Has another value as long as this is there.
+class EnvironmentVariable {
+ public:
+  EnvironmentVariable(std::string name, const std::string& value) : name_(std::move(name)) {
+    if (const char* const before = std::getenv(name_.c_str())) before_ = before;
+    set(value);
+  }
+  ~EnvironmentVariable() { before_ ? set(*before_) : static_cast<void>(::unsetenv(name_.c_str())); }
+  EnvironmentVariable(const EnvironmentVariable&) = delete;
+  EnvironmentVariable& operator=(const EnvironmentVariable&) = delete;
+  void set(const std::string& value) const { ::setenv(name_.c_str(), value.c_str(), 1); }
+
+ private:
+  const std::string name_;
+  std::optional<std::string> before_;
+};
+
 // The client's end of a connection whose other end a server has.
 class Connection {
  public:
@@ -209,17 +226,16 @@ TEST_F(TlsClientContextTest, NamesTheServerButNoLiteral) {
 }
 
 TEST_F(TlsClientContextTest, SaysWhereItLookedForAStore) {
-  const char* const before = std::getenv("SSL_CERT_FILE");
-  const std::optional<std::string> kept = before == nullptr ? std::nullopt : std::optional<std::string>(before);
-  const std::string nowhere = folder_.path() + "/nowhere.pem";
-  ::setenv("SSL_CERT_FILE", nowhere.c_str(), 1);
+  const std::string nowhere = folder_.path() + "/nowhere";
+  const EnvironmentVariable file("SSL_CERT_FILE", nowhere + ".pem");
+  const EnvironmentVariable folder("SSL_CERT_DIR", nowhere);
   const std::string error = creation_error({});
-  ::setenv("SSL_CERT_FILE", options_.ca_path.c_str(), 1);
+  file.set(options_.ca_path);
   options_.ca_path.clear();
   TlsServer server(leaf("DNS:example.org"));
   EXPECT_EQ(outcome(server), "") << "is there";
-  kept ? ::setenv("SSL_CERT_FILE", kept->c_str(), 1) : ::unsetenv("SSL_CERT_FILE");
-  EXPECT_EQ(error, "no store of certificate authorities was found: looked for SSL_CERT_FILE '" + nowhere + "'");
+  EXPECT_EQ(error, "no store of certificate authorities was found: looked for SSL_CERT_FILE '" + nowhere +
+                       ".pem', SSL_CERT_DIR '" + nowhere + "'");
 }
 
 TEST_F(TlsClientContextTest, NamesTheFileThatIsWrong) {

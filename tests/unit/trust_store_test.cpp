@@ -125,6 +125,17 @@ TEST_F(TrustStoreTest, AFileThatWasNamedHasToBeThere) {
   EXPECT_FALSE(is_trusted());
 }
 
+TEST_F(TrustStoreTest, AFolderThatWasNamedIsTrustedWhereTheFileIsMissing) {
+  SystemTrust places;
+  places.named_file = nowhere();
+  places.named_folder = hashed_;
+  EXPECT_EQ(trust(places), "");
+  EXPECT_TRUE(is_trusted());
+  places.named_folder = empty_;
+  EXPECT_EQ(trust(places), "no store of certificate authorities was found: looked for SSL_CERT_FILE '" + nowhere() +
+                               "', SSL_CERT_DIR '" + empty_ + "'");
+}
+
 TEST_F(TrustStoreTest, TakesTheFirstUsualOneWhenThereIsNoneOfOpenssl) {
   SystemTrust places;
   places.file = nowhere();

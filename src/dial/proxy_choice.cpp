@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dial/proxy_choice.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -102,14 +99,6 @@ Result<Proxy> parse_proxy(std::string_view text) {
   proxy.port = authority->port != 0 ? authority->port : found->port;
   proxy.userinfo = std::move(authority->userinfo);
   return proxy;
-}
-
-const char* process_environment(const char* name) {
-#ifdef __linux__
-  return secure_getenv(name);
-#else
-  return issetugid() != 0 ? nullptr : std::getenv(name);
-#endif
 }
 
 Result<Proxy> proxy_of_environment(const ProxyTarget& target, const Environment& environment) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/process_environment.h"
 #include "base/result.h"
 
 namespace websockets {
@@ -40,8 +41,6 @@ struct ProxyTarget {
 
 // The value of an environment variable; null: it is not set.
 using Environment = std::function<const char*(const char* name)>;
-// That of the process; empty in one that has more rights than who started it (secure_getenv(3)).
-const char* process_environment(const char* name);
 
 // What the environment says, as curl reads it: the first one that is set of wss_proxy, https_proxy and all_proxy for
 // TLS, of ws_proxy, http_proxy and all_proxy otherwise, in lower case, then in upper case, but for HTTP_PROXY, which a

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
 
+#include "base/process_environment.h"
 #include "net/tls_rules.h"
 
 namespace websockets {
@@ -89,13 +89,8 @@ bool add_folders(SSL_CTX& context, std::string_view folders) {
   return has_some;
 }
 
-// Not for a program that has been given rights which its user does not have.
 std::string variable(const char* name) {
-#ifdef __GLIBC__
-  const char* const value = ::secure_getenv(name);
-#else
-  const char* const value = std::getenv(name);
-#endif
+  const char* const value = process_environment(name);
   return value == nullptr ? "" : value;
 }
 

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <string>
 #include <string_view>
@@ -144,13 +143,6 @@ TEST(ProxyChoiceTest, ReadsAddressesOfNoProxy) {
     EXPECT_FALSE(is_in_no_proxy(list, "2001:db8::1", 80)) << list;
   }
   EXPECT_TRUE(is_in_no_proxy("fe80::/10", "fe80::1%eth0", 80));
-}
-
-TEST(ProxyChoiceTest, ReadsTheEnvironmentOfTheProcess) {
-  ::setenv("websockets_test_proxy", "a", 1);
-  EXPECT_STREQ(process_environment("websockets_test_proxy"), "a");
-  ::unsetenv("websockets_test_proxy");
-  EXPECT_EQ(process_environment("websockets_test_proxy"), nullptr);
 }
 
 }  // namespace

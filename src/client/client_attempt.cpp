@@ -17,6 +17,7 @@ namespace {
 // A deadline that comes so late means that nobody was served for so long, whatever the server has done in time.
 constexpr std::uint64_t kLateMs = 1000;
 constexpr std::uint64_t kSecondChanceMs = 1000;
+constexpr std::string_view kTooLate = "there was no connection in time";
 
 std::array<std::uint8_t, 16> random_bytes(MaskingKeys& random) {
   std::array<std::uint8_t, 16> bytes;
@@ -208,6 +209,8 @@ void ClientAttempt::follow_or_fail(OpeningVerdict verdict) {
 
 void ClientAttempt::follow(Redirects::Step step) {
   leave_connection();
+  // The deadline has come in the midst of the redirect's content, or an observer of descriptors has ended the client.
+  if (!scheduled()) return fail(FailureKind::kTimeout, FailurePhase::kHttp, kTooLate);
   target_.url = std::move(step.url);
   if (step.is_other_origin && !target_.is_foreign) {
     target_.is_foreign = true;
@@ -230,7 +233,7 @@ void ClientAttempt::on_timeout() {
   or_fail([&] {
     const FailurePhase phase = dial_ != nullptr ? dial_->phase() : FailurePhase::kHttp;
     if (dial_ != nullptr) address_ = dial_->address();
-    fail(FailureKind::kTimeout, phase, "there was no connection in time");
+    fail(FailureKind::kTimeout, phase, kTooLate);
   });
 }
 

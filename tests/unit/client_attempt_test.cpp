@@ -395,6 +395,16 @@ TEST_F(ClientAttemptTest, AnAnswerThatTricklesEndsAtTheDeadline) {
 }
 
 // Who was not served cannot have been too slow.
+TEST_F(ClientAttemptTest, NoRedirectIsFollowedAtTheDeadline) {
+  options.redirects = 1;
+  start(10);
+  settle();
+  answer("HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 100\r\n\r\nit goes on");
+  while (log.empty() && dials.targets.size() == 1) loop().service(-1);
+  EXPECT_EQ(told(), (Log{"timeout http"}));
+  EXPECT_EQ(dials.targets.size(), 1U);
+}
+
 TEST_F(ClientAttemptTest, ADeadlineThatIsLongPastIsPutOffOnce) {
   const Loop::Round round(loop());
   attempt.start({options.url, {}}, monotonic_ms() - 2000);

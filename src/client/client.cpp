@@ -214,12 +214,15 @@ void Client::on_answered(ClientConnection& connection, ClientAnswer answer) {
   // It is there to the end of the round.
   if (!dialing.retry) services_.attempts.loop.dispose(std::move(dialing_));
   apply_settings(session);
+  // One that does not read is not watched: an observer of descriptors may have ended it, or opened it anew.
+  if (has_ended_ || connection_ != &connection) return;
   if (dialing.queue.is_closing()) local_end_ = LocalEnd::kClose;
   dialing.queue.send_by(session);
   if (!services_.handler.on_open(*this)) session.fail(CloseCode::kInternalError, "the handler failed");
 }
 
 void Client::on_attempt_failed(const ClientFailure& failure, std::optional<double> retry_after_s) {
+  if (has_ended_) return;  // by an observer of descriptors, when the connection closed
   dialing_->is_attempting = false;
   // What is to be closed is not tried for again.
   if (failure.is_final || dialing_->queue.is_closing()) return end(CloseCode::kAbnormal, {}, failure);
@@ -227,6 +230,7 @@ void Client::on_attempt_failed(const ClientFailure& failure, std::optional<doubl
 }
 
 void Client::on_ended(ClientConnection&, ClientEnd end, CloseCode code, std::string_view reason) {
+  if (has_ended_) return;  // by an observer of descriptors, when the connection closed
   const LocalEnd local_end = std::exchange(local_end_, LocalEnd::kNone);
   if (local_end == LocalEnd::kReopen) {
     leave_connection();
@@ -290,6 +294,7 @@ bool Client::reopen(CloseCode code, std::string_view reason) {
     local_end_ = LocalEnd::kReopen;
     session->close(code, reason);
   } else if (!dialing_->is_attempting) {
+    if (connection_ != nullptr) leave_connection();  // it is about to tell its end
     dialing_->schedule(0);
   }
   return true;
@@ -300,13 +305,17 @@ void Client::break_off(CloseCode code, std::string_view reason) {
   end(code == CloseCode::kNone ? CloseCode::kNoStatus : code, reason, cancelled(FailurePhase::kNone));
 }
 
-void Client::end(CloseCode code, std::string_view reason, const ClientFailure& failure) {
+// First it leaves the list: an observer of descriptors may end all that are there.
+void Client::retire() {
   has_ended_ = true;
-  if (dialing_ != nullptr) {
-    dialing_->abort();
-    services_.attempts.loop.dispose(std::move(dialing_));
-  }
   services_.clients.remove(*this);
+  if (dialing_ == nullptr) return;
+  dialing_->abort();
+  services_.attempts.loop.dispose(std::move(dialing_));
+}
+
+void Client::end(CloseCode code, std::string_view reason, const ClientFailure& failure) {
+  retire();
   services_.handler.on_client_closed(*this, code, reason, failure);
   if (connection_ == nullptr) dispose();
 }
@@ -323,12 +332,7 @@ std::size_t Client::destroy() {
 }
 
 void Client::abandon() {
-  has_ended_ = true;
-  services_.clients.remove(*this);
-  if (dialing_ != nullptr) {
-    dialing_->abort();
-    services_.attempts.loop.dispose(std::move(dialing_));
-  }
+  retire();
   if (connection_ == nullptr) dispose();
 }
 

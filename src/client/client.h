@@ -121,6 +121,7 @@ class Client final : public Disposable, private ClientConnectionOwner, private C
   void end_or_retry(CloseCode code, std::string_view reason, const ClientFailure& failure,
                     std::optional<double> delay_s);
   void break_off(CloseCode code, std::string_view reason);
+  void retire();
   void end(CloseCode code, std::string_view reason, const ClientFailure& failure);
   void dispose();
 

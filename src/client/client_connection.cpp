@@ -39,9 +39,8 @@ ClientConnection& ClientConnection::begin(Loop& loop, ClientConnectionList& list
     connection->channel_.start();
     connection->output().append(loop.output_pool(), as_bytes(request));
     connection->output_added();
-    // TLS may have taken it from the kernel already.
-    if (connection->channel_.has_unread_input()) connection->channel_.defer();
-    connection->channel_.update_interest();
+    // It is watched when its opening has it: an observer of descriptors may do anything.
+    connection->channel_.defer();
   } catch (const std::bad_alloc&) {
     connection->close();
     throw;

@@ -638,6 +638,115 @@ TEST_F(ClientTest, OnRetryMayOpenAnew) {
   EXPECT_EQ(take_log(), (Log{"retry lost open", "open"}));
 }
 
+// --- What an outer loop does when it is told of descriptors ---
+
+class ObservedClientTest : public ClientTest {
+ protected:
+  ObservedClientTest() {
+    end();
+    LoopFixture::open({.driver = {}, .observer = &observer});
+    restart();
+  }
+  ~ObservedClientTest() override { end(); }
+
+  class Observer final : public DescriptorObserver {
+   public:
+    // The next time.
+    std::function<void()> on_add = [] {};
+    std::function<void()> on_del = [] {};
+
+    void on_add_fd(int) override {
+      std::exchange(on_add, [] {})();
+    }
+    void on_del_fd(int) override {
+      std::exchange(on_del, [] {})();
+    }
+  } observer;
+};
+
+TEST_F(ObservedClientTest, MayServeANewConnectionUntilItIsOpen) {
+  Client& client = connect();
+  observer.on_add = [&] {
+    settle();
+    far().open();
+    settle();
+  };
+  settle();
+  if (log.empty()) {
+    far().open();
+    settle();
+  }
+  EXPECT_EQ(take_log(), (Log{"open"}));
+  EXPECT_EQ(say(client, "hello"), WriteStatus::kAccepted);
+  settle();
+  EXPECT_EQ(far().frames(), (Log{"text!:hello"}));
+}
+
+TEST_F(ObservedClientTest, MayEndTheClientOfAnAttemptThatFails) {
+  for (const std::string_view answer : {"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "nonsense\r\n"}) {
+    Client& client = connect();
+    settle();
+    observer.on_del = [&] { client.close(CloseCode::kNormal, {}); };
+    far().say(answer);
+    settle();
+    EXPECT_EQ(take_log(), (Log{"closed 1006 cancelled", "freed"}));
+  }
+}
+
+TEST_F(ObservedClientTest, MayEndTheClientThatIsRedirected) {
+  options.redirects = 1;
+  Client& client = connect();
+  settle();
+  observer.on_del = [&] { client.close(CloseCode::kNormal, {}); };
+  far().say("HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n");
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1006 cancelled", "freed"}));
+  EXPECT_EQ(dials.targets.size(), 1U);
+}
+
+TEST_F(ObservedClientTest, MayEndTheClientWhoseConnectionEnds) {
+  reconnects();
+  Client& client = open();
+  observer.on_del = [&] { client.close(CloseCode::kNormal, "bye"); };
+  far().close();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1000 bye cancelled", "freed"}));
+}
+
+TEST_F(ObservedClientTest, MayDestroyEverythingWhenOneIsBrokenOff) {
+  Client& client = connect();
+  settle();
+  observer.on_del = [&] { clients().destroy(); };
+  in_round([&] { client.close(CloseCode::kNormal, {}); });
+  EXPECT_EQ(take_log(), (Log{"closed 1006 cancelled", "freed"}));
+}
+
+TEST_F(ObservedClientTest, MayReopenTheClientWhoseConnectionEnds) {
+  reconnects();
+  Client& client = open();
+  observer.on_del = [&] {
+    EXPECT_TRUE(client.reopen(CloseCode::kNormal, {}));
+    settle();
+    far().open();
+    settle();
+  };
+  far().close();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"open"}));
+  EXPECT_EQ(client.state(), Client::State::kOpen);
+  EXPECT_EQ(clients().count(), 1U);
+}
+
+TEST_F(ObservedClientTest, MayEndTheClientThatOpensAndDoesNotRead) {
+  Client& client = connect();
+  client.set_reading(false);
+  settle();
+  observer.on_del = [&] { client.terminate(); };
+  far().open();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1006 cancelled open", "freed"}));
+}
+
 // --- Callbacks that end everything ---
 
 // Whatever happens, and whatever is done then, on_client_closed() comes once, and everything is freed.

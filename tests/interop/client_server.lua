@@ -22,26 +22,9 @@ end
 
 local commands = {}
 
-function commands.close(ws, code, reason)
-  ws:close(tonumber(code), reason)
-end
-
-function commands.terminate(ws)
-  ws:terminate()
-end
-
 function commands.probe(ws, data)
   ws:on_pong(function(_, answer) ws:write('pong ' .. answer) end)
   ws:ping(data)
-end
-
-function commands.fragments(ws, count)
-  count = tonumber(count)
-  for i = 1, count do
-    local kind = i == 1 and websockets.WRITE_TEXT or websockets.WRITE_CONTINUATION
-    ws:write(i .. ' ', kind + (i < count and websockets.WRITE_NO_FIN or 0))
-    if i < count then ws:ping 'between' end
-  end
 end
 
 local protocols = {
@@ -49,12 +32,7 @@ local protocols = {
     ws:on_receive(function(_, data, type) ws:write(data, type) end)
   end,
 
-  command = function(ws)
-    ws:on_receive(function(_, data)
-      local name, first, rest = data:match '^(%a+) ?(%S*) ?(.*)$'
-      commands[name](ws, first ~= '' and first or nil, rest)
-    end)
-  end,
+  command = dofile((arg[0]:match '^.*/' or '') .. 'commands.lua')(commands),
 
   watched = function(ws)
     observe 'opened'

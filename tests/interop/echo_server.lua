@@ -33,14 +33,6 @@ end
 
 local commands = {}
 
-function commands.close(ws, code, reason)
-  ws:close(tonumber(code), reason)
-end
-
-function commands.terminate(ws)
-  ws:terminate()
-end
-
 -- The server's own ping; a client answers by itself.
 function commands.ping(ws, data)
   ws:write(data or '', websockets.WRITE_PING)
@@ -49,16 +41,6 @@ end
 
 function commands.fail()
   error 'as told'
-end
-
--- A message in as many fragments, numbered, a ping between them.
-function commands.fragments(ws, count)
-  count = tonumber(count)
-  for i = 1, count do
-    local kind = i == 1 and websockets.WRITE_TEXT or websockets.WRITE_CONTINUATION
-    ws:write(i .. ' ', kind + (i < count and websockets.WRITE_NO_FIN or 0))
-    if i < count then ws:write('between', websockets.WRITE_PING) end
-  end
 end
 
 -- Once to the one that says so, then to all who give commands.
@@ -92,12 +74,7 @@ local config = {
       end)
     end),
 
-    command = observed('command', function(ws)
-      ws:on_receive(function(_, data)
-        local name, first, rest = data:match '^(%a+) ?(%S*) ?(.*)$'
-        commands[name](ws, first ~= '' and first or nil, rest)
-      end)
-    end),
+    command = observed('command', dofile((arg[0]:match '^.*/' or '') .. 'commands.lua')(commands)),
 
     observer = function() end,
   },

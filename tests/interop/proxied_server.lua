@@ -24,14 +24,6 @@ end
 
 local commands = {}
 
-function commands.close(ws, code, reason)
-  ws:close(tonumber(code), reason)
-end
-
-function commands.terminate(ws)
-  ws:terminate()
-end
-
 function commands.ping(ws)
   ws:write('from the server', websockets.WRITE_PING)
   ws:write 'pinged'
@@ -65,12 +57,7 @@ context = websockets.context {
       ws:write(describe_client(ws))
     end,
 
-    command = function(ws)
-      ws:on_receive(function(_, data)
-        local name, code, reason = data:match '^(%a+) ?(%d*) ?(.*)$'
-        commands[name](ws, code, reason)
-      end)
-    end,
+    command = dofile((arg[0]:match '^.*/' or '') .. 'commands.lua')(commands),
   },
 
   on_http = function(ws, uri)

@@ -385,13 +385,13 @@ void Channel::end_flush(bool has_sent) {
   const bool is_empty = output_.empty();
   if (!has_sent && !is_empty) return;
   if (state_ == State::kOpen) return handler_.on_output_progress(is_empty);
-  if (state_ != State::kDraining) return;
-  schedule_linger_timeout();
-  if (is_empty) on_drained();
+  if (state_ == State::kDraining) drain_further();
 }
 
-// Its output has left, and nothing will be added to it.
-void Channel::on_drained() {
+// The peer has time again. Once all output has left, nothing will be added to it.
+void Channel::drain_further() {
+  set_deadline(handler_.linger_timeout_ms(loop_.linger_timeout_ms()));
+  if (!output_.empty()) return;
   if (linger_ == Linger::kNo || input_ended_) return close();
   if (linger_ == Linger::kPeerFirst || was_shut_down_) return;
   stream_.shutdown_send();
@@ -512,16 +512,10 @@ void Channel::drain(Linger linger) {
   pending_input_.reset();
   is_pending_ = has_direct_space_ = false;
   count_input();
-  schedule_linger_timeout();
-  if (output_.empty()) {
-    on_drained();
-  } else {
-    output_added();
-  }
+  drain_further();
+  if (!output_.empty()) output_added();
   update_interest();
 }
-
-void Channel::schedule_linger_timeout() { set_deadline(handler_.linger_timeout_ms(loop_.linger_timeout_ms())); }
 
 void Channel::close() { close(false); }
 

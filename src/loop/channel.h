@@ -150,13 +150,12 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool has_much_output() const;
   bool note_send(IoResult result);
   void end_flush(bool has_sent);
-  void on_drained();
+  void drain_further();
   void update_output_interest();
   unsigned output_interest() const;
   bool change_interest(unsigned wanted);
 
   void end_run();
-  void schedule_linger_timeout();
   void close(bool is_abandoned);
   void lose();
   // Loses the channel when memory is short.

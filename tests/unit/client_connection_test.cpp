@@ -25,6 +25,7 @@ class ClientConnectionTest : public LoopFixture, public ClientOpening, public Cl
  protected:
   ClientConnectionTest() { begin(); }
   ~ClientConnectionTest() override {
+    loop().stop();  // what is put off until the next round is released, too
     const Loop::Round round(loop());
     for (ClientConnection* one = list.first(); one != nullptr; one = ClientConnectionList::next(*one)) {
       one->leave_owner();

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- What holds whichever way another event loop serves a context. (The adapters have files of their own.)
+local adapter = require 'websockets.adapter'
 local client = require 'spec.support.client'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
+local script = require 'spec.support.script'
 
 -- Nothing but what becomes readable is served, and nothing else goes on.
 for _, mode in ipairs { 'per-fd', 'one-fd' } do
@@ -117,5 +119,59 @@ describe('batch', function()
       assert.has_error(function() ctx:batch(value) end)
     end
     assert.has_error(function() ctx:batch() end)
+  end)
+end)
+
+describe('an adapter whose loop cannot watch #pollfd', function()
+  leaks.check_each(before_each, after_each)
+
+  local nobody = ('ws://127.0.0.1:%d/'):format(loop.free_port())
+
+  it('raises it in connect, and leaves no client', function()
+    local fails, watched = true, 0
+    local function watch()
+      if fails then error 'cannot watch' end
+      watched = watched + 1
+      return function() watched = watched - 1 end
+    end
+    local function connect(url) return adapter.connect(url, nil, watch) end
+    local function expect_failure()
+      local ok, why = pcall(connect, nobody)
+      assert.is_false(ok)
+      assert.matches('^spec/outer_loop_spec.lua:%d+: cannot watch$', why)
+    end
+    expect_failure()
+    fails = false
+    local ws = connect(nobody)
+    local ctx = ws:context()
+    assert.equal(1, watched)
+    ws:close()
+    assert.equal(0, watched)
+    fails = true
+    expect_failure()
+    assert.is_true(loop.is_destroyed(ctx))
+    fails = false
+    ctx = connect(nobody):context()
+    assert.equal(1, watched)
+    ctx:destroy()
+    assert.equal(0, watched)
+  end)
+
+  it('tells on_error where it is not connect that needs it', function()
+    local output = script.run(([[
+      local adapter = require 'websockets.adapter'
+      local fails
+      local function watch()
+        if fails then error 'cannot watch' end
+        return function() end
+      end
+      local ws = adapter.connect('%s', nil, watch)
+      local ctx = ws:context()
+      ws:close()
+      assert(not pcall(adapter.connect, 'no URL', nil, watch))
+      fails = true
+      ctx:after(0, print)
+    ]]):format(nobody))
+    assert.matches('^websockets: error in a callback: [^\n]*cannot watch\n', output)
   end)
 end)

@@ -15,6 +15,7 @@ local adapter = {}
 
 local hosts = setmetatable({}, { __mode = 'k' }) -- a context -> what serves the default context by the same loop
 local client_contexts = setmetatable({}, { __mode = 'kv' }) -- a loop -> its context for clients
+local failures = {} -- a context, while connect() makes a client of it -> true, or { an error of watch() }
 
 local function check_type(value, expected, place, name)
   if type(value) == expected then return end
@@ -38,10 +39,16 @@ local function host_of(watch)
     local stop
     return function(fd)
       local is_watched = false -- some call back at once: nothing may happen within connect()
-      stop = watch(fd, function()
+      local ok, result = pcall(watch, fd, function()
         if is_watched then context:service(0) end
       end)
-      is_watched = true
+      if ok then
+        stop, is_watched = result, true
+      elseif failures[context] then
+        failures[context] = { result }
+      else
+        error(result, 0)
+      end
     end, function()
       if stop then stop() end
       stop = nil
@@ -99,6 +106,19 @@ function adapter.context(config, watch, options)
   return create(config, watch, not read_options(options or {}))
 end
 
+-- A client of a context that is watched while it is busy. If it cannot be, it was idle before, so that nobody else's
+-- client ends with it.
+local function connect_in(context, url, options)
+  failures[context] = true
+  local ok, result = pcall(context.connect, context, url, options)
+  local failure = failures[context]
+  failures[context] = nil
+  if not ok then error(result, 0) end
+  if failure == true then return result end
+  context:destroy()
+  error(failure[1], 0)
+end
+
 -- Makes a client. watch(fd, serve): as above, of a loop that is named by `key`, default: `watch`.
 function adapter.connect(url, options, watch, key)
   check_type(watch, 'function', 3, 'connect')
@@ -111,7 +131,7 @@ function adapter.connect(url, options, watch, key)
     host_context(host, context)
     serve_default_along(context, host)
   end
-  return context:connect(url, options)
+  return connect_in(context, url, options)
 end
 
 return adapter

@@ -5,14 +5,26 @@
 
 namespace websockets::lua {
 
+namespace {
+
+bool get_frame(lua_State* L, int level, lua_Debug& frame) {
+  return lua_getstack(L, level, &frame) != 0 && lua_getinfo(L, "S", &frame) != 0;
+}
+
+bool is_embedded(const lua_Debug& frame) {
+  return std::strncmp(frame.source, kEmbeddedPrefix, std::strlen(kEmbeddedPrefix)) == 0;
+}
+
+}  // namespace
+
 void push_caller_line(lua_State* L) {
   lua_Debug frame;
+  lua_Debug caller;
   int level = 1;
-  for (; lua_getstack(L, level, &frame) != 0; ++level) {
-    lua_getinfo(L, "S", &frame);
-    const bool is_embedded = std::strncmp(frame.source, kEmbeddedPrefix, std::strlen(kEmbeddedPrefix)) == 0;
+  for (; get_frame(L, level, frame); ++level) {
     const bool has_left = std::strcmp(frame.what, "tail") == 0;  // in Lua 5.1
-    if (!is_embedded && !has_left) break;
+    const bool is_pcall = std::strcmp(frame.what, "C") == 0 && get_frame(L, level + 1, caller) && is_embedded(caller);
+    if (!is_embedded(frame) && !has_left && !is_pcall) break;
   }
   luaL_where(L, level);
 }

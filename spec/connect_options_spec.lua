@@ -226,6 +226,8 @@ describe('connect', function()
       assert.is_truthy(errors[1][1]:find(text, 1, true), errors[1][1])
       assert.equal(ws, errors[1][2])
       assert.equal('cancelled', ended.failure.kind)
+      assert.equal(given[2] and 'the function for headers failed' or 'the function for the URL failed',
+        ended.failure.message)
     end
   end)
 

@@ -47,6 +47,15 @@ ClientFailure cancelled(FailurePhase phase) {
   return failure;
 }
 
+ClientFailure owner_failed(const char* what) {
+  ClientFailure failure = cancelled(FailurePhase::kNone);
+  try {
+    failure.message = what;
+  } catch (const std::bad_alloc&) {  // then the kind has to do
+  }
+  return failure;
+}
+
 }  // namespace
 
 // What it takes to make connections. It is disposed of, as code of it may be on the stack.
@@ -189,9 +198,9 @@ void Client::begin_attempt() {
   try {
     ClientRequest request{dialing.options.url, dialing.options.opening.headers};
     if (dialing.options.asks_owner) {
-      const bool succeeded = services_.handler.on_attempt(*this, request);
+      const char* const failed = services_.handler.on_attempt(*this, request);
       if (has_ended_) return;
-      if (!succeeded) return end(CloseCode::kAbnormal, {}, cancelled(FailurePhase::kNone));
+      if (failed != nullptr) return end(CloseCode::kAbnormal, {}, owner_failed(failed));
     }
     dialing.attempt.start(request, deadline_ms);
   } catch (const std::bad_alloc&) {

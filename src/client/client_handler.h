@@ -27,8 +27,9 @@ struct ClientRequest {
 // call comes within Clients::connect(). No call throws.
 class ClientHandler {
  public:
-  // An attempt begins, if ClientOptions::asks_owner. False: the owner's code failed, and the client ends, cancelled.
-  virtual bool on_attempt(Client& client, ClientRequest& request) = 0;
+  // An attempt begins, if ClientOptions::asks_owner. What is returned, if not null, says what of the owner's code has
+  // failed, as long as the process lasts: the client ends, finally, cancelled with that message.
+  virtual const char* on_attempt(Client& client, ClientRequest& request) = 0;
   // At each opening; nothing was received yet. False: the owner's code failed, and the websocket is closed with 1011.
   virtual bool on_open(Client& client) = 0;
   // A client that reconnects will make another attempt, in so many seconds, which may be changed. False: it gives up.

@@ -41,19 +41,22 @@ LuaClients::LuaClients(LuaContext& context)
 
 // --- Events ---
 
-bool LuaClients::on_attempt(Client& engine, ClientRequest& request) {
+const char* LuaClients::on_attempt(Client& engine, ClientRequest& request) {
   const LuaWebsocket& ws = websocket_of(engine);
   const LuaClient& client = *ws.client;
-  return context_.calls().run(&client.websocket, [&](lua_State* L) {
+  const char* running = "the function for the URL failed";
+  const bool succeeded = context_.calls().run(&client.websocket, [&](lua_State* L) {
     if (client.url != kNoSlot) {
       push_function(L, ws, client.url);
       if (!call_function(L, client, 1, 1)) return;
       take_url(L, request.url);
     }
     if (client.websocket == nullptr || client.headers == kNoSlot) return;
+    running = "the function for headers failed";
     push_function(L, ws, client.headers);
     if (call_function(L, client, 1, 1)) take_headers(L, request.headers);
   });
+  return succeeded ? nullptr : running;
 }
 
 bool LuaClients::on_open(Client& engine) {

@@ -37,7 +37,7 @@ class LuaClients final : private ClientHandler {
   void abandon() { clients_.abandon(); }
 
  private:
-  bool on_attempt(Client& client, ClientRequest& request) override;
+  const char* on_attempt(Client& client, ClientRequest& request) override;
   bool on_open(Client& client) override;
   bool on_retry(Client& client, double& seconds, const ClientFailure& failure) override;
   void on_client_closed(Client& client, CloseCode code, std::string_view reason, const ClientFailure& failure) override;

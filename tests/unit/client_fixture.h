@@ -169,9 +169,9 @@ class FakeClientHandler final : public ClientHandler, public SessionHandler {
   bool succeeds = true;
   ClientFailure failure;  // the last one
 
-  bool on_attempt(Client& client, ClientRequest& request) override {
+  const char* on_attempt(Client& client, ClientRequest& request) override {
     on_request(request);
-    return note(client, "attempt");
+    return note(client, "attempt") ? nullptr : "the owner failed";
   }
   bool on_open(Client& client) override { return note(client, "open"); }
   bool on_retry(Client& client, double& its_seconds, const ClientFailure& its_failure) override {

@@ -125,6 +125,7 @@ TEST_F(ClientTest, AnOwnerThatFailsToAnswerEndsIt) {
   connect();
   settle();
   EXPECT_EQ(take_log(), (Log{"attempt", "closed 1006 cancelled", "freed"}));
+  EXPECT_EQ(handler.failure.message, "the owner failed");
   EXPECT_TRUE(dials.targets.empty());
 }
 

@@ -115,6 +115,26 @@ describe('the default context', function()
     assert.same({ 0, 'stop' }, { other:run() })
   end)
 
+  it('is another one for who connects while it is destroyed', function()
+    local ws = websockets.connect(nobody)
+    local ctx, another, ended = ws:context(), nil, nil
+    ws:on_closed(function()
+      assert(loop.is_destroyed(ctx))
+      assert.same({ 0, 'done' }, { websockets.run() })
+      another = websockets.connect(nobody)
+      another:on_closed(function(_, _, _, failure) ended = failure.kind end)
+    end)
+    local other = websockets.context {}
+    other:after(0, function() ctx:destroy() end)
+    other:every(0.001, function()
+      if ended then other:stop() end
+    end)
+    other:after(20 * loop.time_factor, function() other:stop() end)
+    assert.same({ 0, 'stop' }, { other:run() })
+    assert.equal('refused', ended)
+    another:context():destroy()
+  end)
+
   it('is not that of a callback: there it is the one that runs', function()
     local server, url = clients.server(nil, echo)
     local inner, outer

@@ -37,12 +37,24 @@ void give_to_host(lua_State* L, LuaContext& context) {
   lua_pop(L, 3);
 }
 
+// Nobody serves it along any more.
+void detach(SharedState& shared) {
+  shared.default_context = nullptr;
+  for (ServedAlong* each = shared.served_along; each != nullptr; each = each->outer()) each->detach();
+}
+
 }  // namespace
+
+LuaContext* find_default_context(const SharedState& shared) {
+  LuaContext* const context = shared.default_context;
+  return context != nullptr && context->is_open() ? context : nullptr;
+}
 
 LuaContext& push_default_context(lua_State* L) {
   luaL_checkstack(L, 8, "websocket");
   SharedState& shared = shared_state(L);
-  if (shared.default_context == nullptr) {
+  if (find_default_context(shared) == nullptr) {
+    detach(shared);  // from one that is being destroyed: this is a callback of it
     lua_pushcfunction(L, create_context);
     lua_newtable(L);
     lua_call(L, 1, 1);
@@ -68,8 +80,7 @@ LuaContext& push_current_context(lua_State* L) {
 void forget_default_context(LuaContext& context) {
   SharedState& shared = context.shared();
   if (shared.default_context != &context) return;
-  shared.default_context = nullptr;
-  for (ServedAlong* each = shared.served_along; each != nullptr; each = each->outer()) each->detach();
+  detach(shared);
   lua_State* const L = context.calls().state();
   if (lua_checkstack(L, 4) == 0) return;
   push_shared_table(L);
@@ -89,7 +100,7 @@ int host_context(lua_State* L) {
   lua_rawgeti(L, 3, kHost);
   lua_pushvalue(L, 1);
   lua_rawseti(L, 4, 1);
-  LuaContext* const context = shared_state(L).default_context;
+  LuaContext* const context = find_default_context(shared_state(L));
   if (context != nullptr) give_to_host(L, *context);
   return 0;
 }

@@ -9,7 +9,10 @@
 namespace websockets::lua {
 
 class LuaContext;
+struct SharedState;
 
+// Null: there is none, or it is being destroyed.
+LuaContext* find_default_context(const SharedState& shared);
 // Pushes its userdata, and makes it if there is none.
 LuaContext& push_default_context(lua_State* L);
 // Pushes that of the context whose callback is running, else the default one, which is made if there is none.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <csignal>
 
+#include "lua/default_context.h"
 #include "lua/push.h"
 #include "lua/served_along.h"
 #include "lua/shared_state.h"
@@ -108,7 +109,7 @@ int run_default_context(lua_State* L) {
   lua_settop(L, 1);
   const std::uint64_t timeout_ms = check_shutdown_ms(L, 1);
   int results = 2;
-  if (LuaContext* const context = shared_state(L).default_context) {
+  if (LuaContext* const context = find_default_context(shared_state(L))) {
     push_context(L, *context);
     lua_replace(L, 1);
     int callbacks;

@@ -16,9 +16,10 @@ namespace websockets {
 namespace {
 
 // Why an open websocket has ended, in words that name the server.
-ClientFailure failure_of(ClientEnd end, CloseCode code, std::string_view reason, std::string_view url) {
+ClientFailure failure_of(ClientEnd end, CloseCode code, std::string_view reason, std::string_view url, int error) {
   ClientFailure failure;
   failure.phase = FailurePhase::kOpen;
+  failure.code = error;
   const bool is_silent = end == ClientEnd::kFailed && code == CloseCode::kGoingAway;
   failure.kind = is_silent || end == ClientEnd::kUnanswered ? FailureKind::kTimeout
                  : end == ClientEnd::kLost                  ? FailureKind::kLost
@@ -238,7 +239,7 @@ void Client::on_attempt_failed(const ClientFailure& failure, std::optional<doubl
   end_or_retry(CloseCode::kAbnormal, {}, failure, dialing_->next_delay(0, retry_after_s));
 }
 
-void Client::on_ended(ClientConnection&, ClientEnd end, CloseCode code, std::string_view reason) {
+void Client::on_ended(ClientConnection& connection, ClientEnd end, CloseCode code, std::string_view reason) {
   if (has_ended_) return;  // by an observer of descriptors, when the connection closed
   const LocalEnd local_end = std::exchange(local_end_, LocalEnd::kNone);
   if (local_end == LocalEnd::kReopen) {
@@ -250,7 +251,7 @@ void Client::on_ended(ClientConnection&, ClientEnd end, CloseCode code, std::str
       (local_end == LocalEnd::kClose && end == ClientEnd::kPeer)) {
     return this->end(code, reason, {});
   }
-  const ClientFailure failure = failure_of(end, code, reason, response_->url);
+  const ClientFailure failure = failure_of(end, code, reason, response_->url, connection.error());
   if (local_end == LocalEnd::kClose || dialing_ == nullptr) return this->end(code, reason, failure);
   if (is_final_close(code)) return this->end(code, reason, failure);
   leave_connection();

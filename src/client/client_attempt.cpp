@@ -160,7 +160,8 @@ void ClientAttempt::on_answer_ended(bool is_orderly) {
         parser_->end_of_input() == ResponseParser::Status::kComplete && parser_->head().status() != 101;
     if (is_answered && !judge()) return;
     fail(FailureKind::kLost, FailurePhase::kHttp,
-         is_orderly ? "the server ended the connection before it had answered" : "the connection was lost");
+         is_orderly ? "the server ended the connection before it had answered" : "the connection was lost",
+         connection_->error());
   });
 }
 
@@ -237,10 +238,11 @@ void ClientAttempt::on_timeout() {
   });
 }
 
-void ClientAttempt::fail(FailureKind kind, FailurePhase phase, std::string_view why) {
+void ClientAttempt::fail(FailureKind kind, FailurePhase phase, std::string_view why, int error) {
   ClientFailure failure;
   failure.kind = kind;
   failure.phase = phase;
+  failure.code = error;
   failure.message = target_.url.unix_path.empty() ? target_.url.host_header() : target_.url.unix_path;
   failure.message.append(": ").append(why);
   failure.address = address_;

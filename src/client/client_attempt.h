@@ -92,7 +92,7 @@ class ClientAttempt final : private DialerOwner, private ClientOpening, private 
   void follow_or_fail(OpeningVerdict verdict);
   void follow(Redirects::Step step);
   void leave_connection();
-  void fail(FailureKind kind, FailurePhase phase, std::string_view why);
+  void fail(FailureKind kind, FailurePhase phase, std::string_view why, int error = 0);
   void fail(const ClientFailure& failure, std::optional<double> retry_after_s = {});
   void fail_by_tls();
   void fail_without_memory();

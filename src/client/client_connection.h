@@ -82,6 +82,7 @@ class ClientConnection final : public Carrier, public ChannelHandler {
 
   Certificate peer_certificate() const { return channel_.stream().peer_certificate(); }
   int descriptor() const { return channel_.fd(); }  // -1: it is closed
+  int error() const { return channel_.error(); }    // the errno of the call that has lost it; 0: there is none
 
   // Now, without a word; a websocket is to be terminated before.
   void close() { channel_.close(); }

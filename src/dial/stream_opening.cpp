@@ -185,7 +185,8 @@ StreamOpening::Progress StreamOpening::shake_hands(TlsLayer& layer) {
     stream_.emplace(std::move(parts.fd), std::move(session));
     layer.has_begun = true;
   }
-  switch (stream_->handshake().status) {
+  const IoResult agreed = stream_->handshake();
+  switch (agreed.status) {
     case IoStatus::kDone:
       return Progress::kDone;
     case IoStatus::kWouldBlock:
@@ -201,6 +202,7 @@ StreamOpening::Progress StreamOpening::shake_hands(TlsLayer& layer) {
   failure.kind = FailureKind::kTls;
   failure.phase = layer.phase;
   failure.message = stream_->tls_error();
+  failure.code = agreed.error;
   failure.is_final = is_unverified;
   return note_failure(std::move(failure));
 }
@@ -213,13 +215,16 @@ StreamOpening::Progress StreamOpening::go_through_proxy() {
       const iovec part{tunnel_->output().data(), tunnel_->output().size()};
       const IoResult sent = stream_->send({&part, 1});
       if (sent.status == IoStatus::kWouldBlock) return wait(kWritable);
-      if (sent.status != IoStatus::kDone) return fail_at_proxy(FailureKind::kLost, "the connection was lost");
+      if (sent.status != IoStatus::kDone)
+        return fail_at_proxy(FailureKind::kLost, "the connection was lost", sent.error);
       tunnel_->output().erase(0, sent.bytes);
     }
     std::array<std::uint8_t, 1024> bytes;
     const IoResult received = stream_->receive(bytes);
     if (received.status == IoStatus::kWouldBlock) return wait(stream_->wants_write() ? kWritable : kReadable);
-    if (received.status == IoStatus::kFailed) return fail_at_proxy(FailureKind::kLost, "the connection was lost");
+    if (received.status == IoStatus::kFailed) {
+      return fail_at_proxy(FailureKind::kLost, "the connection was lost", received.error);
+    }
     std::span<const std::uint8_t> input = std::span(bytes).first(received.bytes);
     const ProxyTunnel::Status status =
         received.status == IoStatus::kEnd ? tunnel_->end_of_input() : tunnel_->consume(input);
@@ -231,10 +236,11 @@ StreamOpening::Progress StreamOpening::go_through_proxy() {
   }
 }
 
-StreamOpening::Progress StreamOpening::fail_at_proxy(FailureKind kind, std::string_view why) {
+StreamOpening::Progress StreamOpening::fail_at_proxy(FailureKind kind, std::string_view why, int error) {
   Failure failure;
   failure.kind = kind;
   failure.phase = FailurePhase::kProxy;
+  failure.code = error;
   failure.message = proxy_name_ + ": ";
   failure.message.append(why);
   return note_failure(std::move(failure));

@@ -89,7 +89,7 @@ class StreamOpening final : public Pollable {
   Progress run_step();
   Progress shake_hands(TlsLayer& layer);
   Progress go_through_proxy();
-  Progress fail_at_proxy(FailureKind kind, std::string_view why);
+  Progress fail_at_proxy(FailureKind kind, std::string_view why, int error = 0);
   Progress wait(unsigned interest);
   void watch();
   Progress note_failure(Failure failure);

@@ -130,7 +130,7 @@ void Channel::on_received(IoResult result, std::span<std::uint8_t> input) {
     if (!input.empty()) consume(input, share.budget);
     charge_receive(stream_, input.size(), share.budget);
     count_input();
-    end_receive(result.status);
+    end_receive(result);
     update_interest();
   });
 }
@@ -195,7 +195,7 @@ void Channel::receive_input(Budget& budget) {
     received += result.bytes;
     goes_on = was_filled || stream_.has_buffered_input();
     if (result.status == IoStatus::kWouldBlock) break;
-    end_receive(result.status);
+    end_receive(result);
   }
   receives_much_ = received > IoBatch::kReceiveBytes;
   if (received > 0) {
@@ -281,10 +281,13 @@ void Channel::count_input() {
   counted_input_bytes_ = bytes;
 }
 
-void Channel::end_receive(IoStatus status) {
-  if (status == IoStatus::kDone || status == IoStatus::kWouldBlock) return;
+void Channel::end_receive(IoResult result) {
+  if (result.status == IoStatus::kDone || result.status == IoStatus::kWouldBlock) return;
   if (stream_.is_in_handshake()) handler_.on_handshake_failed();
-  if (status == IoStatus::kFailed) return lose();
+  if (result.status == IoStatus::kFailed) {
+    error_ = static_cast<std::uint8_t>(result.error);
+    return lose();
+  }
   input_ended_ = true;
   // The peer may be reading still.
   if (has_output()) flush();
@@ -370,6 +373,7 @@ bool Channel::note_send(IoResult result) {
   write_blocked_ = result.status == IoStatus::kWouldBlock;
   if (result.status == IoStatus::kDone || write_blocked_) return true;
   output_.clear(loop_.output_pool());
+  error_ = static_cast<std::uint8_t>(result.error);
   break_off();
   return false;
 }

@@ -49,6 +49,8 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   const Stream& stream() const { return stream_; }
   bool is_open() const { return state_ == State::kOpen; }
   bool is_closed() const { return state_ == State::kClosed; }
+  // The errno of the call that has lost it; 0: there is none.
+  int error() const { return error_; }
 
   // Flow control. kAhead: some input is received, to notice its end, but kept.
   enum class Reading : std::uint8_t { kOff, kAhead, kOn };
@@ -144,7 +146,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   void note_state(InputState state);
   void resume_input(Budget& budget);
   void resume_later();
-  void end_receive(IoStatus status);
+  void end_receive(IoResult result);
 
   bool send(Budget& budget);
   bool has_much_output() const;
@@ -187,6 +189,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool is_broken_ : 1 = false;  // nothing more can be sent
   bool was_shut_down_ : 1 = false;
   bool had_second_chance_ : 1 = false;
+  std::uint8_t error_ = 0;  // no system has a greater errno
   Loop& loop_;
   ChannelHandler& handler_;
   Stream stream_;

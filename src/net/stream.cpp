@@ -151,7 +151,8 @@ IoResult Stream::tls_failure(int result) {
   }
   if (error != SSL_ERROR_ZERO_RETURN) note_tls_failure();
   ERR_clear_error();
-  return {error == SSL_ERROR_ZERO_RETURN ? IoStatus::kEnd : IoStatus::kFailed, 0};
+  if (error == SSL_ERROR_ZERO_RETURN) return {IoStatus::kEnd, 0};
+  return {IoStatus::kFailed, 0, socket_error(tls_.get())};
 }
 
 void Stream::note_tls_failure() {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -793,6 +794,7 @@ TEST_F(ChannelTest, IsLostWhenThePeerResetsIt) {
   FakeSpeaker speaker(loop(), log, {}, tcp_pair());
   close_with_reset(speaker.far);
   while (!speaker.is_released()) loop().service(-1);
+  EXPECT_EQ(speaker.channel().error(), ECONNRESET);
   EXPECT_EQ(take_log(), (Log{"closed", "lost", "released"}));
 }
 
@@ -806,6 +808,7 @@ TEST_F(ChannelTest, ABrokenWriteIsToldAtOnceAndTheLossLater) {
     EXPECT_TRUE(speaker.channel().is_open());
     EXPECT_TRUE(speaker.channel().output().empty());
   });
+  EXPECT_EQ(speaker.channel().error(), EPIPE);
   EXPECT_EQ(take_log(), Log{});
   settle();
   EXPECT_EQ(take_log(), (Log{"closed", "lost", "released"}));

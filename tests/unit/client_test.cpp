@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <functional>
 #include <limits>
 #include <string>
@@ -286,6 +287,26 @@ TEST_F(ClientTest, ALossIsTheEnd) {
   settle();
   EXPECT_EQ(take_log(), (Log{"closed 1006 lost open", "freed"}));
   EXPECT_EQ(handler.failure.message, "ws://example.org/feed: the connection was lost");
+  EXPECT_EQ(handler.failure.code, 0);
+}
+
+TEST_F(ClientTest, ALossTellsTheErrorOfTheSystem) {
+  Client& client = open();
+  EXPECT_EQ(say(client, "unread"), WriteStatus::kAccepted);
+  settle();
+  far().close();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1006 lost open", "freed"}));
+  EXPECT_EQ(handler.failure.code, ECONNRESET);
+}
+
+TEST_F(ClientTest, ALossBeforeTheAnswerTellsTheErrorOfTheSystem) {
+  connect();
+  settle();
+  far().close();
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1006 lost http", "freed"}));
+  EXPECT_EQ(handler.failure.code, ECONNRESET);
 }
 
 TEST_F(ClientTest, SilenceIsATimeout) {

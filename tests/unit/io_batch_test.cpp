@@ -69,6 +69,7 @@ TEST_F(IoBatchTest, KnowsTheEndFromAnError) {
   const std::span<const IoResult> results = batch_->run();
   EXPECT_EQ(results[0].status, IoStatus::kEnd);
   EXPECT_EQ(results[1].status, IoStatus::kFailed);
+  EXPECT_EQ(results[1].error, ECONNRESET);
   EXPECT_EQ(results[2].status, IoStatus::kFailed);
 }
 

@@ -6,6 +6,9 @@
 namespace websockets {
 namespace {
 
+// Two registers.
+static_assert(sizeof(IoResult) <= 16);
+
 TEST(IoResult, AFailureThatPassesIsNone) {
   for (const int error : {EAGAIN, EWOULDBLOCK, EINTR, ENOBUFS, ENOMEM}) {
     EXPECT_EQ(io_failure(error).status, IoStatus::kWouldBlock) << error;
@@ -13,6 +16,7 @@ TEST(IoResult, AFailureThatPassesIsNone) {
   }
   for (const int error : {EPIPE, ECONNRESET, EBADF, ETIMEDOUT}) {
     EXPECT_EQ(io_failure(error).status, IoStatus::kFailed) << error;
+    EXPECT_EQ(io_failure(error).error, error);
   }
 }
 

@@ -259,6 +259,17 @@ TEST_F(StreamOpeningTest, AProxyThatIsLostIsAFailure) {
   EXPECT_EQ(failure.kind, FailureKind::kLost);
   EXPECT_EQ(failure.phase, FailurePhase::kProxy);
   EXPECT_EQ(failure.message, "proxy proxy.example:3128: the connection was lost");
+  EXPECT_EQ(failure.code, ECONNRESET);
+}
+
+TEST_F(StreamOpeningTest, AServerThatIsLostInTheHandshakeIsAFailureWithTheErrorOfTheSystem) {
+  make(layers(Proxy::Kind::kNone, true));
+  start(tcp_pair());
+  close_with_reset(pair.far);
+  pump_until_told();
+  EXPECT_EQ(take_log(), (Log{"failed"}));
+  EXPECT_EQ(failure.kind, FailureKind::kTls);
+  EXPECT_EQ(failure.code, ECONNRESET);
 }
 
 TEST_F(StreamOpeningTest, AProxyThatSpeaksForTheHostIsAFailure) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -279,7 +280,9 @@ TEST(StreamReset, LosesTheConnection) {
     ASSERT_EQ(::poll(&waiting, 1, -1), 1);
     std::array<std::uint8_t, 16> bytes{};
     const iovec text = part("x");
-    expect(sends ? stream.send({&text, 1}) : stream.receive(bytes), IoStatus::kFailed, 0);
+    const IoResult result = sends ? stream.send({&text, 1}) : stream.receive(bytes);
+    expect(result, IoStatus::kFailed, 0);
+    EXPECT_EQ(result.error, ECONNRESET);
   }
 }
 

@@ -27,14 +27,12 @@ class RetryPolicy {
   // addition. Nothing: there were as many attempts as there may be.
   std::optional<double> next_delay(double open_for, std::optional<double> retry_after, double random);
 
-  unsigned attempts() const { return attempts_; }  // since the last stable opening
-
  private:
   double first_delay() const;
 
   RetryOptions options_;
-  double most_;  // of the next delay
-  unsigned attempts_ = 0;
+  double most_;            // of the next delay
+  unsigned attempts_ = 0;  // since the last stable opening
 };
 
 // Whether a websocket that was open and got this code by the peer is not opened again: it would be for the same reason

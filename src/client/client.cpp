@@ -205,10 +205,7 @@ void Client::begin_attempt() {
     }
     dialing.attempt.start(request, deadline_ms);
   } catch (const std::bad_alloc&) {
-    ClientFailure failure;
-    failure.kind = FailureKind::kLost;
-    failure.message = "out of memory";  // short enough to take none
-    on_attempt_failed(failure, {});
+    on_attempt_failed(ClientFailure(failure_without_memory(FailurePhase::kNone)), {});
   }
 }
 

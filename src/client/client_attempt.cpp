@@ -116,11 +116,7 @@ Result<Proxy> ClientAttempt::proxy() const {
   return proxy_of_environment({target_.url.is_tls, target_.url.host, target_.url.port});
 }
 
-void ClientAttempt::on_dial_failed(Failure failure) {
-  ClientFailure told;
-  static_cast<Failure&>(told) = std::move(failure);
-  fail(told);
-}
+void ClientAttempt::on_dial_failed(Failure failure) { fail(ClientFailure(std::move(failure))); }
 
 void ClientAttempt::on_dialed(Stream stream, std::string address) {
   dial_.reset();
@@ -193,8 +189,7 @@ std::optional<ClientAnswer> ClientAttempt::judge() {
 }
 
 void ClientAttempt::follow_or_fail(OpeningVerdict verdict) {
-  ClientFailure failure;
-  static_cast<Failure&>(failure) = std::move(verdict.failure);
+  ClientFailure failure(std::move(verdict.failure));
   if (options_.redirects > 0 && !verdict.location.empty()) {
     Redirects::Step step = redirects_->follow(target_.url, verdict.location);
     if (!step.failure) return follow(std::move(step));
@@ -243,7 +238,7 @@ void ClientAttempt::fail(FailureKind kind, FailurePhase phase, std::string_view 
   failure.kind = kind;
   failure.phase = phase;
   failure.code = error;
-  failure.message = target_.url.unix_path.empty() ? target_.url.host_header() : target_.url.unix_path;
+  failure.message = target_.url.place();
   failure.message.append(": ").append(why);
   failure.address = address_;
   fail(failure);
@@ -254,11 +249,6 @@ void ClientAttempt::fail(const ClientFailure& failure, std::optional<double> ret
   owner_.on_attempt_failed(failure, retry_after_s);
 }
 
-void ClientAttempt::fail_without_memory() {
-  ClientFailure failure;
-  failure.kind = FailureKind::kLost;
-  failure.message = "out of memory";  // short enough to take none
-  fail(failure);
-}
+void ClientAttempt::fail_without_memory() { fail(ClientFailure(failure_without_memory(FailurePhase::kNone))); }
 
 }  // namespace websockets

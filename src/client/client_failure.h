@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "dial/failure.h"
 #include "http/received_head.h"
@@ -15,6 +16,9 @@ namespace websockets {
 //   failed. `close_code` says what, `message` who.
 // kTimeout in phase kOpen: the peer fell silent, or did not answer the Close frame.
 struct ClientFailure : Failure {
+  ClientFailure() = default;
+  explicit ClientFailure(Failure failure) : Failure(std::move(failure)) {}
+
   CloseCode close_code = CloseCode::kNone;  // of kClosed
 
   // Of kHttp: the server's answer, and its body, up to 64 KiB.

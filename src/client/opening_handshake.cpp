@@ -123,7 +123,7 @@ Failure failed(FailureKind kind, const WebsocketUrl& url, std::string_view why) 
   Failure failure;
   failure.kind = kind;
   failure.phase = FailurePhase::kHttp;
-  failure.message = url.unix_path.empty() ? url.host_header() : url.unix_path;
+  failure.message = url.place();
   failure.message.append(": ").append(why);
   return failure;
 }
@@ -157,16 +157,16 @@ std::string_view check_switch(const ReceivedHead& head, std::string_view key) {
   return {};
 }
 
-std::string_view take_protocol(const ReceivedHead& head, const OpeningOptions& options, std::string& protocol) {
+std::string_view check_protocol(const ReceivedHead& head, const OpeningOptions& options) {
   const std::size_t count = head.count("Sec-WebSocket-Protocol");
   if (count == 0) {
     const bool is_missing = options.protocol_required && !options.protocols.empty();
     return is_missing ? "the server chose none of the subprotocols" : std::string_view();
   }
   if (count > 1) return "the answer has several headers Sec-WebSocket-Protocol";
-  protocol = head.header("Sec-WebSocket-Protocol");
+  const std::string_view chosen = head.header("Sec-WebSocket-Protocol");
   const bool is_offered =
-      std::find(options.protocols.begin(), options.protocols.end(), protocol) != options.protocols.end();
+      std::find(options.protocols.begin(), options.protocols.end(), chosen) != options.protocols.end();
   return is_offered ? std::string_view() : "the server chose a subprotocol that was not offered";
 }
 
@@ -234,7 +234,7 @@ OpeningVerdict check_opening_answer(const ReceivedHead& head, const WebsocketUrl
   if (head.status() != 101) return refused(head, url, now);
   OpeningVerdict opened;
   std::string_view wrong = check_switch(head, key);
-  if (wrong.empty()) wrong = take_protocol(head, options, opened.protocol);
+  if (wrong.empty()) wrong = check_protocol(head, options);
   if (wrong.empty()) wrong = take_extensions(head, options, opened);
   if (wrong.empty()) return opened;
   OpeningVerdict verdict;

@@ -45,7 +45,6 @@ std::string opening_request(const WebsocketUrl& url, const OpeningOptions& optio
 
 struct OpeningVerdict {
   Failure failure;                               // kNone: the websocket is open; kHttp, kHandshake
-  std::string protocol;                          // the one chosen; empty: none
   std::optional<DeflateParameters> compression;  // what was agreed upon
   // Of kHttp:
   std::optional<double> retry_after;  // seconds (RFC 9110 10.2.3), never below 0

@@ -56,7 +56,7 @@ Redirects::Step refused(const WebsocketUrl& from, std::string_view why) {
   step.failure.kind = FailureKind::kHttp;
   step.failure.phase = FailurePhase::kHttp;
   step.failure.is_final = true;
-  step.failure.message = from.unix_path.empty() ? from.host_header() : from.unix_path;
+  step.failure.message = from.place();
   step.failure.message.append(": ").append(why);
   return step;
 }

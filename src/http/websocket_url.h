@@ -19,10 +19,11 @@ struct WebsocketUrl {
   std::string unix_path;     // of ws+unix, whose host is "localhost"; empty: none
 
   bool has_default_port() const { return port == (is_tls ? 443 : 80); }
-  // For the Host header, and for messages: with brackets, without a zone (RFC 6874 4), the port unless it is the
-  // default.
+  // For the Host header: with brackets, without a zone (RFC 6874 4), the port unless it is the default.
   std::string host_header() const;
-  // For messages: the whole URL, but for the userinfo.
+  // For messages: the same, or the unix socket.
+  std::string place() const { return unix_path.empty() ? host_header() : unix_path; }
+  // Likewise: the whole URL, but for the userinfo.
   std::string text() const;
 };
 

@@ -56,7 +56,8 @@ void check_answer(std::string_view text, const WebsocketUrl& url, const OpeningO
   }
   EXPECT_EQ(parser.head().status(), 101);
   EXPECT_EQ(parser.head().header("Sec-WebSocket-Accept"), accept_key(kKey));
-  EXPECT_TRUE(verdict.protocol == "chat" || verdict.protocol == "superchat");
+  const std::string_view protocol = parser.head().header("Sec-WebSocket-Protocol");
+  EXPECT_TRUE(protocol == "chat" || protocol == "superchat");
   if (verdict.compression) EXPECT_LE(verdict.compression->server_max_window_bits, 12);
 }
 

@@ -75,6 +75,7 @@ TEST(WebsocketUrlTest, DecodesUserinfo) {
 TEST(WebsocketUrlTest, ShowsNoUserinfo) {
   EXPECT_EQ(parsed("ws://ann:secret@a/b").text(), "ws://a/b");
   EXPECT_EQ(parsed("ws://ann:secret@a/b").host_header(), "a");
+  EXPECT_EQ(parsed("ws://ann:secret@a/b").place(), "a");
   for (const char* text : {"ws://ann:secret@", "ws://ann:sec@ret@a/", "ws://ann:secret%0a@a/", "wsx://ann:secret@a/",
                            "ann:secret@a", "ws://a%3An:secret@a/", "ws://ann:secret@a/#b", "ws://ann:secret@a b/",
                            "ws://ann:secret/@a:x/", "ws:ann:secret@a", "ws://ann:secret@a:0/", "ws://ann:secret@[/"}) {
@@ -174,6 +175,7 @@ TEST(WebsocketUrlTest, ReadsPathsOfUnixSockets) {
   EXPECT_EQ(url.unix_path, "/run/a b.sock");
   EXPECT_EQ(url.target, "/c?d");
   EXPECT_EQ(url.host_header(), "localhost");
+  EXPECT_EQ(url.place(), url.unix_path);
   EXPECT_FALSE(url.is_tls);
   url = parsed("ws+unix:///run/a.sock");
   EXPECT_EQ(url.unix_path, "/run/a.sock");

@@ -248,7 +248,7 @@ void Client::on_ended(ClientConnection& connection, ClientEnd end, CloseCode cod
       (local_end == LocalEnd::kClose && end == ClientEnd::kPeer)) {
     return this->end(code, reason, {});
   }
-  const ClientFailure failure = failure_of(end, code, reason, response_->url, connection.error());
+  const ClientFailure failure = failure_of(end, code, reason, response_.url(), connection.error());
   if (local_end == LocalEnd::kClose || dialing_ == nullptr) return this->end(code, reason, failure);
   if (is_final_close(code)) return this->end(code, reason, failure);
   leave_connection();

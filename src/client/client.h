@@ -57,7 +57,7 @@ class Client final : public Disposable, private ClientConnectionOwner, private C
   // While there is a connection that has opened and did not end; else null. May be closing. To send, take send() below.
   Session* session() const;
   // Of the present opening, or of the last one; null: there was none.
-  const ClientResponse* response() const { return response_.get(); }
+  const ClientResponse* response() const { return has_opened_ ? &response_ : nullptr; }
   // What the server has shown; none without TLS, and while there is no connection.
   Certificate certificate() const;
   // Of the socket; -1: there is none.
@@ -127,9 +127,9 @@ class Client final : public Disposable, private ClientConnectionOwner, private C
 
   ClientServices& services_;
   void* user_;
-  ClientConnection* connection_ = nullptr;    // the present one, until it is freed
-  std::unique_ptr<Dialing> dialing_;          // null once no further attempt will be made
-  std::unique_ptr<ClientResponse> response_;  // of the last opening
+  ClientConnection* connection_ = nullptr;  // the present one, until it is freed
+  std::unique_ptr<Dialing> dialing_;        // null once no further attempt will be made
+  ClientResponse response_;                 // of the last opening
   LocalEnd local_end_ = LocalEnd::kNone;
   bool has_opened_ : 1 = false;
   bool has_ended_ : 1 = false;  // on_client_closed() was called

@@ -184,7 +184,7 @@ std::optional<ClientAnswer> ClientAttempt::judge() {
     answer.compression =
         std::make_unique<MessageCompression>(*answer.rules->compression, mirrored(*verdict.compression));
   }
-  answer.response = std::make_unique<ClientResponse>(ClientResponse{target_.url.text(), parser_->take_head()});
+  answer.response = ClientResponse(target_.url.text(), parser_->head());
   return answer;
 }
 

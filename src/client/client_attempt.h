@@ -36,7 +36,7 @@ struct AttemptServices {
 
 // What an attempt has come to.
 struct ClientAnswer {
-  std::unique_ptr<ClientResponse> response;
+  ClientResponse response;
   std::shared_ptr<const ClientRules> rules;
   std::unique_ptr<MessageCompression> compression;  // null: not agreed upon
 };

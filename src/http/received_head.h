@@ -25,6 +25,7 @@ class ReceivedHead {
   ReceivedHead() = default;
   // As it came, from the status line to the empty line; ResponseParser has held it against the grammar.
   explicit ReceivedHead(std::string text) : text_(std::move(text)) {}
+  const std::string& text() const { return text_; }
 
   int status() const;         // 0: there is none
   int minor_version() const;  // of HTTP/1.x

@@ -31,10 +31,10 @@ struct ResponseCopy {
 int push_response_copy(lua_State* L) {
   const auto& copy = *static_cast<const ResponseCopy*>(lua_touserdata(L, 1));
   lua_createtable(L, 0, 5);
-  lua_pushinteger(L, copy.response.head.status());
+  lua_pushinteger(L, copy.response.head().status());
   lua_setfield(L, -2, "status");
-  set_text(L, "url", copy.response.url);
-  push_headers(L, copy.response.head);
+  set_text(L, "url", copy.response.url());
+  push_headers(L, copy.response.head());
   lua_setfield(L, -2, "headers");
   if (!copy.protocol.empty()) set_text(L, "protocol", copy.protocol);
   if (copy.certificate) {

@@ -69,7 +69,7 @@ class ClientAttemptTest : public LoopFixture, public ClientAttemptOwner, public 
   ClientConnectionList connections;
   AttemptServices services{loop(), dials, keys, rules, connections};
   ClientAttempt attempt{services, options, *this};
-  std::unique_ptr<ClientResponse> response;
+  ClientResponse response;
   bool has_compression = false;
   ClientFailure failure;
   std::optional<double> retry_after;
@@ -160,10 +160,10 @@ TEST_F(ClientAttemptTest, OpensWhenTheAnswerIsGood) {
   begin();
   answer(far().grant("Sec-WebSocket-Protocol: b\r\nX-More: yes\r\n"));
   EXPECT_EQ(told(), Log{"open"});
-  EXPECT_EQ(response->url, "ws://example.org/feed");
-  EXPECT_EQ(response->head.status(), 101);
-  EXPECT_EQ(response->head.header("x-more"), "yes");
-  EXPECT_EQ(response->protocol(), "b");
+  EXPECT_EQ(response.url(), "ws://example.org/feed");
+  EXPECT_EQ(response.head().status(), 101);
+  EXPECT_EQ(response.head().header("x-more"), "yes");
+  EXPECT_EQ(response.protocol(), "b");
   EXPECT_FALSE(has_compression);
 }
 
@@ -320,7 +320,7 @@ TEST_F(ClientAttemptTest, RedirectsAreFollowed) {
   EXPECT_EQ(far().header("X-Api-Key"), "key");
   answer(far().grant());
   EXPECT_EQ(told(), Log{"open"});
-  EXPECT_EQ(response->url, "ws://example.org/other");
+  EXPECT_EQ(response.url(), "ws://example.org/other");
 }
 
 TEST_F(ClientAttemptTest, NoMoreRedirectsThanTheOptionsSay) {

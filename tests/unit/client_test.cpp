@@ -16,8 +16,8 @@
 namespace websockets {
 namespace {
 
-// Beside its connection and its ClientResponse, that is all that an idle client takes of the engine.
-static_assert(sizeof(void*) != 8 || sizeof(Client) <= 104);
+// Beside its connection and the text of its ClientResponse, that is all that an idle client takes of the engine.
+static_assert(sizeof(void*) != 8 || sizeof(Client) <= 136);
 
 class ClientTest : public ClientFixture {
  protected:
@@ -55,7 +55,7 @@ TEST_F(ClientTest, OpensAndHasWhatTheServerSaid) {
   Client& client = open();
   EXPECT_EQ(client.state(), Client::State::kOpen);
   EXPECT_GE(client.descriptor(), 0);
-  EXPECT_EQ(client.response()->url, "ws://example.org/feed");
+  EXPECT_EQ(client.response()->url(), "ws://example.org/feed");
   EXPECT_FALSE(client.certificate());
   EXPECT_EQ(client.session()->carrier().user, &client);
   EXPECT_EQ(say(client, "hello"), WriteStatus::kAccepted);

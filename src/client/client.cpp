@@ -32,7 +32,7 @@ ClientFailure failure_of(ClientEnd end, CloseCode code, std::string_view reason,
     if (end == ClientEnd::kLost) text.append(": the connection was lost");
     if (end == ClientEnd::kFailed && !is_silent) text.append(": the websocket had to be closed");
     if (failure.kind == FailureKind::kClosed) text.append(", ").append(std::to_string(static_cast<int>(code)));
-    if (end != ClientEnd::kLost && !reason.empty()) text.append(": ").append(reason);
+    if (!reason.empty()) text.append(": ").append(reason);
     failure.message = std::move(text);
   } catch (const std::bad_alloc&) {  // then the kind has to do
   }

@@ -309,6 +309,13 @@ TEST_F(ClientTest, ALossBeforeTheAnswerTellsTheErrorOfTheSystem) {
   EXPECT_EQ(handler.failure.code, ECONNRESET);
 }
 
+TEST_F(ClientTest, ALossForWantOfMemorySaysSo) {
+  const Client& client = open();
+  in_round([&] { client.session()->terminate(CloseCode::kTryAgainLater, "memory is short"); });
+  EXPECT_EQ(take_log(), (Log{"closed 1013 memory is short lost open", "freed"}));
+  EXPECT_EQ(handler.failure.message, "ws://example.org/feed: the connection was lost: memory is short");
+}
+
 TEST_F(ClientTest, SilenceIsATimeout) {
   options.keepalive = {.ping_interval_ms = 5, .idle_timeout_ms = 15};
   open();

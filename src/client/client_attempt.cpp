@@ -151,10 +151,7 @@ void ClientAttempt::on_answer(ClientConnection& connection, std::span<const std:
 void ClientAttempt::on_answer_ended(bool is_orderly) {
   or_fail([&] {
     if (!tls_refusal_.empty()) return fail_by_tls();
-    // A 101 that nothing can follow opens nothing.
-    const bool is_answered =
-        parser_->end_of_input() == ResponseParser::Status::kComplete && parser_->head().status() != 101;
-    if (is_answered && !judge()) return;
+    if (parser_->end_of_input() == ResponseParser::Status::kComplete && !judge()) return;
     fail(FailureKind::kLost, FailurePhase::kHttp,
          is_orderly ? "the server ended the connection before it had answered" : "the connection was lost",
          connection_->error());

@@ -137,9 +137,14 @@ TEST_F(ClientAttemptTest, TheProxyIsTheGivenOneOrThatOfTheEnvironment) {
   attempt.abort();
   options.proxy_use = ClientOptions::ProxyUse::kEnvironment;
   options.address.reset();
+  begin();
+  answer("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(failure.address, "192.0.2.1:80");
+  take_log();
   ASSERT_EQ(::setenv("ws_proxy", "ftp://proxy.example", 1), 0);
   begin();
   EXPECT_EQ(told(), Log{"proxy proxy"});
+  EXPECT_EQ(failure.address, "");  // not that of the attempt before
   ::unsetenv("ws_proxy");
 }
 
@@ -373,6 +378,7 @@ TEST_P(ClientAttemptSilence, EndsAtTheDeadline) {
   while (log.empty()) loop().service(-1);
   EXPECT_EQ(told(), Log{std::string("timeout ").append(name_of(GetParam()))});
   EXPECT_NE(failure.message.find("example.org"), std::string::npos);
+  EXPECT_EQ(failure.address, GetParam() != FailurePhase::kHttp ? "192.0.2.9:80" : "192.0.2.1:80");
   EXPECT_EQ(dials.alive, 0);
   settle();
   EXPECT_TRUE(connections.empty());
@@ -394,25 +400,26 @@ TEST_F(ClientAttemptTest, AnAnswerThatTricklesEndsAtTheDeadline) {
   EXPECT_EQ(told(), Log{"timeout http"});
 }
 
-// Who was not served cannot have been too slow.
 TEST_F(ClientAttemptTest, NoRedirectIsFollowedAtTheDeadline) {
   options.redirects = 1;
   start(10);
-  settle();
-  answer("HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 100\r\n\r\nit goes on");
+  far().say("HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 100\r\n\r\nit goes on");
   while (log.empty() && dials.targets.size() == 1) loop().service(-1);
   EXPECT_EQ(told(), (Log{"timeout http"}));
   EXPECT_EQ(dials.targets.size(), 1U);
 }
 
+// Who was not served cannot have been too slow.
 TEST_F(ClientAttemptTest, ADeadlineThatIsLongPastIsPutOffOnce) {
   const Loop::Round round(loop());
-  attempt.start({options.url, {}}, monotonic_ms() - 2000);
-  loop().service(0);
-  EXPECT_EQ(told(), Log{});
-  far().open();
-  settle();
-  EXPECT_EQ(told(), Log{"open"});
+  for (int count = 0; count < 2; ++count) {
+    attempt.start({options.url, {}}, monotonic_ms() - 2000);
+    loop().service(0);
+    EXPECT_EQ(told(), Log{});
+    far().open();
+    settle();
+    EXPECT_EQ(told(), Log{"open"});
+  }
 }
 
 // --- Breaking off ---

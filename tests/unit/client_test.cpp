@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "client_fixture.h"
 
 namespace websockets {
@@ -159,6 +160,17 @@ TEST_F(ClientTest, TheDeadlineCountsFromTheCall) {
   await("closed 1006 timeout tcp");
 }
 
+TEST_F(ClientTest, TheDeadlineOfALaterAttemptCountsFromItsBeginning) {
+  options.connect_timeout_ms = 10;
+  reconnects();
+  dials.on_start = [](FakeDials::Dial&) {};
+  std::vector<std::uint64_t> times_ms;
+  on_event("retry timeout tcp", [&](Client&) { times_ms.push_back(monotonic_ms()); });
+  connect();
+  while (times_ms.size() < 2) loop().service(-1);
+  EXPECT_GE(times_ms[1] - times_ms[0], 10U);
+}
+
 TEST_F(ClientTest, TheAnswerOfARefusalIsTold) {
   connect();
   settle();
@@ -203,6 +215,14 @@ TEST_F(ClientTest, WhatWasSentBeforeIsDroppedWhenItNeverOpens) {
   dials.on_start = FakeDials::refuse;
   settle();
   EXPECT_EQ(loop().memory().used(), 0U);
+}
+
+TEST_F(ClientTest, DestroyingTellsHowMuchOfItWillNotLeave) {
+  Client& client = connect();
+  say(client, "never sent");
+  const std::size_t waiting = client.buffered_bytes();
+  EXPECT_GT(waiting, 0U);
+  in_round([&] { EXPECT_EQ(clients().destroy(), waiting); });
 }
 
 TEST_F(ClientTest, BetweenTwoAttemptsBeforeTheFirstOpeningItIsQueued) {
@@ -389,6 +409,18 @@ TEST_F(ClientTest, ACloseFrameIsSentAndItsAnswerAwaited) {
   far().say(server_close(1000, "yes"));
   settle();
   EXPECT_EQ(take_log(), (Log{"closed 1000 yes"}));  // a local close is final
+}
+
+// What was lost while nobody has been told yet is not closed by what comes too late.
+TEST_F(ClientTest, ACloseFrameThatIsNotTakenEndsNothing) {
+  reconnects();
+  Client& client = open();
+  in_round([&] {
+    client.session()->on_broken();
+    EXPECT_EQ(client.send_close(CloseCode::kNormal, "bye"), WriteStatus::kClosed);
+  });
+  settle();
+  EXPECT_EQ(take_log(), (Log{"retry lost open"}));
 }
 
 TEST_F(ClientTest, ACloseFrameThatIsNotAnsweredIsATimeout) {

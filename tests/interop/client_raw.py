@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 
 from clients import Checks, ClientError, Driver, Processes
 from raw_server import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawServer, Signal, close_frame, frame
@@ -189,6 +190,29 @@ def reads_an_answer_byte_by_byte():
         driver('''
           local client = opened(url)
           assert(client:receive() == 'hello' and client:wait_closed().code == 1000)
+        ''', url=server.url)
+
+
+@checks.check
+def lets_the_server_keep_its_window():
+    """Though it was asked not to, as uWebSockets with a compressor for each websocket does."""
+    compressor = zlib.compressobj(wbits=-15)
+
+    def script(connection):
+        assert 'server_no_context_takeover' in connection.read_head()
+        connection.send(connection.switching('Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover'))
+        for _ in range(3):
+            data = compressor.compress(b'the same again') + compressor.flush(zlib.Z_SYNC_FLUSH)
+            connection.send(frame(TEXT, data[:-4], reserved=4))
+        connection.wind_up()
+
+    with RawServer(script) as server:
+        driver('''
+          local client = opened(url, { compression = true })
+          for _ = 1, 3 do
+            assert(client:receive() == 'the same again')
+          end
+          client:close(1000)
         ''', url=server.url)
 
 

@@ -349,6 +349,18 @@ describe('connect', function()
     end
   end)
 
+  it('can be cut short by terminate once it is closed', function()
+    local ctx, url = clients.server(nil, echo)
+    local ws = ctx:connect(url)
+    loop.serve_until(ctx, function() return ws:state() == 'open' end, 'it to open')
+    local fd = ws:get_socket_fd()
+    ws:close()
+    assert.is_number(leaks.descriptors()[fd])
+    assert.equal(0, select('#', ws:terminate()))
+    assert.is_nil(leaks.descriptors()[fd])
+    ws:terminate()
+  end)
+
   it('may be closed in each callback', function()
     local ctx, url = clients.server(nil, echo)
     for _, event in ipairs { 'on_open', 'on_receive', 'on_server_writeable' } do

@@ -134,6 +134,8 @@ Certificate Client::certificate() const {
 
 int Client::descriptor() const { return connection_ == nullptr ? -1 : connection_->descriptor(); }
 
+std::uint32_t Client::connection_serial() const { return connection_ == nullptr ? 0 : connection_->serial(); }
+
 // --- Sending ---
 
 WriteStatus Client::send(Opcode opcode, bool fin, std::span<const std::uint8_t> payload) {
@@ -284,11 +286,11 @@ void Client::close(CloseCode code, std::string_view reason) {
 }
 
 void Client::terminate() {
-  Session* const session = this->session();
   if (has_ended_) {
-    if (session != nullptr) session->terminate();
+    if (connection_ != nullptr) connection_->session()->terminate();
     return;
   }
+  Session* const session = this->session();
   if (session == nullptr) return break_off(CloseCode::kAbnormal, {});
   local_end_ = LocalEnd::kTerminate;
   session->terminate();

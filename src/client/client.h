@@ -62,6 +62,8 @@ class Client final : public Disposable, private ClientConnectionOwner, private C
   Certificate certificate() const;
   // Of the socket; -1: there is none.
   int descriptor() const;
+  // For Clients::terminate(), together with the descriptor. 0: there is no connection.
+  std::uint32_t connection_serial() const;
 
   // --- Sending ---
 

@@ -23,7 +23,7 @@ InputState state_of(const Session& session) {
 }  // namespace
 
 ClientConnection::ClientConnection(Loop& loop, ClientConnectionList& list, Stream stream, ClientOpening& opening)
-    : list_(list), opening_(&opening), channel_(loop, std::move(stream), *this) {
+    : list_(list), opening_(&opening), serial_(list.next_serial()), channel_(loop, std::move(stream), *this) {
   list_.push_back(*this);
 }
 

@@ -80,6 +80,7 @@ class ClientConnection final : public Carrier, public ChannelHandler {
   // Nobody is told of its end any more.
   void leave_owner();
 
+  std::uint32_t serial() const { return serial_; }  // never 0
   Certificate peer_certificate() const { return channel_.stream().peer_certificate(); }
   int descriptor() const { return channel_.fd(); }  // -1: it is closed
   int error() const { return channel_.error(); }    // the errno of the call that has lost it; 0: there is none
@@ -143,14 +144,22 @@ class ClientConnection final : public Carrier, public ChannelHandler {
   ClientConnectionList& list_;
   ClientOpening* opening_;                  // null behind it
   ClientConnectionOwner* owner_ = nullptr;  // null: nobody cares
-  bool is_websocket_ = false;
+  std::uint32_t serial_;
   bool is_being_destroyed_ = false;
-  bool is_unanswered_ = false;  // the close timeout has come
-  bool was_blocked_ = false;    // output waited for the peer to take more
-  std::optional<End> ending_;   // what the session ended with
+  bool is_websocket_ : 1 = false;
+  bool is_unanswered_ : 1 = false;  // the close timeout has come
+  bool was_blocked_ : 1 = false;    // output waited for the peer to take more
+  std::optional<End> ending_;       // what the session ended with
   Channel channel_;
 };
 
-class ClientConnectionList final : public IntrusiveList<ClientConnection, &ClientConnection::link> {};
+class ClientConnectionList final : public IntrusiveList<ClientConnection, &ClientConnection::link> {
+ public:
+  // What tells a connection from others that had its descriptor before.
+  std::uint32_t next_serial() { return ++serial_ == 0 ? ++serial_ : serial_; }
+
+ private:
+  std::uint32_t serial_ = 0;
+};
 
 }  // namespace websockets

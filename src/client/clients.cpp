@@ -34,6 +34,13 @@ void Clients::on_closed(Session& session, CloseCode code, std::string_view reaso
 
 // --- Endings ---
 
+void Clients::terminate(int fd, std::uint32_t serial) {
+  const auto* const channel = dynamic_cast<Channel*>(services_.attempts.loop.find(fd));
+  auto* const connection = channel == nullptr ? nullptr : dynamic_cast<ClientConnection*>(&channel->handler());
+  if (connection == nullptr || connection->serial() != serial || connection->session() == nullptr) return;
+  connection->session()->terminate();
+}
+
 // The callbacks may do anything with the others, but those stay in memory.
 void Clients::shut_down(CloseCode code, std::string_view reason) {
   for (std::size_t left = clients_.size(); left > 0 && !clients_.empty(); --left) {

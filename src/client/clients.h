@@ -41,6 +41,8 @@ class Clients final : private SessionHandler {
 
   const SessionStats& stats() const { return sessions_.stats; }
 
+  // Drops what a client that is closed has left behind, if it is this connection: see Client.
+  void terminate(int fd, std::uint32_t serial);
   // Closes them all.
   void shut_down(CloseCode code, std::string_view reason);
   // Ends them all: sends what is queued and a Close frame, 1001, as far as the kernel takes them at once, shuts writing

@@ -123,6 +123,8 @@ void LuaClients::detach(LuaWebsocket& ws) {
     context_.callback_table().free_slot(L, context_.calls().callbacks(), *slot);
   }
   context_.release(ws);
+  ws.closed_fd = client.engine->descriptor();
+  ws.closed_serial = client.engine->connection_serial();
   context_.loop()->dispose(std::unique_ptr<Disposable>(&client));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -30,6 +31,9 @@ class LuaClients final : private ClientHandler {
   // Those that are not closed.
   std::size_t count() const { return clients_.count(); }
   Client* first() const { return clients_.first(); }
+
+  // See Clients. Within an Entry.
+  void terminate(int fd, std::uint32_t serial) { clients_.terminate(fd, serial); }
 
   // As the context ends. All within an Entry.
   void shut_down(CloseCode code, std::string_view reason) { clients_.shut_down(code, reason); }

@@ -13,6 +13,7 @@
 #include "files/serve_file.h"
 #include "lua/check_bytes.h"
 #include "lua/constants.h"
+#include "lua/lua_clients.h"
 #include "lua/push_delivery.h"
 #include "lua/user_fields.h"
 #include "lua/wrap_client.h"
@@ -261,7 +262,10 @@ int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
   int callbacks = push_callbacks(L);
   LuaContext* const context = ws.closed_serial == 0 ? nullptr : find_context(L, callbacks);
   if (context == nullptr) return 0;
-  enter(L, *context, callbacks, [&] { context->terminate(ws.closed_fd, ws.closed_serial); });
+  enter(L, *context, callbacks, [&] {
+    ws.is_client ? context->clients().terminate(ws.closed_fd, ws.closed_serial)
+                 : context->terminate(ws.closed_fd, ws.closed_serial);
+  });
   return 0;
 }
 

@@ -18,8 +18,8 @@
 namespace websockets {
 namespace {
 
-// It is as large as a server's: what is idle costs no more than that. On a 64-bit system.
-static_assert(sizeof(void*) != 8 || sizeof(ClientConnection) <= 336);
+// What is idle costs no more than a server's. On a 64-bit system.
+static_assert(sizeof(void*) != 8 || sizeof(ClientConnection) <= 312);
 
 class ClientConnectionTest : public LoopFixture, public ClientOpening, public ClientConnectionOwner {
  protected:

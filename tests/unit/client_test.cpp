@@ -85,6 +85,7 @@ TEST_F(ClientTest, WhatTheServerSaysFirstMaySplitAnywhere) {
     settle();
     EXPECT_EQ(take_log(), (Log{"open", "message:a", "message:b", "closed 1000 bye closed open"})) << at;
     in_round([&] { client.terminate(); });
+    EXPECT_EQ(take_log(), Log{"freed"});
   }
 }
 
@@ -389,6 +390,17 @@ TEST_F(ClientTest, TerminateAfterCloseDropsTheConnection) {
     client.terminate();
   });
   EXPECT_EQ(take_log(), (Log{"closed 1000", "freed"}));
+}
+
+TEST_F(ClientTest, TerminateDropsWhatWaitsForTheServerToEndTheConnection) {
+  Client& client = open();
+  in_round([&] { client.close(CloseCode::kNormal, {}); });
+  far().say(server_close(1000));
+  settle();
+  EXPECT_EQ(take_log(), (Log{"closed 1000"}));
+  EXPECT_GE(client.descriptor(), 0);
+  in_round([&] { client.terminate(); });
+  EXPECT_EQ(take_log(), (Log{"freed"}));
 }
 
 TEST_F(ClientTest, TerminateEndsItNow) {

@@ -41,6 +41,36 @@ TEST_F(ClientsTest, CountTheirMessages) {
   EXPECT_EQ(clients().stats().closed[1], 1U);
 }
 
+TEST_F(ClientsTest, TerminatingDropsWhatAClosedOneHasLeft) {
+  Client& client = open();
+  const int fd = client.descriptor();
+  const std::uint32_t serial = client.connection_serial();
+  const Loop::Round round(loop());
+  client.close(CloseCode::kNormal, {});
+  clients().terminate(fd, serial + 1);
+  EXPECT_EQ(client.descriptor(), fd);
+  clients().terminate(fd, serial);
+  EXPECT_EQ(client.descriptor(), -1);
+  clients().terminate(fd, serial);
+  EXPECT_EQ(take_log(), (Log{"closed 1000"}));
+}
+
+TEST_F(ClientsTest, TerminatingSparesWhatHasTheDescriptorNow) {
+  Client& first = open();
+  const std::uint32_t serial = first.connection_serial();
+  const int fd = first.descriptor();
+  {
+    const Loop::Round round(loop());
+    first.terminate();
+  }
+  take_log();
+  std::vector<Client*> others;
+  while (others.empty() || others.back()->descriptor() != fd) others.push_back(&open());
+  const Loop::Round round(loop());
+  clients().terminate(fd, serial);
+  EXPECT_EQ(take_log(), Log{});
+}
+
 TEST_F(ClientsTest, ShuttingDownClosesAll) {
   open();
   connect();

@@ -103,7 +103,8 @@ class Scheduler {
   bool is_queued(const T& flow) const { return flow.lane_ != Flow::Lane::kNone; }
   bool has_queued() const { return !bulk_.empty() || !exclusive_.empty(); }
 
-  // The output of all flows together: once has_sent_much(), a flow with much to be sent waits for its quantum.
+  // The output of all flows together: once has_sent_much(), a flow with much to be sent waits for its quantum. What
+  // bulk flows send in their part of a round leaves so much less for whoever is ready in the next one.
   void charge_sent(std::size_t bytes) { sent_.spend(bytes / kSentBytesPerUnit); }
   // A send took as long as a quantum, however few its bytes were.
   void charge_slow_send() { sent_.spend(kQuantum); }
@@ -126,7 +127,6 @@ class Scheduler {
     }
     // While the holder has a quantum for something else, nobody else may begin.
     if (!exclusive_.empty() && (holder_ == nullptr || exclusive_.first() == holder_)) visit(exclusive_, true, run);
-    begin_round();
     return true;
   }
 

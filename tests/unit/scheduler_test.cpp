@@ -261,6 +261,16 @@ TEST_F(SchedulerTest, WhatIsSentCountsForAllTogetherUntilTheRoundEnds) {
   EXPECT_TRUE(scheduler_.has_sent_much());
 }
 
+TEST_F(SchedulerTest, WhatBulkFlowsSendCountsUntilTheirNextPart) {
+  Worker& bulk = add(kQuantum, 1);
+  bulk.on_run = [this] { scheduler_.charge_slow_send(); };
+  enqueue(bulk);
+  run_round();
+  EXPECT_TRUE(scheduler_.has_sent_much()) << "else a round has twice as much: theirs, and that of who is ready";
+  run_round();
+  EXPECT_FALSE(scheduler_.has_sent_much()) << "they have sent nothing";
+}
+
 // Whatever things cost: who waits has its quantum within as many rounds as there are flows, beside those in which it
 // pays back what it has overdrawn.
 TEST_F(SchedulerTest, NobodyWaitsForMoreRoundsThanThereAreFlows) {

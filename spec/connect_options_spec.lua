@@ -76,6 +76,19 @@ describe('connect', function()
     expect_error(url, { ssl_private_key_path = 'x' }, 'ssl_private_key_path needs ssl_cert_path')
   end)
 
+  it('shows no more than the beginning of what is long, and what is wrong with it', function()
+    local long = ('x'):rep(99) .. 'ä' .. ('y'):rep(5000)
+    local shown = ('x'):rep(99) .. '…'
+    expect_error(url, { close_timeout = long }, "option 'close_timeout' is '" .. shown .. "', expected")
+    expect_error(url, { protocols = long }, "'protocols' is '" .. shown .. "', expected a list, such as { '" .. shown)
+    expect_error(url, { [long] = 1 }, "option '" .. shown .. "' is unknown")
+    expect_error(url, { headers = { [long] = true } }, "'headers." .. ('x'):rep(92) .. "…' is true, expected")
+    for _, wrong in ipairs { 'ftp://' .. long, 'ws://host/#' .. long, 'ws://host:' .. long } do
+      local message = expect_error(wrong, nil, wrong:sub(1, 100), '…y', "y' is no URL of a websocket: ")
+      assert.is_true(#message < 600, message)
+    end
+  end)
+
   it('does not show what may be a password', function()
     for _, text in ipairs {
       expect_error(url, { headers = 'Authorization: hidden' }, "'headers' is a string, expected a table of headers"),

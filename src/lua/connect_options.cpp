@@ -310,7 +310,7 @@ void take_headers(lua_State* L, OpeningOptions::Pairs& headers) {
   const char* const wrong = append_pairs(L, true, headers, has_names);
   if (wrong != nullptr) {
     const char* const shown = describe(L);
-    raise(L, "the function for headers returned '%s' = %s, not %s", wrong, shown, kHeaderWanted);
+    raise(L, "the function for headers returned '%s' = %s, not %s", push_excerpt(L, wrong), shown, kHeaderWanted);
   }
   if (!has_names) raise(L, "the function for headers returned a table with keys that are no names");
   ErrorCopy why;

@@ -16,6 +16,7 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/option_reader.h"
+#include "lua/push.h"
 #include "lua/option_values.h"
 #include "lua/other_names.h"
 #include "server/options.h"
@@ -119,7 +120,7 @@ void read_named_certificate(OptionReader& names, TlsOptions& tls) {
   }
   for (const auto& [other, files] : tls.names) {
     if (!http_text::equals_ignoring_case(other, name)) continue;
-    raise_create_error(L, lua_pushfstring(L, "ssl_names has '%s' twice", name));
+    raise_create_error(L, lua_pushfstring(L, "ssl_names has '%s' twice", push_excerpt(L, name)));
   }
   guarded(L, [&] { tls.names.emplace_back(name, CertificateFiles()); });
   OptionReader reader(L, table, raise_create_error, lua_pushfstring(L, "ssl_names.%s.", name));

@@ -6,6 +6,7 @@
 
 #include "base/http_text.h"
 #include "http/response.h"
+#include "lua/push.h"
 
 namespace websockets::lua {
 namespace {
@@ -93,7 +94,8 @@ HeaderLines push_header_lines(lua_State* L, int index) {
       if (count > 1) error = kOneTypeExpected;
       result.has_content_type = true;
     }
-    if (error != nullptr) return {{}, false, lua_pushfstring(L, "'%s': %s", lua_tostring(L, name), error)};
+    if (error != nullptr)
+      return {{}, false, lua_pushfstring(L, "'%s': %s", push_excerpt(L, lua_tostring(L, name)), error)};
   }
   result.text = text_at(L, lines);
   return result;

@@ -54,7 +54,9 @@ void OptionReader::raise_text(const char* why) {
   std::abort();
 }
 
-const char* OptionReader::push_full_name(const char* name) { return lua_pushfstring(L_, "%s%s", prefix_, name); }
+const char* OptionReader::push_full_name(const char* name) {
+  return lua_pushfstring(L_, "%s%s", prefix_, push_excerpt(L_, name));
+}
 
 void OptionReader::raise_value(const char* name, const char* expected) {
   const char* value = describe(L_);
@@ -116,8 +118,9 @@ bool OptionReader::begin_list(const char* name, const char* expected) {
     return true;
   }
   if (lua_type(L_, -1) == LUA_TSTRING) {
-    expected = lua_pushfstring(L_, "a list, such as { '%s' }", lua_tostring(L_, -1));
-    lua_insert(L_, -2);
+    const int value = lua_gettop(L_);
+    expected = lua_pushfstring(L_, "a list, such as { %s }", describe(L_));
+    lua_pushvalue(L_, value);
   }
   raise_value(name, expected);
 }
@@ -127,7 +130,7 @@ void OptionReader::refuse_names(const char* name, const char* expected) {
   const int list = lua_gettop(L_);
   for (lua_pushnil(L_); lua_next(L_, list) != 0; lua_pop(L_, 1)) {
     if (lua_type(L_, -2) != LUA_TSTRING || is_of_metatables(text_at(L_, -2))) continue;
-    const char* key = lua_tostring(L_, -2);
+    const char* key = push_excerpt(L_, lua_tostring(L_, -2));
     raise_text(lua_pushfstring(L_, "option '%s' has the key '%s', expected %s", push_full_name(name), key, expected));
   }
 }

@@ -6,6 +6,7 @@
 
 #include "lua/compat.h"
 #include "lua/guarded.h"
+#include "lua/push.h"
 
 namespace websockets::lua {
 
@@ -78,13 +79,15 @@ class OptionReader {
     });
   }
   // Likewise, but only for keys that are like an option, and for those of which `find_meant(key)` says what is meant;
-  // calls `take(key)` for each of the others. Neither may touch Lua.
+  // calls `take()` with an excerpt of each of the others. Neither may touch Lua.
   template <typename FindMeant, typename Take>
   void refuse_meant(FindMeant find_meant, Take take) {
     for_each_unknown([&](const char* key) {
       if (const char* const meant = find_meant(key)) refuse(key, meant);
       refuse_near_miss();
-      guarded(L_, [&] { take(key); });
+      const char* const shown = push_excerpt(L_, key);
+      guarded(L_, [&] { take(shown); });
+      lua_pop(L_, 1);
     });
   }
 

@@ -36,12 +36,29 @@ int push_copy(lua_State* L, lua_CFunction push, Take take) {
   return failed == 0 ? 1 : lua_error(L);
 }
 
-// An Error that a Lua error may jump over. A text that is too long is cut.
+// Whether a text that is cut there would be so within a character of UTF-8.
+inline bool is_within_character(std::string_view text, std::size_t at) {
+  return at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+}
+
+// An Error that a Lua error may jump over. Of one that is too long the middle is left out: what is wrong is said last.
 class ErrorCopy {
  public:
   ErrorCopy() = default;
   ErrorCopy(const Error& error) : code_(error.code) {  // NOLINT(google-explicit-constructor): `why = open();`
-    error.text.copy(text_.data(), text_.size() - 1);
+    constexpr std::string_view kLeftOut = "…";
+    const std::string_view text = error.text;
+    if (text.size() < text_.size()) {
+      text.copy(text_.data(), text.size());
+      return;
+    }
+    std::size_t first = text_.size() / 2 - kLeftOut.size();
+    std::size_t rest = text.size() - (text_.size() - 1 - text_.size() / 2);
+    while (is_within_character(text, first)) --first;
+    while (is_within_character(text, rest)) ++rest;
+    text.copy(text_.data(), first);
+    kLeftOut.copy(text_.data() + first, kLeftOut.size());
+    text.substr(rest).copy(text_.data() + first + kLeftOut.size(), text.size() - rest);
   }
 
   explicit operator bool() const { return text_.front() != '\0'; }
@@ -61,11 +78,21 @@ inline int push_error(lua_State* L, const ErrorCopy& error) {
   return 3;
 }
 
+// Pushes a text as it is shown in an error: of one that is long the beginning.
+inline const char* push_excerpt(lua_State* L, std::string_view text) {
+  std::size_t shown = 100;
+  while (is_within_character(text, shown)) --shown;
+  push_text(L, text.substr(0, shown));
+  lua_pushstring(L, text.size() > shown ? "…" : "");
+  lua_concat(L, 2);
+  return lua_tostring(L, -1);
+}
+
 // The value at the top of the stack, as it is shown in an error.
 inline const char* describe(lua_State* L) {
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
-      return lua_pushfstring(L, "'%s'", lua_tostring(L, -1));
+      return lua_pushfstring(L, "'%s'", push_excerpt(L, lua_tostring(L, -1)));
     case LUA_TNUMBER:
       lua_pushvalue(L, -1);
       return lua_tostring(L, -1);

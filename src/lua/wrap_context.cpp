@@ -314,7 +314,7 @@ void note_begin(lua_State* L, LuaContext& context, int callbacks) {
 const Subprotocol& check_protocol(lua_State* L, LuaContext& context, int index) {
   const std::span<const std::uint8_t> name = check_bytes(L, index);
   const Subprotocol* const protocol = context.context().hub().find(as_text(name));
-  if (protocol == nullptr) raise(L, "websocket unknown protocol '%s'", lua_tostring(L, index));
+  if (protocol == nullptr) raise(L, "websocket unknown protocol '%s'", push_excerpt(L, lua_tostring(L, index)));
   return *protocol;
 }
 

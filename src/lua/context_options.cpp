@@ -16,9 +16,9 @@
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
 #include "lua/option_reader.h"
-#include "lua/push.h"
 #include "lua/option_values.h"
 #include "lua/other_names.h"
+#include "lua/push.h"
 #include "server/options.h"
 #include "websocket/handshake.h"
 

@@ -208,13 +208,15 @@ void ClientConnection::on_lost() {
 
 std::size_t ClientConnection::destroy() {
   if (std::exchange(is_being_destroyed_, true)) return 0;
-  if (is_websocket_ && !session_.has_ended()) {
+  // Whoever was told how it has ended knows that what is left may not arrive.
+  const bool has_ended = !is_websocket_ || session_.has_ended();
+  if (!has_ended) {
     session_.destroy(CloseCode::kGoingAway);
   } else {
     while (flush_now()) {
     }
   }
-  const std::size_t left = is_websocket_ ? output().bytes() : 0;
+  const std::size_t left = has_ended ? 0 : output().bytes();
   channel_.close_gently();
   return left;
 }

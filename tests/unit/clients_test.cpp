@@ -128,6 +128,21 @@ TEST_F(ClientsTest, DestroyingTellsHowMuchWasNotSent) {
   EXPECT_EQ(take_log(), (Log{"closed 1001", "closed 1006 cancelled"}));
 }
 
+// That was told when it ended.
+TEST_F(ClientsTest, DestroyingDoesNotTellAgainWhatASilentServerHasNotTaken) {
+  options.keepalive = {.ping_interval_ms = 5, .idle_timeout_ms = 15};
+  Client& client = open();
+  const std::vector<std::uint8_t> much(8U << 20U);
+  {
+    const Loop::Round round(loop());
+    client.send(Opcode::kBinary, true, much);
+  }
+  await("closed 1001 nothing was received for too long timeout open");
+  EXPECT_GE(client.descriptor(), 0);
+  const Loop::Round round(loop());
+  EXPECT_EQ(clients().destroy(), 0U);
+}
+
 TEST_F(ClientsTest, DestroyingInTheMidstOfAnAttempt) {
   dials.on_start = [](FakeDials::Dial&) {};
   connect();

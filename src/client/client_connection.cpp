@@ -52,18 +52,20 @@ ClientConnection& ClientConnection::begin(Loop& loop, ClientConnectionList& list
 Session& ClientConnection::open_websocket(std::shared_ptr<const ClientRules> rules,
                                           std::unique_ptr<MessageCompression> compression,
                                           ClientConnectionOwner& owner) {
-  opening_ = nullptr;
-  owner_ = &owner;
   rules_ = std::move(rules);
   new (&session_) Session(rules_->session, *this, std::move(compression));
   is_websocket_ = true;
+  owner_ = &owner;
   session_.start(now_ms());
   return session_;
 }
 
 void ClientConnection::leave_owner() {
-  opening_ = nullptr;
-  owner_ = nullptr;
+  if (is_websocket_) {
+    owner_ = nullptr;
+  } else {
+    opening_ = nullptr;
+  }
   user = nullptr;
 }
 
@@ -130,7 +132,11 @@ void ClientConnection::on_end_of_input() {
 // What the kernel takes at once says nothing about the peer.
 void ClientConnection::on_output_progress(bool is_empty) {
   if (!is_websocket_) return;
-  if (was_blocked_) session_.note_received(now_ms());
+  if (was_blocked_) {
+    session_.note_received(now_ms());
+  } else if (!is_empty) {
+    has_peer_taken_some();  // from now on
+  }
   was_blocked_ = !is_empty;
   session_.on_output_progress();
   if (is_empty) session_.on_output_empty();
@@ -138,8 +144,19 @@ void ClientConnection::on_output_progress(bool is_empty) {
 
 // --- Later ---
 
+// The kernel tells that there is room again only when a good part of its buffer is free: of megabytes that takes a slow
+// peer minutes.
+bool ClientConnection::has_peer_taken_some() {
+  const std::size_t waiting = channel_.stream().unacknowledged_bytes();
+  return std::exchange(unacknowledged_, static_cast<std::uint32_t>(waiting)) > waiting;
+}
+
 void ClientConnection::on_deadline() {
   if (!is_websocket_) return;
+  if (has_peer_taken_some()) {
+    session_.note_received(now_ms());
+    if (session_.is_closing()) return session_.on_output_progress();
+  }
   if (session_.is_closing() && channel_.takes_second_chance()) return;
   is_unanswered_ = session_.is_closing();
   session_.on_deadline(now_ms(), channel_.could_not_receive());
@@ -159,7 +176,7 @@ void ClientConnection::on_broken() {
 }
 
 void ClientConnection::on_handshake_failed() {
-  if (opening_ != nullptr) opening_->on_tls_refused(channel_.stream().tls_error());
+  if (!is_websocket_ && opening_ != nullptr) opening_->on_tls_refused(channel_.stream().tls_error());
 }
 
 // --- Endings ---
@@ -227,7 +244,7 @@ void ClientConnection::abandon() {
 }
 
 void ClientConnection::on_released() {
-  if (owner_ != nullptr) owner_->on_released(*this);
+  if (is_websocket_ && owner_ != nullptr) owner_->on_released(*this);
   delete this;
 }
 

@@ -116,6 +116,7 @@ class ClientConnection final : public Carrier, public ChannelHandler {
   ~ClientConnection();
 
   void sync_reading();
+  bool has_peer_taken_some();
   std::uint64_t now_ms() const;
 
   InputState on_input(std::span<std::uint8_t>& input, Budget& budget) override;
@@ -142,8 +143,11 @@ class ClientConnection final : public Carrier, public ChannelHandler {
   };
   std::shared_ptr<const ClientRules> rules_;  // null before
   ClientConnectionList& list_;
-  ClientOpening* opening_;                  // null behind it
-  ClientConnectionOwner* owner_ = nullptr;  // null: nobody cares
+  union {
+    ClientOpening* opening_;        // before it is a websocket; null: nobody cares
+    ClientConnectionOwner* owner_;  // then; null: the same
+  };
+  std::uint32_t unacknowledged_ = 0;  // bytes, when it was asked last
   std::uint32_t serial_;
   bool is_being_destroyed_ = false;
   bool is_websocket_ : 1 = false;

@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -248,6 +249,11 @@ bool Stream::fell_back_from_tls() {
 
 Certificate Stream::peer_certificate() const {
   return Certificate(tls_ == nullptr ? nullptr : SSL_get1_peer_certificate(tls_.get()));
+}
+
+std::size_t Stream::unacknowledged_bytes() const {
+  int bytes = 0;
+  return ::ioctl(fd_.get(), TIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 void Stream::shutdown_send() {

@@ -36,6 +36,8 @@ class Stream {
   IoResult send(std::span<const iovec> parts);
   // Sends from a regular file; `offset` is not moved. kEnd: the file is shorter than that.
   IoResult send_file(int file, off_t offset, std::size_t count);
+  // How much of what was sent waits in the kernel still, or for the peer to acknowledge it; 0: that is not known.
+  std::size_t unacknowledged_bytes() const;
   // Tells the peer that no more will be sent; receiving goes on.
   void shutdown_send();
   // With a last word where TLS has one.

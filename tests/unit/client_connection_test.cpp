@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "client/client_rules.h"
 #include "client_fixture.h"
 #include "net/tls_client_context.h"
@@ -111,10 +112,14 @@ class ClientConnectionTest : public LoopFixture, public ClientOpening, public Cl
   ClientConnection* connection = nullptr;
   std::function<void()> during_open = [] {};
 
+ protected:
+  static constexpr std::uint64_t kIdleMs = 60'000;
+
  private:
   static ClientLimits limits() {
     ClientOptions options;
     options.close_timeout_ms = 30;
+    options.keepalive = {.ping_interval_ms = 0, .idle_timeout_ms = kIdleMs};
     return ClientLimits(options);
   }
 };
@@ -279,22 +284,64 @@ class ClientConnectionUpload : public ClientConnectionTest {
  protected:
   ClientConnectionUpload() {
     open();
-    // Much more than the kernel keeps.
-    const std::vector<std::uint8_t> message(8U << 20U);
-    const Loop::Round round(loop());
-    session().send(Opcode::kBinary, true, message);
+    {
+      // Much more than the kernel keeps.
+      const std::vector<std::uint8_t> message(8U << 20U);
+      const Loop::Round round(loop());
+      session().send(Opcode::kBinary, true, message);
+    }
+    settle();
+    EXPECT_GT(connection->output().bytes(), 0U);
+    begin_ms_ = loop().now_ms();
   }
+  void wait() {
+    while (monotonic_ms() < begin_ms_ + 10) loop().idle_ms();
+    loop().idle_ms();
+  }
+  // Too little for the kernel to have room again.
+  void take_little() {
+    std::array<char, 65536> some;
+    EXPECT_GT(::recv(far->fd(), some.data(), some.size(), MSG_DONTWAIT), 0);
+  }
+  void on_deadline() { static_cast<ChannelHandler&>(*connection).on_deadline(); }
+  // It is not, when nothing has come since wait().
+  bool is_open_at_idle_timeout() {
+    session().on_deadline(begin_ms_ + kIdleMs + 5, false);
+    return session().is_open();
+  }
+
+ private:
+  std::uint64_t begin_ms_ = 0;
 };
 
+TEST_F(ClientConnectionUpload, ThatStandsStillIsIdle) {
+  wait();
+  on_deadline();
+  EXPECT_FALSE(is_open_at_idle_timeout());
+}
+
 TEST_F(ClientConnectionUpload, ItsProgressCountsAsLife) {
-  settle();
-  EXPECT_GT(connection->output().bytes(), 0U);
-  const std::uint64_t later_ms = loop().now_ms() + 60'000;
-  // Silence until then, but the peer takes some.
+  wait();
   while (far->heard().empty() || loop().idle_ms() == 0) loop().service(0);
   loop().service(0);
-  session().on_deadline(later_ms, false);
-  EXPECT_TRUE(session().is_open());
+  EXPECT_TRUE(is_open_at_idle_timeout());
+}
+
+TEST_F(ClientConnectionUpload, ItsProgressCountsWhereTheKernelTellsOfNone) {
+  wait();
+  take_little();
+  on_deadline();
+  EXPECT_TRUE(is_open_at_idle_timeout());
+}
+
+TEST_F(ClientConnectionUpload, ItsProgressPutsTheCloseTimeoutOff) {
+  session().close(CloseCode::kNormal, {});
+  take_log();
+  take_little();
+  on_deadline();
+  EXPECT_FALSE(session().has_ended());
+  for (int i = 0; i < 2; ++i) on_deadline();  // the first one may come too late to count
+  EXPECT_TRUE(session().has_ended());
 }
 
 // --- Endings ---

@@ -129,6 +129,17 @@ TEST_P(StreamTest, SaysWhenTheKernelIsFullAndGoesOnLater) {
   EXPECT_EQ(read_exactly(far_.get(), 2), "ab");
 }
 
+TEST_P(StreamTest, SaysHowMuchTheOtherSideHasNotTaken) {
+  EXPECT_EQ(stream_->unacknowledged_bytes(), 0U);
+  const std::size_t sent = fill(numbered_text(64U << 20U));
+  const std::size_t before = stream_->unacknowledged_bytes();
+  EXPECT_GT(before, 0U);
+  read_exactly(far_.get(), sent);
+  while (stream_->unacknowledged_bytes() > 0) std::this_thread::yield();
+  stream_->close();
+  EXPECT_EQ(stream_->unacknowledged_bytes(), 0U);
+}
+
 TEST_P(StreamTest, SeesTheEndAndCanStillSend) {
   write_all(far_.get(), "x");
   ASSERT_EQ(::shutdown(far_.get(), SHUT_WR), 0);

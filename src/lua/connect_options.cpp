@@ -291,7 +291,6 @@ void read_connect_options(lua_State* L, int url, int table, ClientOptions& optio
   reader.refuse_unknown(find_connect_option);
   check_opening(L, raise_connect_error, options.opening);
   check_tls(L, options.tls);
-  lua_remove(L, -2);  // what the reader has pushed
 }
 
 void take_url(lua_State* L, std::string& url) {

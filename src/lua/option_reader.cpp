@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lua/option_reader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -34,15 +35,13 @@ bool is_of_metatables(std::string_view key) { return key.starts_with("__"); }
 OptionReader::OptionReader(lua_State* L, int table, Raise raise_error, const char* prefix)
     : L_(L), table_(table), raise_error_(raise_error), prefix_(prefix) {
   luaL_checkstack(L, 16, "options");
-  lua_newtable(L);
-  names_ = lua_gettop(L);
 }
 
 // --- Reading ---
 
 bool OptionReader::get(const char* name) {
-  lua_pushstring(L_, name);
-  lua_rawseti(L_, names_, ++count_);
+  if (count_ == names_.size()) std::abort();
+  names_[count_++] = name;
   lua_getfield(L_, table_, name);
   if (!lua_isnil(L_, -1)) return true;
   lua_pop(L_, 1);
@@ -147,21 +146,16 @@ bool OptionReader::next_text(const char* name, const char* expected, int place) 
 
 // --- Unknown keys ---
 
-bool OptionReader::is_known(int key) const {
-  for (int i = 1; i <= count_; ++i) {
-    lua_rawgeti(L_, names_, i);
-    const bool is_same = lua_rawequal(L_, key, -1) != 0;
-    lua_pop(L_, 1);
-    if (is_same) return true;
-  }
-  return false;
+bool OptionReader::is_known(std::string_view key) const {
+  return std::find(names_.data(), names_.data() + count_, key) != names_.data() + count_;
 }
 
 bool OptionReader::next_unknown(int table) {
   while (lua_next(L_, table) != 0) {
     lua_pop(L_, 1);
-    const bool is_name = lua_type(L_, -1) == LUA_TSTRING && !is_of_metatables(text_at(L_, -1));
-    if (is_name && !is_known(lua_gettop(L_))) return true;
+    if (lua_type(L_, -1) != LUA_TSTRING) continue;
+    const std::string_view key = text_at(L_, -1);
+    if (!is_of_metatables(key) && !is_known(key)) return true;
   }
   return false;
 }
@@ -171,32 +165,26 @@ void OptionReader::replace_by_parent(int table) {
   lua_replace(L_, table);
 }
 
-// Pushes the name that is most like the key on top of the stack, and returns whether there is one that is.
-bool OptionReader::push_suggestion() {
-  const std::string_view key = text_at(L_, -1);
-  int best = 0;
+// The name that is most like the key; null: none is.
+const char* OptionReader::suggestion(std::string_view key) const {
+  const char* best = nullptr;
   std::size_t least = 0;
-  for (int i = 1; i <= count_; ++i) {
-    lua_rawgeti(L_, names_, i);
-    const std::optional<std::size_t> edits = near_miss(key, text_at(L_, -1));
-    lua_pop(L_, 1);
-    if (!edits || (best != 0 && *edits >= least)) continue;
-    best = i;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const std::optional<std::size_t> edits = near_miss(key, names_[i]);
+    if (!edits || (best != nullptr && *edits >= least)) continue;
+    best = names_[i];
     least = *edits;
   }
-  if (best != 0) lua_rawgeti(L_, names_, best);
-  return best != 0;
+  return best;
 }
 
 void OptionReader::refuse(const char* key, const char* meant) {
   raise_text(lua_pushfstring(L_, "option '%s' is unknown, did you mean %s?", push_full_name(key), meant));
 }
 
-void OptionReader::refuse_near_miss() {
-  if (!push_suggestion()) return;
-  const char* key = lua_tostring(L_, -2);
-  const char* name = push_full_name(lua_tostring(L_, -1));
-  refuse(key, lua_pushfstring(L_, "'%s'", name));
+void OptionReader::refuse_near_miss(const char* key) {
+  const char* const meant = suggestion(key);
+  if (meant != nullptr) refuse(key, lua_pushfstring(L_, "'%s'", push_full_name(meant)));
 }
 
 void OptionReader::raise_unknown(const char* key) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "lua/compat.h"
 #include "lua/guarded.h"
@@ -13,8 +16,8 @@ namespace websockets::lua {
 // Reads the options of one table, and remembers which it has asked for: the other keys of the table are unknown. So an
 // option has one place, where it is read; read what depends on another option whether or not that is there.
 //
-// Every method may raise an error, which jumps over the reader. Its constructor pushes one value, below which the stack
-// must not be taken down while it is used. Options that stand in a table to which __index refers are options, too.
+// Every method may raise an error, which jumps over the reader. The names of options have to outlive it. Options that
+// stand in a table to which __index refers are options, too.
 class OptionReader {
  public:
   using Raise = void (*)(lua_State* L, const char* why);  // raises an error with this text
@@ -74,7 +77,7 @@ class OptionReader {
   void refuse_unknown(FindMeant find_meant) {
     for_each_unknown([&](const char* key) {
       if (const char* const meant = find_meant(key)) refuse(key, meant);
-      refuse_near_miss();
+      refuse_near_miss(key);
       raise_unknown(key);
     });
   }
@@ -84,7 +87,7 @@ class OptionReader {
   void refuse_meant(FindMeant find_meant, Take take) {
     for_each_unknown([&](const char* key) {
       if (const char* const meant = find_meant(key)) refuse(key, meant);
-      refuse_near_miss();
+      refuse_near_miss(key);
       const char* const shown = push_excerpt(L_, key);
       guarded(L_, [&] { take(shown); });
       lua_pop(L_, 1);
@@ -112,20 +115,20 @@ class OptionReader {
     }
     lua_pop(L_, 1);
   }
-  bool is_known(int key) const;
+  bool is_known(std::string_view key) const;
   bool next_unknown(int table);
   void replace_by_parent(int table);
   [[noreturn]] void refuse(const char* key, const char* meant);
   [[noreturn]] void raise_unknown(const char* key);
-  bool push_suggestion();
-  void refuse_near_miss();
+  const char* suggestion(std::string_view key) const;
+  void refuse_near_miss(const char* key);
 
   lua_State* L_;
   int table_;
   Raise raise_error_;
   const char* prefix_;
-  int names_;      // the index of the list of the names that were asked for
-  int count_ = 0;  // of them
+  std::array<const char*, 128> names_;  // that were asked for; a table of Lua would be garbage of each call
+  std::size_t count_ = 0;               // of them
 };
 
 }  // namespace websockets::lua

@@ -115,7 +115,6 @@ void read_options(lua_State* L, int table, StaticOptions& options) {
   read_max_age(reader, options);
   read_headers(reader, options);
   reader.refuse_unknown();
-  lua_pop(L, 1);
 }
 
 // --- The handler ---

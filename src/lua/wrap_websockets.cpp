@@ -73,7 +73,6 @@ bool check_clients(lua_State* L, int table) {
   OptionReader reader(L, table, raise_list_error);
   reader.read_boolean("clients", clients);
   reader.refuse_unknown();
-  lua_pop(L, 1);
   return clients;
 }
 

@@ -60,11 +60,11 @@ ClientFailure owner_failed(const char* what) {
 }  // namespace
 
 // What it takes to make connections. It is disposed of, as code of it may be on the stack.
-struct Client::Dialing final : public Disposable, private Timer {
+struct Client::Dialing final : public Disposable, private Timer, private ClientAttemptOwner {
   Dialing(Client& its_client, ClientOptions its_options)
       : options(std::move(its_options)),
         queue(its_client.services_.attempts.loop.memory(), options.max_backpressure_bytes),
-        attempt(its_client.services_.attempts, options, its_client),
+        attempt(its_client.services_.attempts, options, *this),
         client(its_client),
         loop(its_client.services_.attempts.loop),
         deadline_ms(monotonic_ms() + options.connect_timeout_ms) {
@@ -88,6 +88,12 @@ struct Client::Dialing final : public Disposable, private Timer {
   }
 
   void on_timeout() override { client.begin_attempt(); }
+  void on_answered(ClientConnection& connection, ClientAnswer answer) override {
+    client.on_answered(connection, std::move(answer));
+  }
+  void on_attempt_failed(const ClientFailure& failure, std::optional<double> retry_after_s) override {
+    client.on_attempt_failed(failure, retry_after_s);
+  }
 
   ClientOptions options;
   WriteQueue queue;  // before the first opening

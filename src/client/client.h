@@ -36,7 +36,7 @@ struct ClientServices {
 
 // One outgoing websocket, through all its attempts and openings, from Clients::connect() to on_client_closed(). Its
 // owner holds a Loop::Round for each call that may lead to a handler: all but those that are const.
-class Client final : public Disposable, private ClientConnectionOwner, private ClientAttemptOwner {
+class Client final : public Disposable, private ClientConnectionOwner {
  public:
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -51,7 +51,7 @@ class Client final : public Disposable, private ClientConnectionOwner, private C
   State state() const;
 
   // The application's own object; the carrier of each of its sessions has it, too. Null at first.
-  void* user() const { return user_; }
+  void* const& user() const { return user_; }
   void set_user(void* user);
 
   // While there is a connection that has opened and did not end; else null. May be closing. To send, take send() below.
@@ -113,8 +113,8 @@ class Client final : public Disposable, private ClientConnectionOwner, private C
   enum class LocalEnd : std::uint8_t { kNone, kClose, kTerminate, kReopen, kDestroy };
 
   void begin_attempt();
-  void on_answered(ClientConnection& connection, ClientAnswer answer) override;
-  void on_attempt_failed(const ClientFailure& failure, std::optional<double> retry_after_s) override;
+  void on_answered(ClientConnection& connection, ClientAnswer answer);
+  void on_attempt_failed(const ClientFailure& failure, std::optional<double> retry_after_s);
   void on_ended(ClientConnection& connection, ClientEnd end, CloseCode code, std::string_view reason) override;
   void on_released(ClientConnection& connection) override;
 

@@ -17,8 +17,7 @@ struct LuaClient final : Receiver, Disposable {
   explicit LuaClient(LuaContext& its_context) : Receiver(true), context(its_context) {}
 
   LuaContext& context;
-  Client* engine = nullptr;
-  void* websocket = nullptr;  // its LuaWebsocket; null: it is closed
+  Client* engine = nullptr;  // its user() is the LuaWebsocket; null: it is closed
   int on_open = kNoSlot;
   int on_retry = kNoSlot;
   int url = kNoSlot;      // functions that are called before each attempt

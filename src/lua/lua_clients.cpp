@@ -24,7 +24,7 @@ void push_function(lua_State* L, const LuaWebsocket& ws, int slot) {
 
 // Calls it, unless finalizers have closed the websocket while its arguments were made.
 bool call_function(lua_State* L, const LuaClient& client, int arguments, int results) {
-  if (client.websocket == nullptr) return false;
+  if (client.engine->user() == nullptr) return false;
   lua_call(L, arguments, results);
   return true;
 }
@@ -45,13 +45,13 @@ const char* LuaClients::on_attempt(Client& engine, ClientRequest& request) {
   const LuaWebsocket& ws = websocket_of(engine);
   const LuaClient& client = *ws.client;
   const char* running = "the function for the URL failed";
-  const bool succeeded = context_.calls().run(&client.websocket, [&](lua_State* L) {
+  const bool succeeded = context_.calls().run(&client.engine->user(), [&](lua_State* L) {
     if (client.url != kNoSlot) {
       push_function(L, ws, client.url);
       if (!call_function(L, client, 1, 1)) return;
       take_url(L, request.url);
     }
-    if (client.websocket == nullptr || client.headers == kNoSlot) return;
+    if (client.engine->user() == nullptr || client.headers == kNoSlot) return;
     running = "the function for headers failed";
     push_function(L, ws, client.headers);
     if (call_function(L, client, 1, 1)) take_headers(L, request.headers);
@@ -63,7 +63,7 @@ bool LuaClients::on_open(Client& engine) {
   const LuaWebsocket& ws = websocket_of(engine);
   const LuaClient& client = *ws.client;
   if (client.on_open == kNoSlot) return true;
-  return context_.calls().run(&client.websocket, [&](lua_State* L) {
+  return context_.calls().run(&client.engine->user(), [&](lua_State* L) {
     push_function(L, ws, client.on_open);
     push_response(L, engine);
     call_function(L, client, 2, 0);
@@ -76,7 +76,7 @@ bool LuaClients::on_retry(Client& engine, double& seconds, const ClientFailure& 
   const LuaClient& client = *ws.client;
   if (client.on_retry == kNoSlot) return true;
   bool goes_on = true;
-  context_.calls().run(&client.websocket, [&](lua_State* L) {
+  context_.calls().run(&client.engine->user(), [&](lua_State* L) {
     push_function(L, ws, client.on_retry);
     lua_pushnumber(L, static_cast<lua_Number>(seconds));
     push_failure(L, failure);
@@ -99,7 +99,7 @@ void LuaClients::on_client_closed(Client& engine, CloseCode code, std::string_vi
                                   const ClientFailure& failure) {
   LuaWebsocket& ws = websocket_of(engine);
   if (ws.on_closed != kNoSlot) {
-    context_.calls().run(&ws.client->websocket, [&](lua_State* L) {
+    context_.calls().run(&ws.client->engine->user(), [&](lua_State* L) {
       push_function(L, ws, ws.on_closed);
       lua_pushinteger(L, static_cast<lua_Integer>(code));
       push_text(L, reason);
@@ -117,7 +117,6 @@ void LuaClients::detach(LuaWebsocket& ws) {
   LuaClient& client = *ws.client;
   lua_State* const L = context_.calls().state();
   client.engine->set_user(nullptr);
-  client.websocket = nullptr;
   context_.hub().unsubscribe_all(client);
   for (int* slot : {&client.on_open, &client.on_retry, &client.url, &client.headers}) {
     context_.callback_table().free_slot(L, context_.calls().callbacks(), *slot);

@@ -95,7 +95,6 @@ int connect_by_context(lua_State* L) {
   }
   delete std::exchange(connecting.options, nullptr);  // now: nothing tells the collector how large they are
   places.ws.client = std::exchange(connecting.client, nullptr);
-  places.ws.client->websocket = &places.ws;
   places.ws.is_client = true;
   lua_pushvalue(L, callbacks);
   set_user_table(L, websocket);

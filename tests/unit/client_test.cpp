@@ -18,7 +18,7 @@ namespace websockets {
 namespace {
 
 // Beside its connection and the text of its ClientResponse, that is all that an idle client takes of the engine.
-static_assert(sizeof(void*) != 8 || sizeof(Client) <= 136);
+static_assert(sizeof(void*) != 8 || sizeof(Client) <= 120);
 
 class ClientTest : public ClientFixture {
  protected:

@@ -23,6 +23,8 @@ class TlsClientContexts::Load final : public BackgroundTask {
     } catch (const std::bad_alloc&) {
       made_ = Error{"out of memory", ENOMEM};
     }
+    // The thread would free what OpenSSL keeps for it as it ends, when exit() does not wait for it any more.
+    OPENSSL_thread_stop();
   }
   // OpenSSL is taken down by exit().
   bool delays_exit() const override { return true; }

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Clients over TLS. How certificates are verified has unit tests.
 local clients = require 'spec.support.clients'
+local script = require 'spec.support.script'
 local tls = require 'spec.support.tls'
 
 describe('connect over TLS', function()
@@ -67,5 +68,17 @@ describe('connect over TLS', function()
     clients.wait_for_end(ctx, ended)
     assert.same({ 1006, 'tls', 'tls' }, { ended.code, ended.failure.kind, ended.failure.phase })
     assert.matches("^TLS with '127.0.0.1': .*certificate required", ended.failure.message)
+  end)
+
+  -- What OpenSSL keeps for the thread is lost, which a sanitizer reports, or freed beside what exit() takes down.
+  it('lets a script end while a thread prepares for it', function()
+    for _ = 1, 10 do
+      script.run [[
+        local context = require('websockets').context {}
+        local ws = context:connect('wss://127.0.0.1:1/', { ssl_verify = false })
+        while ws:state() ~= 'closed' do context:service(-1) end
+      ]]
+      script.run "require('websockets').connect('wss://127.0.0.1:1/', { ssl_verify = false })"
+    end
   end)
 end)

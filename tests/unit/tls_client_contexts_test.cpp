@@ -3,13 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <optional>
 
 #include "failing_allocations.h"
-#include "forked.h"
 #include "loop_fixture.h"
 
 namespace websockets {
@@ -147,21 +144,6 @@ TEST_F(TlsClientContextsTest, AThreadMayOutliveThem) {
   tasks.reset();
   loop().service(0);
   EXPECT_EQ(waiter.calls, 0);
-}
-
-// What OpenSSL keeps for the thread would be lost, which a sanitizer reports, or be freed beside what exit() takes
-// down.
-TEST_F(TlsClientContextsTest, AThreadHasNothingOfOpenSslWhenExitGoesOn) {
-  for (int round = 0; round < 10; ++round) {
-    std::fflush(nullptr);  // or the child's exit() prints it again
-    const pid_t child = ::fork();
-    if (child == 0) {
-      Waiter waiter;
-      static_cast<void>(contexts->get(unverified(), waiter));
-      std::exit(0);
-    }
-    EXPECT_TRUE(has_succeeded(child));
-  }
 }
 
 TEST_F(TlsClientContextsTest, WithoutMemoryNobodyWaitsInVain) {

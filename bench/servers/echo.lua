@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua echo.lua PORT [echo | compressed | broadcast | publish [CERTIFICATE KEY]]
+-- Usage: lua echo.lua PORT [echo | receive | compressed | broadcast | publish [CERTIFICATE KEY]]
 --
--- Echoes, or with 'broadcast' sends each message to everyone, with 'publish' to a topic that has everyone; with a
+-- Echoes, with 'receive' by a coroutine for each websocket, or with 'broadcast' sends each message to everyone, with 'publish' to a topic that has everyone; with a
 -- certificate over TLS. 'compressed': as the client offers it, by zlib's defaults. Prints its port when it can be
 -- connected to.
 
@@ -31,6 +31,14 @@ local serve = {
     end)
   end,
 }
+
+serve.receive = websockets.handler(function(ws)
+  while true do
+    local data, type = ws:receive()
+    if not data then break end
+    ws:write(data, type)
+  end
+end)
 
 serve.compressed = serve.echo
 

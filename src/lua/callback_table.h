@@ -22,6 +22,7 @@ enum Slot : int {
   kOnUpgrade,
   kInterruption,  // the error that raise_interruption() raises
   kOnRefused,
+  kWaits,  // a table of waits.lua, once somebody waits; else false
   kFirstProtocol,
 };
 

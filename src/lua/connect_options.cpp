@@ -239,7 +239,7 @@ void read_reconnect(OptionReader& config, std::optional<RetryOptions>& reconnect
   lua_settop(L, table - 1);
 }
 
-void read_limits(OptionReader& reader, ClientOptions& options) {
+void read_limits(OptionReader& reader, ConnectOptions& options) {
   reader.read_whole("redirects", 0, 100, "a whole number up to 100", options.redirects);
   read_seconds(reader, "connect_timeout", options.connect_timeout_ms);
   read_seconds(reader, "close_timeout", options.close_timeout_ms);
@@ -247,6 +247,8 @@ void read_limits(OptionReader& reader, ClientOptions& options) {
   read_optional_seconds(reader, "ping_interval", options.keepalive.ping_interval_ms);
   read_bytes(reader, "max_message_size", options.max_message_bytes);
   read_bytes(reader, "max_backpressure", options.max_backpressure_bytes);
+  reader.read_whole("receive_buffer", 1, 1U << 30U, "a whole number of bytes up to 1 GiB",
+                    options.receive_buffer_bytes);
 }
 
 // Pushes the function, if it is one, else nil.
@@ -272,7 +274,7 @@ void read_url(lua_State* L, int index, std::string& url) {
 
 void raise_connect_error(lua_State* L, const char* why) { raise_at_caller(L, "websocket could not connect: %s", why); }
 
-void read_connect_options(lua_State* L, int url, int table, ClientOptions& options) {
+void read_connect_options(lua_State* L, int url, int table, ConnectOptions& options) {
   luaL_checkstack(L, 16, "websocket");
   read_url(L, url, options.url);
   if (lua_isnoneornil(L, table)) return lua_pushnil(L);

@@ -21,7 +21,10 @@ Entry::~Entry() {
   LuaCalls& calls = context_.calls();
   if (outer_.L == nullptr) {
     context_.callback_table().drop_released_payloads(calls.state(), calls.callbacks());
-    if (!context_.is_open()) context_.timers().stop_all(calls.state(), calls.callbacks());
+    if (!context_.is_open()) {
+      context_.waits().end();
+      context_.timers().stop_all(calls.state(), calls.callbacks());
+    }
     context_.update_announced();
   }
   context_.shared().running = running_before_;

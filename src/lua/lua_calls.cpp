@@ -116,19 +116,28 @@ void LuaCalls::call(int function) {
 
 void LuaCalls::report_warning(int text) {
   lua_pushvalue(place_.L, text);
-  report_error(nullptr, "");
+  report(kNoSlot, "");
+}
+
+void LuaCalls::report_failure(int text, int self) {
+  lua_pushvalue(place_.L, text);
+  report(self, "error in a coroutine: ");
+}
+
+void LuaCalls::report_error(void* const* websocket) {
+  // It may have lost its websocket meanwhile, and that its memory.
+  const LuaWebsocket* const ws = websocket == nullptr ? nullptr : static_cast<LuaWebsocket*>(*websocket);
+  report(ws == nullptr ? kNoSlot : ws->self, "error in a callback: ");
 }
 
 // Takes the error on top of the stack to on_error, or to stderr.
-void LuaCalls::report_error(void* const* websocket, const char* what) {
+void LuaCalls::report(int self, const char* what) {
   lua_State* const L = place_.L;
   const int error = lua_gettop(L);
-  // It may have lost its websocket meanwhile, and that its memory.
-  const LuaWebsocket* const ws = websocket == nullptr ? nullptr : static_cast<LuaWebsocket*>(*websocket);
   struct Report {
     int self;
     bool was_taken;
-  } report{ws == nullptr ? kNoSlot : ws->self, false};
+  } report{self, false};
   ProtectedCall call{[](lua_State* inner, void* argument) {
                        auto& taken = *static_cast<Report*>(argument);
                        lua_rawgeti(inner, LuaCalls::kCallbacks, kOnError);

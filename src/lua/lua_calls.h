@@ -48,6 +48,8 @@ class LuaCalls {
   void call(int function);
   // Takes the string at an index to on_error, or to stderr.
   void report_warning(int text);
+  // The same of the message of an error, and the websocket in a slot, or none.
+  void report_failure(int text, int self);
 
   // A callback was interrupted by lua.c's handler of SIGINT, which is not the callback's fault: its error goes on,
   // through the function that has led to the callback, once everybody was served.
@@ -61,7 +63,8 @@ class LuaCalls {
   bool call_protected(void* const* websocket, void (*function)(lua_State*, void*), void* argument);
   bool take_interruption();
   [[noreturn]] void raise_now(lua_State* L, int callbacks);
-  void report_error(void* const* websocket, const char* what = "error in a callback: ");
+  void report_error(void* const* websocket);
+  void report(int self, const char* what);
 
   Place place_;
   bool is_interrupted_ = false;

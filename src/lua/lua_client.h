@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
+
 #include "client/client.h"
 #include "loop/disposable.h"
 #include "lua/callback_table.h"
@@ -22,6 +24,7 @@ struct LuaClient final : Receiver, Disposable {
   int on_retry = kNoSlot;
   int url = kNoSlot;      // functions that are called before each attempt
   int headers = kNoSlot;  // the same
+  std::uint32_t receive_buffer_bytes = 0;
 };
 
 }  // namespace websockets::lua

@@ -62,6 +62,7 @@ const char* LuaClients::on_attempt(Client& engine, ClientRequest& request) {
 bool LuaClients::on_open(Client& engine) {
   const LuaWebsocket& ws = websocket_of(engine);
   const LuaClient& client = *ws.client;
+  notify(ws);
   if (client.on_open == kNoSlot) return true;
   return context_.calls().run(&client.engine->user(), [&](lua_State* L) {
     push_function(L, ws, client.on_open);
@@ -74,6 +75,7 @@ bool LuaClients::on_open(Client& engine) {
 bool LuaClients::on_retry(Client& engine, double& seconds, const ClientFailure& failure) {
   const LuaWebsocket& ws = websocket_of(engine);
   const LuaClient& client = *ws.client;
+  notify(ws);
   if (client.on_retry == kNoSlot) return true;
   bool goes_on = true;
   context_.calls().run(&client.engine->user(), [&](lua_State* L) {
@@ -98,6 +100,10 @@ bool LuaClients::on_retry(Client& engine, double& seconds, const ClientFailure& 
 void LuaClients::on_client_closed(Client& engine, CloseCode code, std::string_view reason,
                                   const ClientFailure& failure) {
   LuaWebsocket& ws = websocket_of(engine);
+  const bool was_ended_here = ws.was_closed_here || context_.loop()->is_stopped();
+  if (ws.is_flushing && !was_ended_here) {
+    context_.calls().run(nullptr, [&](lua_State* L) { context_.waits().flush(L, ws); });
+  }
   if (ws.on_closed != kNoSlot) {
     context_.calls().run(&ws.client->engine->user(), [&](lua_State* L) {
       push_function(L, ws, ws.on_closed);
@@ -107,7 +113,17 @@ void LuaClients::on_client_closed(Client& engine, CloseCode code, std::string_vi
       lua_call(L, 4, 0);
     });
   }
+  context_.calls().run(nullptr, [&](lua_State* L) {
+    push_failure(L, failure);
+    context_.waits().note_end(L, ws, reason, !was_ended_here);
+  });
   detach(ws);
+  ws.close_code = static_cast<int>(code);
+}
+
+// Threads that wait for something look for it.
+void LuaClients::notify(const LuaWebsocket& ws) {
+  if (ws.has_waiters) context_.calls().run(nullptr, [&](lua_State* L) { context_.waits().notify(L, ws); });
 }
 
 // That was abandoned: nobody was told.

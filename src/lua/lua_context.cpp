@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "lua/default_context.h"
+#include "lua/inbox.h"
 #include "lua/lua_client.h"
 #include "lua/lua_clients.h"
 #include "lua/lua_websocket.h"
@@ -35,9 +36,6 @@ void call_function(lua_State* L, const Carrier& carrier, int arguments) {
   if (carrier.user != nullptr) lua_call(L, arguments, 0);
 }
 
-// The values of WRITE_TEXT and WRITE_BINARY.
-lua_Integer type_number(MessageType type) { return type == MessageType::kText ? 0 : 1; }
-
 }  // namespace
 
 LuaContext::LuaContext(SharedState& shared) : options(std::make_unique<ContextOptions>()), shared_(shared) {}
@@ -56,7 +54,7 @@ void LuaContext::terminate(int fd, std::uint32_t serial) { context_->terminate(f
 
 bool LuaContext::is_idle() const {
   return context_->listener_count() == 0 && context_->loop().channel_count() == 0 && !timers_.has_pending() &&
-         (clients_ == nullptr || clients_->count() == 0);
+         (clients_ == nullptr || clients_->count() == 0) && !waits_.has_ready();
 }
 
 bool LuaContext::in_round() const { return context_ != nullptr && context_->loop().in_round(); }
@@ -138,12 +136,8 @@ bool LuaContext::on_open(Connection& connection, const HttpExchange& exchange) {
 // One protected call for all of them.
 bool LuaContext::on_messages(Session& session, MessageBatch& messages) {
   LuaWebsocket* const ws = websocket_of(session.carrier());
+  if (ws == nullptr || ws->on_receive == kNoSlot || ws->has_inbox) return on_messages_to_receive(session, ws, messages);
   MessageBatch::Message message;
-  if (ws == nullptr || ws->on_receive == kNoSlot) {
-    while (messages.next(message)) {
-    }
-    return true;
-  }
   return run(&session.carrier(), [&](lua_State* L) {
     while (session.takes_messages() && messages.next(message)) {
       push_function(L, *ws, ws->on_receive);
@@ -152,6 +146,17 @@ bool LuaContext::on_messages(Session& session, MessageBatch& messages) {
       call_function(L, session.carrier(), 3);
     }
   });
+}
+
+// There is no function for them. Those of a client wait for receive(), those of a server only if there was one.
+bool LuaContext::on_messages_to_receive(Session& session, LuaWebsocket* ws, MessageBatch& messages) {
+  MessageBatch::Message ignored;
+  if (ws == nullptr || (ws->on_receive == kNoSlot && !ws->is_client)) {
+    while (messages.next(ignored)) {
+    }
+    return true;
+  }
+  return run(&session.carrier(), [&](lua_State* L) { waits_.receive(L, *ws, session, messages); });
 }
 
 bool LuaContext::on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) {
@@ -196,7 +201,9 @@ bool LuaContext::on_pong(Session& session, std::span<const std::uint8_t> data) {
 
 bool LuaContext::on_drained(Session& session) {
   LuaWebsocket* const ws = websocket_of(session.carrier());
-  if (ws == nullptr || ws->on_server_writeable == kNoSlot) return true;
+  if (ws == nullptr) return true;
+  if (ws->has_waiters) run(nullptr, [&](lua_State* L) { waits_.notify(L, *ws); });
+  if (!session.is_open() || !session.carrier().output().empty() || ws->on_server_writeable == kNoSlot) return true;
   return run(&session.carrier(), [&](lua_State* L) {
     push_function(L, *ws, ws->on_server_writeable);
     call_function(L, session.carrier(), 1);
@@ -206,6 +213,8 @@ bool LuaContext::on_drained(Session& session) {
 void LuaContext::on_closed(Session& session, CloseCode code, std::string_view reason) {
   LuaWebsocket* const ws = websocket_of(session.carrier());
   if (ws == nullptr) return;
+  const bool was_ended_here = ws->was_closed_here || session.is_closing() || loop()->is_stopped();
+  if (ws->is_flushing && !was_ended_here) run(nullptr, [&](lua_State* L) { waits_.flush(L, *ws); });
   if (ws->on_closed != kNoSlot) {
     run(&session.carrier(), [&](lua_State* L) {
       push_function(L, *ws, ws->on_closed);
@@ -214,7 +223,14 @@ void LuaContext::on_closed(Session& session, CloseCode code, std::string_view re
       lua_call(L, 3, 0);
     });
   }
+  if (ws->has_inbox || ws->has_waiters || !reason.empty()) {
+    run(nullptr, [&](lua_State* L) {
+      lua_pushnil(L);
+      waits_.note_end(L, *ws, reason, !was_ended_here);
+    });
+  }
   detach(*ws);
+  ws->close_code = static_cast<int>(code);
 }
 
 Session* LuaContext::session_of(Receiver& guest) { return static_cast<LuaClient&>(guest).engine->session(); }
@@ -290,6 +306,7 @@ void LuaContext::on_destroy() {
 void LuaContext::on_abandon() {
   if (descriptor_ >= 0 && !context_->is_destroyed()) announce(false);
   descriptor_ = -1;
+  waits_.abandon();
   if (clients_ != nullptr) clients_->abandon();
   forget_default_context(*this);
 }

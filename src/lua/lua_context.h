@@ -15,6 +15,7 @@
 #include "lua/lua_calls.h"
 #include "lua/lua_pings.h"
 #include "lua/lua_timers.h"
+#include "lua/lua_waits.h"
 #include "lua/upgrade_events.h"
 #include "server/handler.h"
 
@@ -76,6 +77,7 @@ class LuaContext final : public Handler {
   LuaCalls& calls() { return calls_; }
   LuaTimers& timers() { return timers_; }
   LuaPings& pings() { return pings_; }
+  LuaWaits& waits() { return waits_; }
   UpgradeEvents& upgrades() { return upgrades_; }
 
   bool on_upgrade(Connection& connection, const HttpExchange& exchange,
@@ -90,6 +92,8 @@ class LuaContext final : public Handler {
   Session* session_of(Receiver& guest) override;
   bool on_http(Connection& connection, const Request& request) override;
   void on_refused(const Refusal& refusal) override;
+  bool has_work() const override { return waits_.has_work(); }
+  bool do_work() override { return waits_.do_work(); }
   void on_served() override;
   void on_freed(Connection& connection) override;
   void on_shut_down(CloseCode code, std::string_view reason) override;
@@ -106,6 +110,7 @@ class LuaContext final : public Handler {
   bool run(Whose whose, Body body) {
     return calls_.run(whose, body);
   }
+  bool on_messages_to_receive(Session& session, LuaWebsocket* ws, MessageBatch& messages);
   void call_with_fd(int slot, int fd);
   void warn_of_unasked_clients(const ContextOptions& given);
   void detach(LuaWebsocket& ws);
@@ -117,6 +122,7 @@ class LuaContext final : public Handler {
   LuaCalls calls_;
   LuaTimers timers_{*this};
   LuaPings pings_;
+  LuaWaits waits_{*this};
   int descriptor_ = -1;        // that is announced while the context is not idle; -1: none
   bool is_announced_ = false;  // it is now
   UpgradeEvents upgrades_{calls_, callback_table_};

@@ -25,9 +25,12 @@ struct LuaWebsocket {
     Connection* connection;  // null: closed
     LuaClient* client;       // of one that is_client
   };
-  int self;  // slots, or kNoSlot
-  int on_receive;
-  int on_receive_chunk;
+  int self;        // slots, or kNoSlot
+  int on_receive;  // of one that has_inbox: its Inbox
+  union {
+    int on_receive_chunk;
+    int close_code;  // when it is closed; 0: it was no websocket yet
+  };
   int on_closed;
   int on_broadcast;
   union {
@@ -36,10 +39,17 @@ struct LuaWebsocket {
   };
   union {
     int request;
-    std::uint32_t closed_serial;
+    std::uint32_t closed_serial;  // what tells that connection from others with the same descriptor
   };
   bool has_asked_for_request;  // so it is kept
   bool is_client;
+  // Why nothing is read: the user's flow control, an inbox that is full, messages that a new function has to get first.
+  bool is_paused : 1;
+  bool is_full : 1;
+  bool is_flushing : 1;
+  bool has_inbox : 1;        // when it is closed: with messages in it
+  bool has_waiters : 1;      // threads that wait for something else than messages
+  bool was_closed_here : 1;  // by close() or terminate()
 };
 static_assert(sizeof(Userdata<LuaWebsocket>) <= 48, "each open websocket has one: see LuaPings for what few need");
 

@@ -9,6 +9,7 @@
 #include "lua/wrap_run.h"
 #include "lua/wrap_static.h"
 #include "lua/wrap_timers.h"
+#include "lua/wrap_waits.h"
 #include "lua/wrap_websocket.h"
 #include "websocket/close_code.h"
 
@@ -81,6 +82,7 @@ extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_Sta
     lua_pushinteger(L, constant.value);
     lua_setfield(L, -2, constant.name);
   }
+  register_waits(L);
   lua_pushliteral(L, "lua-websockets " WEBSOCKETS_VERSION);
   lua_setfield(L, -2, "_VERSION");
   return 1;

@@ -14,11 +14,11 @@ void push_state(lua_State* L) {
   lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
-// Pushes a table that does not keep its values.
-void push_weak_table(lua_State* L) {
+// Pushes a table that does not keep its keys ("k"), or its values ("v").
+void push_weak_table(lua_State* L, const char* mode) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
+  lua_pushstring(L, mode);
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
 }
@@ -32,12 +32,14 @@ void make_shared_state(lua_State* L) {
   if (is_there) return;
   lua_pushlightuserdata(L, const_cast<char*>(&kStateKey));
   new (new_userdata(L, sizeof(SharedState))) SharedState;
-  lua_createtable(L, 3, 0);
-  push_weak_table(L);
+  lua_createtable(L, 5, 0);
+  push_weak_table(L, "v");
   lua_rawseti(L, -2, kContexts);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, kDefaultContext);
-  push_weak_table(L);
+  push_weak_table(L, "k");
+  lua_rawseti(L, -2, kEndings);
+  push_weak_table(L, "v");
   lua_rawseti(L, -2, kHost);
   set_user_table(L, -2);
   lua_rawset(L, LUA_REGISTRYINDEX);

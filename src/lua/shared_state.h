@@ -19,6 +19,8 @@ struct SharedState {
 enum StateSlot : int {
   kContexts = 1,    // a table: the address of each context -> its userdata, which it does not keep
   kDefaultContext,  // its userdata, which this keeps; or false
+  kWaitFunctions,   // a table of the functions of waits.lua that LuaWaits calls
+  kEndings,         // a table: a websocket that is closed, which it does not keep -> what else is known of its end
   kHost,            // an adapter's function for the default context, which it does not keep: see default_context.h
 };
 

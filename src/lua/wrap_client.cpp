@@ -23,7 +23,7 @@ namespace {
 struct Connecting {
   static constexpr char kType[] = "websockets.connecting";
 
-  ClientOptions* options;
+  ConnectOptions* options;
   LuaClient* client;
 };
 
@@ -64,7 +64,7 @@ int connect_by_context(lua_State* L) {
   int callbacks;
   check_served_here(L, callbacks);
   auto& connecting = push_object<Connecting>(L);
-  guarded(L, [&] { connecting.options = new ClientOptions; });
+  guarded(L, [&] { connecting.options = new ConnectOptions; });
   read_connect_options(L, kUrl, kOptions, *connecting.options);
   const int url = lua_gettop(L) - 1;
   const int headers = url + 1;
@@ -73,6 +73,7 @@ int connect_by_context(lua_State* L) {
   const int websocket = lua_gettop(L);
   LuaContext& context = check_served_here(L, callbacks);  // again: finalizers may have done anything
   guarded(L, [&] { connecting.client = new LuaClient(context); });
+  connecting.client->receive_buffer_bytes = connecting.options->receive_buffer_bytes;
   Places places{context.callback_table(), *find_object<LuaWebsocket>(L, websocket), *connecting.client};
 
   lua_pushcfunction(L, fill_slots);

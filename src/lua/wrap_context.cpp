@@ -198,6 +198,7 @@ int collect(lua_State* L) {
   if (is_open(userdata)) {
     int callbacks;
     LuaContext& context = check_context(L, callbacks);
+    context.waits().abandon();  // what waits is collected, too
     guarded(L, [&] {
       const Entry entry(context, L, callbacks);
       context.context().destroy();
@@ -251,7 +252,7 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   lua_rawseti(L, callbacks, kTrampoline);
   push_message_handler(L);
   lua_rawseti(L, callbacks, kMessageHandler);
-  for (const int slot : {kOnHttp, kOnError, kOnAddFd, kOnDelFd, kInterruption}) {
+  for (const int slot : {kOnHttp, kOnError, kOnAddFd, kOnDelFd, kInterruption, kWaits}) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, callbacks, slot);
   }

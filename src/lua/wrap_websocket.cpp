@@ -22,6 +22,7 @@
 #include "lua/wrap_ping.h"
 #include "lua/wrap_respond.h"
 #include "lua/wrap_topics.h"
+#include "lua/wrap_waits.h"
 #include "lua/wrap_websocket_state.h"
 #include "net/resolver.h"
 #include "server/http_exchange.h"
@@ -188,6 +189,7 @@ int on_receive(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
+  give_up_inbox(L, ws);
   set_callback(L, ws, ws.on_receive);
   if (set_chunk_mode(ws, false)) return 0;
   context_of(ws).callback_table().free_slot(L, push_callbacks(L), ws.on_receive_chunk);  // the last one counts
@@ -198,6 +200,7 @@ int on_receive_chunk(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (is_closed(ws)) return 0;
+  give_up_inbox(L, ws);
   set_callback(L, ws, ws.on_receive_chunk);
   set_chunk_mode(ws, true);
   return 0;
@@ -247,9 +250,10 @@ int on_broadcast(lua_State* L) {
 // --- Ending ---
 
 int close(lua_State* L) {
-  const LuaWebsocket& ws = check_websocket(L);
+  LuaWebsocket& ws = check_websocket(L);
   const CloseArguments arguments = check_close_arguments(L, 2, CloseCode::kNone);
   if (is_closed(ws)) return 0;
+  ws.was_closed_here = true;
   with_entry(L, ws, [&] {
     ws.is_client ? ws.client->engine->close(arguments.code, arguments.reason)
                  : ws.connection->close(arguments.code, arguments.reason);
@@ -260,7 +264,7 @@ int close(lua_State* L) {
 // What it had queued when it was closed may be leaving still.
 int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
   int callbacks = push_callbacks(L);
-  LuaContext* const context = ws.closed_serial == 0 ? nullptr : find_context(L, callbacks);
+  LuaContext* const context = ws.closed_serial == 0 || ws.is_client ? nullptr : find_context(L, callbacks);
   if (context == nullptr) return 0;
   enter(L, *context, callbacks, [&] {
     ws.is_client ? context->clients().terminate(ws.closed_fd, ws.closed_serial)
@@ -270,8 +274,9 @@ int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
 }
 
 int terminate(lua_State* L) {
-  const LuaWebsocket& ws = check_websocket(L);
+  LuaWebsocket& ws = check_websocket(L);
   if (ws.connection == nullptr) return terminate_closed(L, ws);
+  ws.was_closed_here = true;
   with_entry(L, ws, [&] { ws.is_client ? ws.client->engine->terminate() : ws.connection->terminate(); });
   return 0;
 }
@@ -326,7 +331,7 @@ int buffered_amount(lua_State* L) {
 }
 
 int rx_flow_control(lua_State* L) {
-  const LuaWebsocket& ws = check_websocket(L);
+  LuaWebsocket& ws = check_websocket(L);
   bool enabled = lua_toboolean(L, 2) != 0;
   if (lua_type(L, 2) == LUA_TNUMBER) {
     enabled = lua_tonumber(L, 2) != 0;
@@ -334,8 +339,8 @@ int rx_flow_control(lua_State* L) {
     luaL_checktype(L, 2, LUA_TBOOLEAN);
   }
   if (is_closed(ws)) return push_status(L, 1);
-  with_entry(L, ws,
-             [&] { ws.is_client ? ws.client->engine->set_reading(enabled) : ws.connection->set_reading(enabled); });
+  ws.is_paused = !enabled;
+  with_entry(L, ws, [&] { apply_reading(ws); });
   return push_status(L, 0);
 }
 

@@ -141,6 +141,13 @@ Context::DescriptorStatus Context::service_descriptor(int fd) {
   return pollable->fd() < 0 ? DescriptorStatus::kClosed : DescriptorStatus::kServed;
 }
 
+bool Context::has_work() const { return !refusals_.empty() || handler_.has_work(); }
+
+bool Context::do_work() {
+  const bool has_reported = report_refusals();
+  return handler_.do_work() || has_reported;
+}
+
 void Context::on_served() {
   end_shutdown();
   handler_.on_served();
@@ -154,10 +161,15 @@ bool Context::report_refusals() {
   return !refusals.empty();
 }
 
-void Context::terminate(int fd, std::uint32_t serial) {
+SocketConnection* Context::find_connection(int fd, std::uint32_t serial) const {
   const auto* const channel = dynamic_cast<Channel*>(loop_.find(fd));
   auto* const connection = channel == nullptr ? nullptr : dynamic_cast<SocketConnection*>(&channel->handler());
-  if (connection != nullptr && static_cast<std::uint32_t>(connection->serial()) == serial) connection->terminate();
+  const bool is_it = connection != nullptr && static_cast<std::uint32_t>(connection->serial()) == serial;
+  return is_it ? connection : nullptr;
+}
+
+void Context::terminate(int fd, std::uint32_t serial) {
+  if (SocketConnection* const connection = find_connection(fd, serial)) connection->terminate();
 }
 
 StatsReport Context::report() {

@@ -31,6 +31,7 @@ class Backplane;
 class CompressionPool;
 class Handler;
 class Runner;
+class SocketConnection;
 class TlsServerContext;
 
 // One server on a loop of its own: its listeners, its connections, what they have in common. Contexts know nothing of
@@ -64,6 +65,8 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
 
   // Ends the connection of this serial number, if its descriptor is open still.
   void terminate(int fd, std::uint32_t serial);
+  // Whether there is one.
+  bool has_connection(int fd, std::uint32_t serial) const { return find_connection(fd, serial) != nullptr; }
 
   // The counters, and what is there now. Looks at every connection.
   StatsReport report();
@@ -106,11 +109,12 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   void end_shutdown();
   void abandon();
   void end_backplane();
+  SocketConnection* find_connection(int fd, std::uint32_t serial) const;
   template <typename Function>
   void for_each_connection(Function function);
 
-  bool has_work() const override { return !refusals_.empty(); }
-  bool do_work() override { return report_refusals(); }
+  bool has_work() const override;
+  bool do_work() override;
   void on_served() override;
   void on_round_end() override { end_shutdown(); }
 

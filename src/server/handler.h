@@ -39,6 +39,10 @@ class Handler : public SessionHandler, public DescriptorObserver, public Payload
   virtual bool on_http(Connection& connection, const Request& request) = 0;
   // A client was refused; told later in the round, or in the next one.
   virtual void on_refused(const Refusal& refusal) = 0;
+  // Whether do_work() would do something.
+  virtual bool has_work() const = 0;
+  // What the owner has put off: in each round, after the timers. Returns whether something was done.
+  virtual bool do_work() = 0;
   // At the end of each round of the own loop, or of an outer one.
   virtual void on_served() = 0;
   // A connection whose `user` is set is about to be freed. Comes at the end of a round.

@@ -389,7 +389,8 @@ void Session::run_deferred() {
   if (failure == CloseCode::kAbnormal) return terminate();
   if (failure == CloseCode::kTryAgainLater) return fail(failure, "too slow: the queue is full");
   if (failure != CloseCode::kNone) return check_handler(false);
-  const bool has_drained = drain_pending_ && state_ == State::kOpen && carrier_.output().empty();
+  const bool has_drained =
+      drain_pending_ && (notifies_progress_ || (state_ == State::kOpen && carrier_.output().empty()));
   drain_pending_ = false;
   if (has_drained) check_handler(rules_.handler.on_drained(*this));
 }

@@ -60,11 +60,10 @@ class Session final {
   // The peer has taken some of the queue; it has taken all.
   void on_output_progress() {
     if (state_ == State::kClosing) set_deadline(rules_.close_timeout_ms);
+    if (notifies_progress_) defer_drained();
   }
   void on_output_empty() {
-    if (!notifies_drain_ || state_ != State::kOpen) return;
-    drain_pending_ = true;
-    carrier_.defer();
+    if (notifies_drain_ && state_ == State::kOpen) defer_drained();
   }
   // `could_not_receive`: something waits to be received, or is being delivered. While is_closing(), a carrier that is
   // late gives the peer a second chance before.
@@ -98,6 +97,7 @@ class Session final {
     return carrier_.output().bytes() + (held_frames_ == nullptr ? 0 : held_frames_->bytes());
   }
   Carrier& carrier() const { return carrier_; }
+  const SessionRules& rules() const { return rules_; }
 
   // Sends a frame, or queues it behind what waits. Never blocks. kQueueFull: nothing of it was taken; while nothing
   // waits, any size is. Not for Close frames. A data message that is sent in fragments must not be mixed with
@@ -122,6 +122,8 @@ class Session final {
   void set_reading(bool enabled, std::uint64_t now_ms);
   void set_chunk_mode(bool enabled) { reader_.set_chunk_mode(enabled); }
   void set_notifies_drain(bool notifies) { notifies_drain_ = notifies; }
+  // on_drained() comes, too, when the peer has taken some of the queue, in whatever state.
+  void set_notifies_progress(bool notifies) { notifies_progress_ = notifies; }
   void set_notifies_pongs(bool notifies) { notifies_pongs_ = notifies; }
 
  private:
@@ -137,6 +139,10 @@ class Session final {
   void or_break(Function function);
   void switch_reading_on();
   void set_deadline(std::uint64_t wait_ms);
+  void defer_drained() {
+    drain_pending_ = true;
+    carrier_.defer();
+  }
   void schedule_keepalive(std::uint64_t now_ms);
 
   bool is_within_rate(std::size_t& most, std::uint64_t now_ms);
@@ -171,6 +177,7 @@ class Session final {
   bool close_reported_ : 1 = false;  // on_closed was called
   bool fragmenting_ : 1 = false;
   bool notifies_drain_ : 1 = false;
+  bool notifies_progress_ : 1 = false;
   bool notifies_pongs_ : 1 = false;
   bool drain_pending_ : 1 = false;
 };

@@ -23,7 +23,7 @@ class SessionHandler {
   virtual bool on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) = 0;
   // A Pong frame has come; only for sessions that want to know.
   virtual bool on_pong(Session& session, std::span<const std::uint8_t> payload) = 0;
-  // The output queue has become empty; only for sessions that want to know.
+  // The output queue has become empty, or shorter; only for sessions that want to know.
   virtual bool on_drained(Session& session) = 0;
   // Once, whatever ended it. The session takes no more calls afterwards.
   virtual void on_closed(Session& session, CloseCode code, std::string_view reason) = 0;

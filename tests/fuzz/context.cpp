@@ -197,6 +197,8 @@ class Server final : public Handler {
     if (choice == 3) connection.http()->defer();
     return react();
   }
+  bool has_work() const override { return false; }
+  bool do_work() override { return false; }
   void on_served() override {}
   void on_freed(Connection& connection) override {
     auto* const seen = static_cast<Seen*>(connection.user);

@@ -79,6 +79,8 @@ class FakeServerHandler final : public Handler {
     return succeeds;
   }
   void on_refused(const Refusal&) override { note("refused"); }
+  bool has_work() const override { return false; }
+  bool do_work() override { return false; }
   void on_served() override {}
   void on_freed(Connection&) override {
     connection = nullptr;

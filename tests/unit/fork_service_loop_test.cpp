@@ -33,6 +33,8 @@ class QuietHandler final : public Handler {
   Session* session_of(Receiver&) override { return nullptr; }
   bool on_http(Connection&, const Request&) override { return true; }
   void on_refused(const Refusal&) override {}
+  bool has_work() const override { return false; }
+  bool do_work() override { return false; }
   void on_served() override {}
   void on_freed(Connection&) override {}
   void on_shut_down(CloseCode, std::string_view) override {}

@@ -1,0 +1,553 @@
+-- SPDX-License-Identifier: MIT
+-- Waiting in place of callbacks: receive, messages, wait_open, wait_closed, drain, spawn, sleep, handler. Loaded with the
+-- module itself, by src/lua/wrap_waits.cpp, which has the functions that this is built on (`core`).
+--
+-- Who waits is a *thread*: a table that stands for a coroutine, or for what runs outside of coroutines, which serves the
+-- context meanwhile. It is noted where the event will be seen, and suspended; who sees the event gives the reason, and
+-- has it go on at the end of the round.
+
+local core, websocket, context, websockets, functions, endings = ...
+if type(core) ~= 'table' then
+  require 'websockets'
+  return package.loaded['websockets.waits']
+end
+
+local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
+local unpack = table.unpack or unpack
+local traceback = debug and debug.traceback
+  or function(co, text) return type(co) == 'thread' and text or co end
+local receive_now, take, park, is_parked = core.receive_now, core.take, core.park, core.is_parked
+local context_of, state_of = websocket.context, websocket.state
+local service, after = context.service, context.after
+local can_iterate_in_coroutines = _VERSION ~= 'Lua 5.1' or jit -- there an iterator cannot yield
+
+-- The places of a thread, and of the queue of an inbox: see LuaWaits and Inbox.
+local COROUTINE, WHY, CONTEXT, QUEUE, IS_CANCELLED = 1, 2, 3, 4, 5
+local RECEIVER, LAST_RECEIVER = 1, 2
+local DONE, AGAIN = core.done, core.again
+local WAKE = {} -- what a coroutine that was suspended by park() is resumed with by us
+
+local threads = setmetatable({}, { __mode = 'kv' }) -- a coroutine -> its thread
+local schedulers = {} -- whose coroutines are resumed by themselves: see add_scheduler()
+local depth = 0 -- of coroutines that have started others
+local MOST_DEPTH = 16
+
+local function pack(...) return { n = select('#', ...), ... } end
+
+local function describe(value)
+  local ok, text = pcall(tostring, value)
+  return ok and type(text) == 'string' and text or type(value)
+end
+
+local function tell_where(why) return traceback(describe(why), 2) end
+
+local function is_interruption(value) return type(value) == 'string' and value:find 'interrupted!$' ~= nil end
+
+local function check_seconds(seconds, name, place)
+  if seconds == nil or (type(seconds) == 'number' and seconds >= 0 and seconds <= 1e9) then return end
+  error(("bad argument #%d to '%s' (a number of seconds expected)"):format(place, name), 4)
+end
+
+-- --- Threads ---------------------------------------------------------------------------------------------------------
+
+local function new_thread(co) return { co, false, false, false, false } end
+
+-- Has a thread go on that waits, for a reason: true, 'timeout', 'cancelled'.
+local function wake(thread, why)
+  if thread[WHY] or not thread[CONTEXT] then return end
+  thread[WHY] = why
+  core.make_ready(thread[CONTEXT], thread)
+end
+
+-- Forgets all about the last wait of a thread: where it was noted, its timer.
+local function leave(thread)
+  local queue, timer, others = thread[QUEUE], thread.timer, thread.others
+  if queue then
+    if queue[RECEIVER] == thread then queue[RECEIVER] = false end
+    thread[QUEUE] = false
+  end
+  if others then
+    others[thread] = nil
+    thread.others = nil
+  end
+  if timer then
+    timer:cancel()
+    thread.timer = nil
+  end
+  thread[CONTEXT], thread[WHY] = false, false
+end
+
+-- The thread that runs, which is about to wait in a context. Raises in a callback.
+local function begin(in_context, name)
+  local co = core.place(name)
+  local waits = core.waits(in_context)
+  local thread = threads[co]
+  if not thread then
+    thread = new_thread(co)
+    for _, scheduler in ipairs(schedulers) do
+      if co and scheduler.owns(co) then thread.scheduler = scheduler end
+    end
+    if co then threads[co] = thread end
+  end
+  if thread[CONTEXT] then leave(thread) end -- that never came to an end, as its coroutine could not yield
+  return thread, waits
+end
+
+-- Whether a thread waits indeed.
+local function is_waiting(thread)
+  if thread[WHY] or not thread[CONTEXT] then return false end
+  return not thread[COROUTINE] or thread.scheduler ~= nil or is_parked(thread[COROUTINE])
+end
+
+local function serve(thread)
+  local in_context = thread[CONTEXT]
+  while not thread[WHY] do
+    if core.is_idle(in_context) then
+      leave(thread)
+      error('websocket: nothing is left that could end this wait', 4)
+    end
+    local ok, why = pcall(service, in_context, -1)
+    if not ok then
+      leave(thread)
+      error(why, 0)
+    end
+  end
+end
+
+-- Waits until somebody wakes the thread, who has been told of it. Returns why: true, 'timeout', 'cancelled'.
+local function wait(thread, in_context, seconds)
+  thread[CONTEXT] = in_context
+  if thread[IS_CANCELLED] then
+    thread[IS_CANCELLED] = false
+    leave(thread)
+    return 'cancelled'
+  end
+  if seconds then
+    thread.timer = after(in_context, seconds, function()
+      thread.timer = nil
+      wake(thread, 'timeout')
+    end)
+  end
+  if not thread[COROUTINE] then
+    serve(thread)
+  elseif thread.scheduler then
+    thread.scheduler.park(thread)
+  elseif park() ~= WAKE then
+    leave(thread)
+    error('websocket: a coroutine that waits was resumed by somebody else', 4)
+  end
+  local why = thread[WHY]
+  leave(thread)
+  return why
+end
+
+-- What is left of a time.
+local function left(deadline)
+  if not deadline then return nil end
+  return math.max(0, deadline - core.now())
+end
+
+-- Waits until check(...) returns something, which it is asked again whenever the thread was woken. note(thread, waits)
+-- tells who will wake it.
+local function wait_until(in_context, name, seconds, note, check, a, b)
+  local function first(...)
+    if select('#', ...) > 0 then return true, ... end
+    return false
+  end
+  local results = pack(first(check(a, b)))
+  if results[1] then return unpack(results, 2, results.n) end
+  local thread, waits = begin(in_context, name)
+  local deadline = seconds and core.now() + seconds
+  if seconds == 0 and thread[COROUTINE] then return nil, 'timeout' end
+  while true do
+    note(thread, waits, a)
+    local why = wait(thread, in_context, left(deadline))
+    results = pack(first(check(a, b)))
+    if results[1] then return unpack(results, 2, results.n) end
+    if why ~= true then return nil, why end
+  end
+end
+
+-- --- Spawning --------------------------------------------------------------------------------------------------------
+
+local Thread = {}
+local thread_metatable = { __index = Thread, __metatable = 'websockets.thread' }
+
+local function check_thread(thread, name)
+  if type(thread) ~= 'table' or getmetatable(thread) ~= 'websockets.thread' then
+    error(("bad argument #1 to '%s' (websockets.thread expected, got %s)"):format(name, type(thread)), 3)
+  end
+end
+
+function thread_metatable.__tostring(thread)
+  return ('thread: %s (%s)'):format(thread.name, Thread.status(thread))
+end
+
+-- It has come to an end.
+local function finish(thread, results)
+  local waits = thread.waits
+  if not waits then return end
+  thread.results, thread.waits = results, nil
+  waits.threads[thread] = nil
+  local joiners = thread.joiners
+  thread.joiners = nil
+  for joiner in pairs(joiners or {}) do
+    wake(joiner, true)
+  end
+  if thread.on_end then thread.on_end(thread, results) end
+  thread[COROUTINE], thread.on_end = false, nil
+end
+
+local function body(thread, fn, ...) return finish(thread, pack(true, fn(...))) end
+
+-- An error of a coroutine is told once. Returns it if it is an interruption, which is no fault of the coroutine.
+local function fail(thread, co, why)
+  local in_context = thread.context or thread[CONTEXT]
+  leave(thread)
+  if is_interruption(why) then
+    finish(thread, pack(nil, 'failed', why))
+    return why
+  end
+  local text = describe(why)
+  finish(thread, pack(nil, 'failed', why))
+  core.report(in_context, thread.websocket, traceback(co, text))
+end
+
+-- Resumes the coroutine of a thread. Returns an interruption.
+local function step(thread, ...)
+  local co, in_context = thread[COROUTINE], thread[CONTEXT]
+  depth = depth + 1
+  local ok, why = resume(co, ...)
+  depth = depth - 1
+  if ok then return end
+  thread.context = thread.context or in_context
+  return fail(thread, co, why)
+end
+
+local function start(thread)
+  local arguments = thread.arguments
+  thread.arguments = nil
+  return step(thread, thread, unpack(arguments, 1, arguments.n))
+end
+
+-- Starts a coroutine: at once where the context is served, else when it will be. `on_end` is called with what join()
+-- returns.
+local function spawn(in_context, on_end, ws, ...)
+  local waits = core.waits(in_context)
+  local thread = setmetatable(new_thread(create(body)), thread_metatable)
+  thread.context, thread.waits, thread.on_end, thread.websocket = in_context, waits, on_end, ws
+  thread.arguments = pack(...)
+  thread.name = tostring(thread[COROUTINE]):match '%S+$'
+  threads[thread[COROUTINE]] = thread
+  waits.threads[thread] = true
+  if core.in_round(in_context) and depth < MOST_DEPTH then
+    local interruption = start(thread)
+    if interruption then error(interruption, 0) end
+  else
+    core.make_ready(in_context, thread)
+  end
+  return thread
+end
+
+function context.spawn(in_context, fn, ...)
+  if type(fn) ~= 'function' then
+    error(("bad argument #1 to 'spawn' (function expected, got %s)"):format(type(fn)), 2)
+  end
+  return spawn(in_context, nil, nil, fn, ...)
+end
+
+-- "waiting", "running", "ended"; a coroutine that has yielded to somebody else is "suspended".
+function Thread.status(thread)
+  check_thread(thread, 'status')
+  if thread.results then return 'ended' end
+  if thread.arguments or thread[CONTEXT] then return 'waiting' end
+  return status(thread[COROUTINE]) == 'suspended' and 'suspended' or 'running'
+end
+
+local function note_joiner(joiner, waits, thread)
+  thread.joiners = thread.joiners or {}
+  thread.joiners[joiner], waits.others[joiner] = true, true
+  joiner.others = waits.others
+end
+
+local function results_of(thread)
+  if thread.results then return unpack(thread.results, 1, thread.results.n) end
+end
+
+function Thread.join(thread, seconds)
+  check_thread(thread, 'join')
+  check_seconds(seconds, 'join', 1)
+  if thread[COROUTINE] and thread[COROUTINE] == coroutine.running() then
+    error('websocket: a thread cannot join itself', 2)
+  end
+  return wait_until(thread.context, 'join', seconds, note_joiner, results_of, thread)
+end
+
+function Thread.cancel(thread)
+  check_thread(thread, 'cancel')
+  if thread.results then return false end
+  if thread.arguments then -- it has not begun
+    thread.arguments = nil
+    finish(thread, pack(nil, 'cancelled'))
+  elseif thread[CONTEXT] then
+    wake(thread, 'cancelled')
+  else
+    thread[IS_CANCELLED] = true
+  end
+  return true
+end
+
+local function note_other(thread, waits)
+  waits.others[thread] = true
+  thread.others = waits.others
+end
+
+function websockets.sleep(seconds)
+  if seconds == nil then error("bad argument #1 to 'sleep' (a number of seconds expected)", 2) end
+  check_seconds(seconds, 'sleep', 1)
+  local in_context = core.current_context()
+  local thread, waits = begin(in_context, 'sleep')
+  note_other(thread, waits)
+  local why = wait(thread, in_context, seconds)
+  if why == 'timeout' then return true end
+  return nil, why
+end
+
+-- --- Messages --------------------------------------------------------------------------------------------------------
+
+local function wait_for_message(ws, seconds, queue)
+  check_seconds(seconds, 'receive', 1)
+  local in_context = context_of(ws)
+  local thread = begin(in_context, 'receive')
+  if seconds == 0 then
+    if not thread[COROUTINE] then
+      service(in_context, 0)
+      local data, kind, code, reason, failure = take(ws)
+      if data ~= nil then return data, kind end
+      if kind ~= nil then return nil, kind, code, reason, failure end
+    end
+    return nil, 'timeout'
+  end
+  local deadline = seconds and core.now() + seconds
+  while true do
+    local other = queue[RECEIVER]
+    if other and is_waiting(other) then error('websocket receive: somebody else waits for its messages', 3) end
+    queue[RECEIVER], queue[LAST_RECEIVER], thread[QUEUE] = thread, thread, queue
+    local why = wait(thread, in_context, left(deadline))
+    if why == 'cancelled' then return nil, why end
+    local data, kind, code, reason, failure = take(ws)
+    if data ~= nil then return data, kind end
+    if kind ~= nil then return nil, kind, code, reason, failure end
+    if why ~= true then return nil, why end
+    queue = code
+  end
+end
+
+-- What is no message, or has to wait; any other token is of a stranger.
+local function receive_slowly(ws, seconds, token)
+  if token ~= AGAIN then
+    local thread = threads[coroutine.running()]
+    if thread then leave(thread) end
+    error('websocket: a coroutine that waits was resumed by somebody else', 3)
+  end
+  local data, kind, code, reason, failure = take(ws)
+  if data ~= nil then return data, kind end
+  if kind ~= nil then return nil, kind, code, reason, failure end
+  return wait_for_message(ws, seconds, code)
+end
+
+local function receive(ws, seconds)
+  local data, kind, token = receive_now(ws, seconds)
+  if token == DONE then return data, kind end
+  return receive_slowly(ws, seconds, token)
+end
+websocket.receive = receive
+
+local function next_message(ws) return receive(ws) end
+
+function websocket.messages(ws)
+  state_of(ws) -- checks it
+  if not can_iterate_in_coroutines and coroutine.running() then
+    error('websocket messages: Lua 5.1 cannot wait in an iterator within a coroutine: while true do local data = '
+      .. 'ws:receive() …', 2)
+  end
+  return next_message, ws
+end
+
+-- --- Other events ----------------------------------------------------------------------------------------------------
+
+local function note_watcher(thread, waits, ws)
+  local others = waits.watched[ws]
+  if not others then
+    others = {}
+    waits.watched[ws] = others
+  end
+  others[thread] = true
+  thread.others = others
+  core.watch(ws, true)
+end
+
+local function closed(ws) return nil, 'closed', websocket.close_status(ws) end
+
+local function is_open(ws)
+  local state = state_of(ws)
+  if state == 'open' then return true end
+  if state == 'closed' then return closed(ws) end
+end
+
+function websocket.wait_open(ws, seconds)
+  check_seconds(seconds, 'wait_open', 1)
+  return wait_until(context_of(ws), 'wait_open', seconds, note_watcher, is_open, ws)
+end
+
+local function has_drained(ws, bytes)
+  local state = state_of(ws)
+  if state == 'closed' then return closed(ws) end
+  if state == 'reconnecting' then return nil, 'reconnecting' end
+  if state ~= 'connecting' and websocket.buffered_amount(ws) <= bytes then return true end
+end
+
+function websocket.drain(ws, bytes, seconds)
+  if bytes ~= nil and (type(bytes) ~= 'number' or not (bytes >= 0)) then
+    error("bad argument #1 to 'drain' (a number of bytes expected)", 2)
+  end
+  check_seconds(seconds, 'drain', 2)
+  return wait_until(context_of(ws), 'drain', seconds, note_watcher, has_drained, ws, bytes or 0)
+end
+
+local function has_closed(ws)
+  if state_of(ws) == 'closed' and not core.lingers(ws) then return true, websocket.close_status(ws) end
+end
+
+local function note_closing(thread, waits, ws)
+  if state_of(ws) ~= 'closed' then return note_watcher(thread, waits, ws) end
+  note_other(thread, waits)
+  waits.lingering = waits.lingering or {}
+  waits.lingering[thread] = true
+  core.await_end(ws)
+end
+
+function websocket.wait_closed(ws, seconds)
+  check_seconds(seconds, 'wait_closed', 1)
+  return wait_until(context_of(ws), 'wait_closed', seconds, note_closing, has_closed, ws)
+end
+
+-- A protocol, each of whose websockets has a coroutine.
+function websockets.handler(fn)
+  if type(fn) ~= 'function' then
+    error(("bad argument #1 to 'handler' (function expected, got %s)"):format(type(fn)), 2)
+  end
+  return function(ws)
+    core.open_inbox(ws)
+    local function on_end(_, results)
+      if results[1] then
+        websocket.close(ws, 1000)
+      elseif results[2] == 'failed' then
+        core.fail(ws)
+      else
+        websocket.close(ws, 1001)
+      end
+    end
+    spawn(context_of(ws), on_end, ws, fn, ws)
+  end
+end
+
+-- --- For LuaWaits ----------------------------------------------------------------------------------------------------
+
+-- What nobody has received goes to the function that came in the place of the inbox.
+local function flush(waits, ws)
+  local inbox = waits.unread[ws]
+  if not inbox then return end
+  waits.unread[ws] = nil
+  local ok, why = xpcall(function() core.deliver_unread(ws, inbox) end, tell_where)
+  if ok then return end
+  core.report(waits.context, ws, why)
+  core.fail(ws)
+end
+
+-- Returns an interruption.
+local function go_on(waits, thread)
+  if thread.has_unread then
+    flush(waits, thread.has_unread)
+  elseif thread.arguments then
+    return start(thread)
+  elseif thread[WHY] and thread[COROUTINE] then
+    if thread.scheduler then
+      thread.scheduler.wake(thread)
+    elseif is_parked(thread[COROUTINE]) then
+      return step(thread, WAKE)
+    end
+  end
+end
+
+local function note_lingered(waits)
+  for thread in pairs(waits.lingering) do
+    waits.lingering[thread] = nil
+    wake(thread, true)
+  end
+end
+
+local function notify(waits, ws)
+  local others = waits.watched[ws]
+  waits.watched[ws] = nil
+  core.watch(ws, false)
+  for thread in pairs(others or {}) do
+    wake(thread, true)
+  end
+end
+
+-- An inbox is full: if nobody receives for the idle timeout, the websocket is closed.
+local function note_full(waits, ws)
+  if not waits then waits = core.waits(context_of(ws)) end
+  if waits.full[ws] then return end
+  local seconds = core.idle_timeout(ws)
+  if not seconds then return end
+  local function check()
+    waits.full[ws] = nil
+    local full_for = core.full_for(ws)
+    if not full_for then return end
+    if full_for >= seconds then return core.give_up(ws) end
+    waits.full[ws] = after(waits.context, seconds - full_for, check)
+  end
+  waits.full[ws] = after(waits.context, seconds, check)
+end
+
+local function note_end(waits, ws, reason, failure, inbox)
+  endings[ws] = { reason, failure, inbox }
+  if not waits then return end
+  if waits.full[ws] then waits.full[ws]:cancel() end
+  waits.full[ws] = nil
+  waits.unread[ws] = nil
+  notify(waits, ws)
+end
+
+local function note_destroyed(waits)
+  for thread in pairs(waits.threads) do
+    if thread.arguments then thread:cancel() end
+  end
+  for thread in pairs(waits.others) do
+    wake(thread, 'cancelled')
+  end
+end
+
+local function give_up_inbox(waits, ws, inbox, queue, has_messages)
+  waits = waits or core.waits(context_of(ws))
+  local receiver = queue[RECEIVER]
+  queue[RECEIVER] = false
+  if receiver then wake(receiver, true) end
+  if not has_messages then return end
+  waits.unread[ws] = inbox
+  core.make_ready(waits.context, { has_unread = ws })
+end
+
+functions[1], functions[2], functions[3] = go_on, notify, note_full
+functions[4], functions[5], functions[6] = note_end, note_destroyed, give_up_inbox
+functions[7], functions[8], functions[9] = flush, note_lingered, fail
+
+-- --- For adapters ----------------------------------------------------------------------------------------------------
+
+return {
+  -- Somebody who resumes his coroutines himself: owns(coroutine) tells whether it is one of his; park(thread) suspends
+  -- the running one until wake(thread).
+  add_scheduler = function(scheduler) table.insert(schedulers, scheduler) end,
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lua/compat.h"
+#include "websocket/message_batch.h"
+
+namespace websockets::lua {
+
+struct LuaWebsocket;
+
+// The messages of a websocket that nobody has received yet. It lies behind a userdata, which has the place of the
+// websocket's function for messages; they are in its user table, the queue.
+class Inbox {
+ public:
+  static constexpr char kType[] = "websockets.inbox";
+  // What a websocket of a server leaves unread before reading stops.
+  static constexpr std::size_t kUsualLimit = 64U << 10U;
+  // What a message takes beside its data.
+  static constexpr std::size_t kMessageBytes = 32;
+  // The places in the queue of what is no message.
+  static constexpr int kReceiver = 1;      // the thread that waits for one, or false
+  static constexpr int kLastReceiver = 2;  // the thread that waited last, or false
+  static constexpr int kSelf = 3;          // the userdata
+
+  void set_limit(std::size_t bytes) { limit_ = bytes; }
+  bool is_empty() const { return first_ == end_; }
+  // Reading has to stop: what waits behind the first message is as much as may be left unread.
+  bool is_full(lua_State* L, int queue) const;
+  // Reading may go on.
+  bool has_room() const { return bytes_ <= limit_ / 2 || end_ - first_ <= 2; }
+
+  // The inbox is on top of the stack.
+  static void make_queue(lua_State* L);
+  // `queue` is the index of its user table. May raise, and leaves all as it was then.
+  void put(lua_State* L, int queue, const MessageBatch::Message& message);
+  // Pushes the data and the type of the first message, of which there is one.
+  void take(lua_State* L, int queue);
+
+  LuaWebsocket* websocket = nullptr;  // null: it is closed, or has a function now
+  std::uint64_t taken_ms = 0;         // when a message was taken from it while it was full, or it was made, last
+
+ private:
+  // Each message has two places: its data, its type.
+  static constexpr int kFirst = kSelf + 1;
+  int first_ = kFirst;
+  int end_ = kFirst;
+  std::size_t bytes_ = 0;
+  std::size_t limit_ = kUsualLimit;
+};
+
+// The values of WRITE_TEXT and WRITE_BINARY.
+inline lua_Integer type_number(MessageType type) { return type == MessageType::kText ? 0 : 1; }
+
+}  // namespace websockets::lua

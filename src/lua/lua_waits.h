@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "lua/compat.h"
+#include "websocket/message_batch.h"
+
+namespace websockets {
+class Pollable;
+class Session;
+}  // namespace websockets
+
+namespace websockets::lua {
+
+class Inbox;
+class LuaContext;
+struct LuaWebsocket;
+
+// What tells the connection of a client from others with the same descriptor, as good as always: its address.
+inline std::uint32_t id_of(const Pollable* connection) {
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(connection));
+}
+
+// What waiting needs of the engine: inboxes, and the threads of Lua that go on at the end of a round. The rest of it is
+// Lua: see lua/websockets/waits.lua. `callbacks` is the stack index of the context's callbacks table, whose kWaits is
+// a table: its places 1, 2 and so on are those threads.
+class LuaWaits {
+ public:
+  // The places of a thread, which is a table; false: there is none.
+  static constexpr int kCoroutine = 1;
+  static constexpr int kWhy = 2;      // why it goes on: true, "timeout", "cancelled"; false: it waits, or is running
+  static constexpr int kContext = 3;  // in which it waits
+  static constexpr int kQueue = 4;    // of the inbox from which it receives
+  static constexpr int kIsCancelled = 5;  // its next wait ends at once
+  // The places of the functions that are called here, in the table of kWaitFunctions.
+  static constexpr int kGoOn = 1;           // (waits, thread) -> interruption or nil: the thread goes on
+  static constexpr int kNotify = 2;         // (waits, websocket): something has happened to it
+  static constexpr int kNoteFull = 3;       // (waits, websocket): its inbox has become full
+  static constexpr int kNoteEnd = 4;        // (waits or false, websocket, reason, failure, inbox or nil)
+  static constexpr int kNoteDestroyed = 5;  // (waits)
+  static constexpr int kGiveUpInbox = 6;    // (waits or false, websocket, inbox, queue, whether it has messages)
+  static constexpr int kFlush = 7;          // (waits, websocket): delivers those messages
+  static constexpr int kNoteLingered = 8;   // (waits): a connection is gone that lingered
+  static constexpr int kFail = 9;           // (thread, coroutine, error) -> interruption or nil
+
+  explicit LuaWaits(LuaContext& context) : context_(context) {}
+
+  // --- Threads ---
+
+  bool has_ready() const { return first_ <= last_; }
+  bool has_work() const { return has_ready() || has_lingered(); }
+  // Within an Entry.
+  bool do_work();
+  // The thread on top of the stack, which is taken, goes on at the end of the round. May raise.
+  void make_ready(lua_State* L, int callbacks);
+  // The running coroutine is about to wait for a message. False, and nothing else, if it is not the one that did so
+  // last, or may not. The queue is on top of the stack.
+  bool note_receiver(lua_State* L, int callbacks);
+  // The context ends: so do all waits. Within an Entry.
+  void end();
+  // No thread goes on any more: the context is collected, or another process has it.
+  void abandon();
+  // do_work() comes once that connection, of a websocket that was closed, is gone.
+  void await_end(const LuaWebsocket& ws);
+  // The connection of a websocket that was closed is there still: it sends what was queued, and awaits the peer's
+  // answer.
+  bool lingers(const LuaWebsocket& ws) const;
+
+  // --- Websockets: within a protected function of LuaCalls ---
+
+  void receive(lua_State* L, LuaWebsocket& ws, Session& session, MessageBatch& messages);
+  // Something has happened that a thread may wait for, if it has_waiters.
+  void notify(lua_State* L, const LuaWebsocket& ws);
+  // The messages that its function has to get first, if it is_flushing.
+  void flush(lua_State* L, const LuaWebsocket& ws);
+  // It ends. The failure is on top of the stack, and is taken. `keeps_messages`: those that were not received yet can
+  // be.
+  void note_end(lua_State* L, LuaWebsocket& ws, std::string_view reason, bool keeps_messages);
+
+ private:
+  struct Lingering {
+    int fd;
+    std::uint32_t serial;
+    bool is_client;
+  };
+  void wake_receiver(lua_State* L, int queue);
+  void go_on(lua_State* L, int waits);
+  void resume_receiver(lua_State* L, int thread, lua_State* coroutine);
+  bool has_lingered() const;
+  bool lingers(const Lingering& one) const;
+
+  LuaContext& context_;
+  std::vector<Lingering> lingering_;  // those that somebody waits for
+  int first_ = 1;                     // of the threads that go on
+  int last_ = 0;
+  bool is_abandoned_ = false;
+};
+
+// What receive() in C returns behind its first two results: they are those of receive(); it has to be called again.
+extern const char kIsDone;
+extern const char kAgain;
+bool is_suspended_by(lua_State* coroutine, lua_CFunction function);
+// A receive() in C, which is a coroutine's top function while it waits by note_receiver().
+int receive_now(lua_State* L);
+
+// Pushes the inbox of a websocket that is not closed, made if there was none. May run finalizers, which may do
+// anything.
+Inbox& push_inbox(lua_State* L, LuaContext& context, int callbacks, LuaWebsocket& ws);
+// Something was taken from the inbox of a websocket that is_full. Whether reading goes on now: by apply_reading().
+bool resumes_reading(Inbox& inbox);
+// Reads from a websocket that is not closed, or does not, as its flags say. Within an Entry.
+void apply_reading(LuaWebsocket& ws);
+
+}  // namespace websockets::lua

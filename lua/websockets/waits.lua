@@ -23,7 +23,7 @@ local can_iterate_in_coroutines = _VERSION ~= 'Lua 5.1' or jit -- there an itera
 
 -- The places of a thread, and of the queue of an inbox: see LuaWaits and Inbox.
 local COROUTINE, WHY, CONTEXT, QUEUE, IS_CANCELLED = 1, 2, 3, 4, 5
-local RECEIVER, LAST_RECEIVER = 1, 2
+local RECEIVER = 1
 local DONE, AGAIN = core.done, core.again
 local WAKE = {} -- what a coroutine that was suspended by park() is resumed with by us
 
@@ -63,7 +63,7 @@ end
 local function leave(thread)
   local queue, timer, others = thread[QUEUE], thread.timer, thread.others
   if queue then
-    if queue[RECEIVER] == thread then queue[RECEIVER] = false end
+    if queue[RECEIVER] == thread then core.note_receiver(queue, false) end
     thread[QUEUE] = false
   end
   if others then
@@ -93,7 +93,12 @@ local function begin(in_context, name)
   return thread, waits
 end
 
--- Whether a thread waits indeed.
+-- Whether its coroutine waits for a message by receive_now().
+local function awaits_message(thread)
+  return thread.last_queue ~= nil and core.is_awaited(thread.last_queue, thread[COROUTINE])
+end
+
+-- Whether a thread waits indeed, and is noted.
 local function is_waiting(thread)
   if thread[WHY] or not thread[CONTEXT] then return false end
   return not thread[COROUTINE] or thread.scheduler ~= nil or is_parked(thread[COROUTINE])
@@ -260,7 +265,7 @@ end
 function Thread.status(thread)
   check_thread(thread, 'status')
   if thread.results then return 'ended' end
-  if thread.arguments or thread[CONTEXT] then return 'waiting' end
+  if thread.arguments or thread[CONTEXT] or awaits_message(thread) then return 'waiting' end
   return status(thread[COROUTINE]) == 'suspended' and 'suspended' or 'running'
 end
 
@@ -291,8 +296,11 @@ function Thread.cancel(thread)
     finish(thread, pack(nil, 'cancelled'))
   elseif thread[CONTEXT] then
     wake(thread, 'cancelled')
+  elseif awaits_message(thread) then
+    core.cancel_receiver(thread.last_queue, thread.last_context)
   else
     thread[IS_CANCELLED] = true
+    if thread.last_queue then core.forget_receiver(thread.last_queue) end -- so that it looks
   end
   return true
 end
@@ -331,8 +339,15 @@ local function wait_for_message(ws, seconds, queue)
   local deadline = seconds and core.now() + seconds
   while true do
     local other = queue[RECEIVER]
-    if other and is_waiting(other) then error('websocket receive: somebody else waits for its messages', 3) end
-    queue[RECEIVER], queue[LAST_RECEIVER], thread[QUEUE] = thread, thread, queue
+    if core.is_awaited(queue) or (other and is_waiting(other)) then
+      error('websocket receive: somebody else waits for its messages', 3)
+    end
+    thread[QUEUE] = queue
+    core.note_receiver(queue, thread)
+    if thread[COROUTINE] and not thread.scheduler then
+      core.note_last_receiver(queue, thread)
+      thread.last_queue, thread.last_context = queue, in_context -- where it may wait without being noted
+    end
     local why = wait(thread, in_context, left(deadline))
     if why == 'cancelled' then return nil, why end
     local data, kind, code, reason, failure = take(ws)
@@ -347,7 +362,7 @@ end
 local function receive_slowly(ws, seconds, token)
   if token ~= AGAIN then
     local thread = threads[coroutine.running()]
-    if thread then leave(thread) end
+    if thread and thread.last_queue then core.forget_receiver(thread.last_queue) end
     error('websocket: a coroutine that waits was resumed by somebody else', 3)
   end
   local data, kind, code, reason, failure = take(ws)
@@ -530,11 +545,8 @@ local function note_destroyed(waits)
   end
 end
 
-local function give_up_inbox(waits, ws, inbox, queue, has_messages)
+local function give_up_inbox(waits, ws, inbox, has_messages)
   waits = waits or core.waits(context_of(ws))
-  local receiver = queue[RECEIVER]
-  queue[RECEIVER] = false
-  if receiver then wake(receiver, true) end
   if not has_messages then return end
   waits.unread[ws] = inbox
   core.make_ready(waits.context, { has_unread = ws })

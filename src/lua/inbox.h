@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "lua/compat.h"
+#include "lua/userdata.h"
 #include "websocket/message_batch.h"
 
 namespace websockets::lua {
@@ -21,8 +22,8 @@ class Inbox {
   // What a message takes beside its data.
   static constexpr std::size_t kMessageBytes = 32;
   // The places in the queue of what is no message.
-  static constexpr int kReceiver = 1;      // the thread that waits for one, or false
-  static constexpr int kLastReceiver = 2;  // the thread that waited last, or false
+  static constexpr int kReceiver = 1;      // the thread that waits for one, if it is_noted; or false
+  static constexpr int kLastReceiver = 2;  // the thread of the coroutine that has received last, or false
   static constexpr int kSelf = 3;          // the userdata
 
   void set_limit(std::size_t bytes) { limit_ = bytes; }
@@ -39,6 +40,16 @@ class Inbox {
   // Pushes the data and the type of the first message, of which there is one.
   void take(lua_State* L, int queue);
 
+  // --- Who receives ---
+
+  // The coroutine that may wait without being noted; kLastReceiver keeps it. Null: there is none.
+  lua_State* coroutine = nullptr;
+  Inbox* next_ready = nullptr;
+  bool is_ready = false;      // the coroutine goes on at the end of the round
+  bool is_awaited = false;    // it waits, or is_ready
+  bool is_cancelled = false;  // it goes on without a message
+  bool is_noted = false;      // a thread waits
+
   LuaWebsocket* websocket = nullptr;  // null: it is closed, or has a function now
   std::uint64_t taken_ms = 0;         // when a message was taken from it while it was full, or it was made, last
 
@@ -50,6 +61,11 @@ class Inbox {
   std::size_t bytes_ = 0;
   std::size_t limit_ = kUsualLimit;
 };
+
+// Of the userdata at an index, which is one.
+inline Inbox& inbox_at(lua_State* L, int index) {
+  return static_cast<Userdata<Inbox>*>(lua_touserdata(L, index))->object;
+}
 
 // The values of WRITE_TEXT and WRITE_BINARY.
 inline lua_Integer type_number(MessageType type) { return type == MessageType::kText ? 0 : 1; }

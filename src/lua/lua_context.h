@@ -75,6 +75,7 @@ class LuaContext final : public Handler {
   void release(LuaWebsocket& ws);
   CallbackTable& callback_table() { return callback_table_; }
   LuaCalls& calls() { return calls_; }
+  const LuaCalls& calls() const { return calls_; }
   LuaTimers& timers() { return timers_; }
   LuaPings& pings() { return pings_; }
   LuaWaits& waits() { return waits_; }

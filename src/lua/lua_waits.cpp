@@ -45,6 +45,24 @@ int resume(lua_State* L, lua_State* coroutine, int arguments) {
   return status;
 }
 
+// Whether it waits, indeed. Where Lua cannot tell beforehand that a coroutine cannot yield, it may have tried in vain.
+bool is_suspended(lua_State* coroutine) {
+#if LUA_VERSION_NUM >= 503 || defined(LUA_JITLIBNAME)
+  return lua_status(coroutine) == LUA_YIELD;
+#else
+  return is_suspended_by(coroutine, receive_now);
+#endif
+}
+
+bool may_yield(lua_State* L) {
+#if LUA_VERSION_NUM >= 503 || defined(LUA_JITLIBNAME)
+  return lua_isyieldable(L) != 0;
+#else
+  static_cast<void>(L);
+  return true;
+#endif
+}
+
 }  // namespace
 
 const char kIsDone = 0;
@@ -86,7 +104,7 @@ bool LuaWaits::do_work() {
       go_on(L, lua_gettop(L));
     });
   }
-  if (!has_ready()) {
+  if (first_ > last_) {
     first_ = 1;
     last_ = 0;
   }
@@ -95,89 +113,106 @@ bool LuaWaits::do_work() {
 
 // Those that are to go on now; who comes meanwhile waits for the next round.
 void LuaWaits::go_on(lua_State* L, int waits) {
-  lua_pushnil(L);  // an interruption
+  luaL_checkstack(L, 16, "websocket");
+  lua_pushnil(L);
   const int interruption = lua_gettop(L);
   for (const int last = last_; first_ <= last;) {
     lua_settop(L, interruption);
+    push_function(L, kGoOn);
     lua_rawgeti(L, waits, first_);
     lua_pushnil(L);
     lua_rawseti(L, waits, first_++);
-    const int thread = lua_gettop(L);
-    lua_rawgeti(L, thread, kCoroutine);
-    lua_State* const coroutine = lua_tothread(L, -1);
-    if (coroutine != nullptr && is_suspended_by(coroutine, receive_now)) {
-      resume_receiver(L, thread, coroutine);
-    } else {
-      push_function(L, kGoOn);
-      lua_pushvalue(L, thread);
-      lua_call(L, 2, 1);
-    }
+    lua_call(L, 2, 1);
     if (!lua_isnil(L, -1)) lua_replace(L, interruption);
   }
+  go_on_receiving(L, waits, interruption);
   lua_settop(L, interruption);
   if (!lua_isnil(L, -1)) lua_error(L);
 }
 
-// Pushes nil, or what has interrupted it.
-void LuaWaits::resume_receiver(lua_State* L, int thread, lua_State* coroutine) {
-  lua_rawgeti(L, thread, kWhy);
-  lua_rawgeti(L, thread, kQueue);
-  const int queue = lua_gettop(L);
-  if (lua_toboolean(L, queue - 1) == 0 || !lua_istable(L, queue)) return lua_pushnil(L);  // it was resumed by another
-  for (const int place : {kWhy, kContext, kQueue}) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, thread, place);
+void LuaWaits::go_on_receiving(lua_State* L, int waits, int interruption) {
+  for (std::size_t left = ready_.size(); left > 0 && !ready_.empty(); --left) {
+    lua_settop(L, interruption);
+    Inbox& inbox = ready_.pop();
+    inbox.is_ready = false;
+    if (inbox.websocket != nullptr) {
+      lua_rawgeti(L, kCallbacks, inbox.websocket->on_receive);
+    } else {
+      lua_getfield(L, waits, "detached");
+      lua_pushlightuserdata(L, &inbox);
+      lua_rawget(L, -2);
+      lua_pushlightuserdata(L, &inbox);
+      lua_pushnil(L);
+      lua_rawset(L, -4);
+    }
+    get_user_table(L, -1);
+    resume_receiver(L, lua_gettop(L), inbox, interruption);
   }
-  luaL_checkstack(L, 8, "websocket");
-  lua_rawgeti(L, queue, Inbox::kSelf);
-  Inbox& inbox = *find_object<Inbox>(L, -1);
-  const void* token = &kIsDone;
-  if (lua_type(L, queue - 1) == LUA_TSTRING) {  // cancelled
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, queue, Inbox::kReceiver);
-    lua_pushnil(L);
-    lua_pushvalue(L, queue - 1);
-  } else if (inbox.websocket != nullptr && !inbox.is_empty()) {
-    inbox.take(L, queue);
-    if (inbox.websocket->is_full && resumes_reading(inbox)) guarded(L, [&] { apply_reading(*inbox.websocket); });
-  } else {
-    token = &kAgain;
-    lua_pushnil(L);
-    lua_pushnil(L);
-  }
-  if (lua_checkstack(coroutine, 8) == 0) raise(L, "not enough memory");
-  lua_xmove(L, coroutine, 2);
-  lua_pushlightuserdata(coroutine, const_cast<void*>(token));
-  const int status = resume(L, coroutine, 3);
-  if (status == 0 || status == LUA_YIELD) return lua_pushnil(L);
-  push_function(L, kFail);
-  lua_pop(L, 1);
-  lua_pushvalue(L, thread);
-  lua_rawgeti(L, thread, kCoroutine);
-  lua_xmove(coroutine, L, 1);
-  lua_call(L, 3, 1);
 }
 
-bool LuaWaits::note_receiver(lua_State* L, int callbacks) {
-  const int queue = lua_gettop(L);
+// `interruption`: where one is left.
+void LuaWaits::resume_receiver(lua_State* L, int queue, Inbox& inbox, int interruption) {
+  lua_State* const coroutine = inbox.coroutine;
+  if (!inbox.is_awaited || !is_suspended(coroutine)) return;  // somebody else has resumed it
+  inbox.is_awaited = false;
+  if (lua_checkstack(coroutine, 8) == 0) raise(L, "not enough memory");
+  const char* token = &kIsDone;
+  if (inbox.is_cancelled) {
+    inbox.is_cancelled = false;
+    lua_pushnil(coroutine);
+    lua_pushliteral(coroutine, "cancelled");
+  } else if (inbox.websocket != nullptr && !inbox.is_empty()) {
+    inbox.take(L, queue);
+    lua_xmove(L, coroutine, 2);
+    LuaWebsocket& ws = *inbox.websocket;
+    if (ws.is_full && resumes_reading(inbox)) guarded(L, [&] { apply_reading(ws); });
+  } else {
+    token = &kAgain;
+    lua_pushnil(coroutine);
+    lua_pushnil(coroutine);
+  }
+  lua_pushlightuserdata(coroutine, const_cast<char*>(token));
+  const int status = resume(L, coroutine, 3);
+  if (status == 0 || status == LUA_YIELD) return;
+  push_function(L, kFail);
+  lua_pop(L, 1);
   lua_rawgeti(L, queue, Inbox::kLastReceiver);
-  const int thread = lua_gettop(L);
-  if (!lua_istable(L, thread)) return false;
-  lua_rawgeti(L, thread, kCoroutine);
-  lua_rawgeti(L, thread, kContext);
-  lua_rawgeti(L, thread, kIsCancelled);
-  lua_rawgeti(L, queue, Inbox::kReceiver);
-  const bool is_usual = lua_tothread(L, thread + 1) == L && lua_toboolean(L, thread + 2) == 0 &&
-                        lua_toboolean(L, thread + 3) == 0 && lua_toboolean(L, thread + 4) == 0;
+  lua_rawgeti(L, -1, kCoroutine);
+  lua_xmove(coroutine, L, 1);
+  lua_call(L, 3, 1);
+  if (!lua_isnil(L, -1)) lua_replace(L, interruption);
+}
+
+bool LuaWaits::await(lua_State* L, Inbox& inbox) const {
   const LuaContext* const running = context_.shared().running;
-  if (!is_usual || (running != nullptr && const_cast<LuaContext*>(running)->calls().state() == L)) return false;
-  lua_rawgeti(L, callbacks, Slot::kContext);
-  lua_rawseti(L, thread, kContext);
-  lua_pushvalue(L, queue);
-  lua_rawseti(L, thread, kQueue);
-  lua_pushvalue(L, thread);
-  lua_rawseti(L, queue, Inbox::kReceiver);
+  const bool is_in_callback = running != nullptr && running->calls().state() == L;
+  if (inbox.coroutine != L || inbox.is_noted || inbox.is_ready || is_in_callback || !may_yield(L)) return false;
+  inbox.is_awaited = true;
   return true;
+}
+
+void LuaWaits::make_ready(Inbox& inbox) {
+  if (!inbox.is_awaited || inbox.is_ready) return;
+  inbox.is_ready = true;
+  ready_.push(inbox);
+}
+
+void LuaWaits::detach(lua_State* L, int callbacks) {
+  Inbox& inbox = inbox_at(L, -1);
+  inbox.websocket = nullptr;
+  if (inbox.is_awaited) {
+    lua_rawgeti(L, callbacks, kWaits);
+    lua_getfield(L, -1, "detached");
+    lua_pushlightuserdata(L, &inbox);
+    lua_pushvalue(L, -4);
+    lua_rawset(L, -3);
+    lua_pop(L, 2);
+    make_ready(inbox);
+  }
+  if (!inbox.is_noted) return;
+  get_user_table(L, -1);
+  wake_noted(L, callbacks, lua_gettop(L), inbox);
+  lua_pop(L, 1);
 }
 
 void LuaWaits::make_ready(lua_State* L, int callbacks) {
@@ -200,6 +235,7 @@ void LuaWaits::end() {
 
 void LuaWaits::abandon() {
   lingering_.clear();
+  while (!ready_.empty()) ready_.pop();
   is_abandoned_ = true;
   first_ = 1;
   last_ = 0;
@@ -234,7 +270,8 @@ void LuaWaits::receive(lua_State* L, LuaWebsocket& ws, Session& session, Message
     inbox.put(L, queue, message);
     is_full = inbox.is_full(L, queue);
   }
-  wake_receiver(L, queue);
+  make_ready(inbox);
+  if (inbox.is_noted) wake_noted(L, kCallbacks, queue, inbox);
   if (!is_full || is_closed(ws)) return;
   ws.is_full = true;
   guarded(L, [&] { apply_reading(ws); });
@@ -243,22 +280,19 @@ void LuaWaits::receive(lua_State* L, LuaWebsocket& ws, Session& session, Message
   lua_call(L, 2, 0);
 }
 
-// `queue`: of its inbox.
-void LuaWaits::wake_receiver(lua_State* L, int queue) {
+// The thread that waits for a message, and is_noted, goes on.
+void LuaWaits::wake_noted(lua_State* L, int callbacks, int queue, Inbox& inbox) {
+  inbox.is_noted = false;
   lua_rawgeti(L, queue, Inbox::kReceiver);
-  if (lua_istable(L, -1)) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, queue, Inbox::kReceiver);
-    lua_rawgeti(L, -1, kWhy);
-    const bool waits = lua_toboolean(L, -1) == 0;
-    lua_pop(L, 1);
-    if (waits) {
-      lua_pushboolean(L, 1);
-      lua_rawseti(L, -2, kWhy);
-      return make_ready(L, kCallbacks);
-    }
-  }
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, queue, Inbox::kReceiver);
+  lua_rawgeti(L, -1, kWhy);
+  const bool is_woken = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
+  if (is_woken) return lua_pop(L, 1);
+  lua_pushboolean(L, 1);
+  lua_rawseti(L, -2, kWhy);
+  make_ready(L, callbacks);
 }
 
 void LuaWaits::notify(lua_State* L, const LuaWebsocket& ws) {
@@ -282,11 +316,8 @@ void LuaWaits::note_end(lua_State* L, LuaWebsocket& ws, std::string_view reason,
   lua_pushnil(L);
   if (ws.has_inbox) {
     Inbox& inbox = push_inbox(L, context_, kCallbacks, ws);
+    detach(L, kCallbacks);
     ws.has_inbox = keeps_messages && !inbox.is_empty();
-    inbox.websocket = nullptr;
-    get_user_table(L, -1);
-    wake_receiver(L, lua_gettop(L));
-    lua_pop(L, 1);
     ws.has_inbox ? lua_replace(L, -2) : lua_pop(L, 1);
   }
   lua_call(L, 5, 0);
@@ -298,7 +329,7 @@ void LuaWaits::note_end(lua_State* L, LuaWebsocket& ws, std::string_view reason,
 Inbox& push_inbox(lua_State* L, LuaContext& context, int callbacks, LuaWebsocket& ws) {
   if (ws.has_inbox) {
     lua_rawgeti(L, callbacks, ws.on_receive);
-    return *find_object<Inbox>(L, -1);
+    return inbox_at(L, -1);
   }
   Inbox& inbox = push_object<Inbox>(L);
   Inbox::make_queue(L);

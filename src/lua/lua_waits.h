@@ -5,7 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/intrusive.h"
 #include "lua/compat.h"
+#include "lua/inbox.h"
 #include "websocket/message_batch.h"
 
 namespace websockets {
@@ -15,25 +17,19 @@ class Session;
 
 namespace websockets::lua {
 
-class Inbox;
 class LuaContext;
 struct LuaWebsocket;
 
-// What tells the connection of a client from others with the same descriptor, as good as always: its address.
-inline std::uint32_t id_of(const Pollable* connection) {
-  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(connection));
-}
-
 // What waiting needs of the engine: inboxes, and the threads of Lua that go on at the end of a round. The rest of it is
-// Lua: see lua/websockets/waits.lua. `callbacks` is the stack index of the context's callbacks table, whose kWaits is
-// a table: its places 1, 2 and so on are those threads.
+// Lua: see lua/websockets/waits.lua. `callbacks` is the stack index of the context's callbacks table, whose kWaits is a
+// table: its places 1, 2 and so on are those threads.
 class LuaWaits {
  public:
   // The places of a thread, which is a table; false: there is none.
   static constexpr int kCoroutine = 1;
   static constexpr int kWhy = 2;      // why it goes on: true, "timeout", "cancelled"; false: it waits, or is running
   static constexpr int kContext = 3;  // in which it waits
-  static constexpr int kQueue = 4;    // of the inbox from which it receives
+  static constexpr int kQueue = 4;    // of the inbox where it is noted
   static constexpr int kIsCancelled = 5;  // its next wait ends at once
   // The places of the functions that are called here, in the table of kWaitFunctions.
   static constexpr int kGoOn = 1;           // (waits, thread) -> interruption or nil: the thread goes on
@@ -41,7 +37,7 @@ class LuaWaits {
   static constexpr int kNoteFull = 3;       // (waits, websocket): its inbox has become full
   static constexpr int kNoteEnd = 4;        // (waits or false, websocket, reason, failure, inbox or nil)
   static constexpr int kNoteDestroyed = 5;  // (waits)
-  static constexpr int kGiveUpInbox = 6;    // (waits or false, websocket, inbox, queue, whether it has messages)
+  static constexpr int kGiveUpInbox = 6;    // (waits or false, websocket, inbox, whether it has messages)
   static constexpr int kFlush = 7;          // (waits, websocket): delivers those messages
   static constexpr int kNoteLingered = 8;   // (waits): a connection is gone that lingered
   static constexpr int kFail = 9;           // (thread, coroutine, error) -> interruption or nil
@@ -50,15 +46,12 @@ class LuaWaits {
 
   // --- Threads ---
 
-  bool has_ready() const { return first_ <= last_; }
+  bool has_ready() const { return first_ <= last_ || !ready_.empty(); }
   bool has_work() const { return has_ready() || has_lingered(); }
   // Within an Entry.
   bool do_work();
   // The thread on top of the stack, which is taken, goes on at the end of the round. May raise.
   void make_ready(lua_State* L, int callbacks);
-  // The running coroutine is about to wait for a message. False, and nothing else, if it is not the one that did so
-  // last, or may not. The queue is on top of the stack.
-  bool note_receiver(lua_State* L, int callbacks);
   // The context ends: so do all waits. Within an Entry.
   void end();
   // No thread goes on any more: the context is collected, or another process has it.
@@ -69,7 +62,17 @@ class LuaWaits {
   // answer.
   bool lingers(const LuaWebsocket& ws) const;
 
-  // --- Websockets: within a protected function of LuaCalls ---
+  // --- Receiving ---
+
+  // The running coroutine is about to wait for a message by receive_now(). False, and nothing else, if it is not the
+  // one that has received last, or may not.
+  bool await(lua_State* L, Inbox& inbox) const;
+  // A message has come for the coroutine that awaits it, or it is to go on without one.
+  void make_ready(Inbox& inbox);
+  // The inbox on top of the stack has no websocket any more: whoever waits for a message goes on. May raise.
+  void detach(lua_State* L, int callbacks);
+
+  // --- Events of websockets: within a protected function of LuaCalls ---
 
   void receive(lua_State* L, LuaWebsocket& ws, Session& session, MessageBatch& messages);
   // Something has happened that a thread may wait for, if it has_waiters.
@@ -86,25 +89,28 @@ class LuaWaits {
     std::uint32_t serial;
     bool is_client;
   };
-  void wake_receiver(lua_State* L, int queue);
+
   void go_on(lua_State* L, int waits);
-  void resume_receiver(lua_State* L, int thread, lua_State* coroutine);
+  void go_on_receiving(lua_State* L, int waits, int interruption);
+  static void resume_receiver(lua_State* L, int queue, Inbox& inbox, int interruption);
+  void wake_noted(lua_State* L, int callbacks, int queue, Inbox& inbox);
   bool has_lingered() const;
   bool lingers(const Lingering& one) const;
 
   LuaContext& context_;
-  std::vector<Lingering> lingering_;  // those that somebody waits for
-  int first_ = 1;                     // of the threads that go on
+  IntrusiveQueue<Inbox, &Inbox::next_ready> ready_;  // their coroutines go on
+  int first_ = 1;                                    // of the threads that go on
   int last_ = 0;
+  std::vector<Lingering> lingering_;  // those that somebody waits for
   bool is_abandoned_ = false;
 };
 
-// What receive() in C returns behind its first two results: they are those of receive(); it has to be called again.
+// What receive_now() returns behind its first two results: they are those of receive(); the rest is for waits.lua.
 extern const char kIsDone;
 extern const char kAgain;
-bool is_suspended_by(lua_State* coroutine, lua_CFunction function);
-// A receive() in C, which is a coroutine's top function while it waits by note_receiver().
+// receive() as long as it is simple. A coroutine's top function while it awaits a message.
 int receive_now(lua_State* L);
+bool is_suspended_by(lua_State* coroutine, lua_CFunction function);
 
 // Pushes the inbox of a websocket that is not closed, made if there was none. May run finalizers, which may do
 // anything.
@@ -113,5 +119,10 @@ Inbox& push_inbox(lua_State* L, LuaContext& context, int callbacks, LuaWebsocket
 bool resumes_reading(Inbox& inbox);
 // Reads from a websocket that is not closed, or does not, as its flags say. Within an Entry.
 void apply_reading(LuaWebsocket& ws);
+
+// What tells the connection of a client from others with the same descriptor, as good as always: its address.
+inline std::uint32_t id_of(const Pollable* connection) {
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(connection));
+}
 
 }  // namespace websockets::lua

@@ -79,7 +79,7 @@ int waits(lua_State* L) {
   lua_rawgeti(L, callbacks, kWaits);
   if (lua_istable(L, -1)) return 1;
   lua_newtable(L);
-  for (const char* name : {"threads", "watched", "others", "unread", "full"}) {
+  for (const char* name : {"threads", "watched", "others", "unread", "full", "detached"}) {
     lua_newtable(L);
     lua_setfield(L, -2, name);
   }
@@ -207,6 +207,68 @@ int take(lua_State* L) {
   return 2;
 }
 
+// The inbox of a queue.
+Inbox& check_queue(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_rawgeti(L, 1, Inbox::kSelf);
+  Inbox* const inbox = find_object<Inbox>(L, -1);
+  if (inbox == nullptr) raise(L, "not the queue of an inbox");
+  lua_pop(L, 1);
+  return *inbox;
+}
+
+// Notes the thread that waits at a queue, or false.
+int note_receiver(lua_State* L) {
+  lua_settop(L, 2);
+  check_queue(L).is_noted = lua_toboolean(L, 2) != 0;
+  lua_rawseti(L, 1, Inbox::kReceiver);
+  return 0;
+}
+
+// The thread whose coroutine has received from a queue last, and may wait there without being noted.
+int note_last_receiver(lua_State* L) {
+  lua_settop(L, 2);
+  Inbox& inbox = check_queue(L);
+  lua_rawgeti(L, 2, LuaWaits::kCoroutine);
+  inbox.coroutine = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  lua_rawseti(L, 1, Inbox::kLastReceiver);
+  return 0;
+}
+
+// Whether a coroutine awaits a message at a queue; default: any.
+int is_awaited(lua_State* L) {
+  lua_settop(L, 2);
+  const Inbox& inbox = check_queue(L);
+  const bool is_it = lua_isnil(L, 2) || lua_tothread(L, 2) == inbox.coroutine;
+  lua_pushboolean(L, inbox.is_awaited && is_it && is_suspended_by(inbox.coroutine, receive_now) ? 1 : 0);
+  return 1;
+}
+
+// The coroutine that awaits a message at a queue, in this context, goes on without.
+int cancel_receiver(lua_State* L) {
+  lua_settop(L, 2);
+  Inbox& inbox = check_queue(L);
+  LuaContext* const context = context_at(L, 2);
+  if (context == nullptr || !inbox.is_awaited) return 0;
+  inbox.is_cancelled = true;
+  context->waits().make_ready(inbox);
+  luaL_checkstack(L, 12, "websocket");
+  get_user_table(L, 2);
+  if (context->is_open() && !context->in_round()) enter(L, *context, 3, [] {});
+  return 0;
+}
+
+// Nobody may wait at a queue any more without being noted; nor does anybody.
+int forget_receiver(lua_State* L) {
+  Inbox& inbox = check_queue(L);
+  inbox.coroutine = nullptr;
+  inbox.is_awaited = false;
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, 1, Inbox::kLastReceiver);
+  return 0;
+}
+
 // An inbox from now on.
 int open_inbox(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
@@ -313,17 +375,22 @@ int await_end(lua_State* L) {
 
 constexpr luaL_Reg kCore[] = {
     {"await_end", await_end},
+    {"cancel_receiver", cancel_receiver},
     {"current_context", current_context},
     {"deliver_unread", deliver_unread},
     {"fail", fail},
+    {"forget_receiver", forget_receiver},
     {"full_for", full_for},
     {"give_up", give_up},
     {"idle_timeout", idle_timeout},
     {"in_round", in_round},
+    {"is_awaited", is_awaited},
     {"is_idle", is_idle},
     {"is_parked", is_parked},
     {"lingers", lingers},
     {"make_ready", make_ready},
+    {"note_last_receiver", note_last_receiver},
+    {"note_receiver", note_receiver},
     {"now", now},
     {"open_inbox", open_inbox},
     {"park", park},
@@ -360,12 +427,10 @@ int receive_now(lua_State* L) {
   get_user_table(L, 1);
   constexpr int kCallbackTable = 2;
   lua_rawgeti(L, kCallbackTable, ws.on_receive);
-  Inbox& inbox = *find_object<Inbox>(L, 3);
+  Inbox& inbox = inbox_at(L, 3);
+  if (inbox.is_empty()) return context_of(ws).waits().await(L, inbox) ? lua_yield(L, 0) : push_again(L);
   get_user_table(L, 3);
   constexpr int kQueueTable = 4;
-  if (inbox.is_empty()) {
-    return context_of(ws).waits().note_receiver(L, kCallbackTable) ? lua_yield(L, 0) : push_again(L);
-  }
   inbox.take(L, kQueueTable);
   if (ws.is_full && resumes_reading(inbox)) {
     luaL_checkstack(L, 12, "websocket");
@@ -387,15 +452,15 @@ void give_up_inbox(lua_State* L, LuaWebsocket& ws) {
   lua_rawgeti(L, callbacks, kWaits);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, inbox);
-  get_user_table(L, inbox);
-  find_object<Inbox>(L, inbox)->websocket = nullptr;
-  lua_pushboolean(L, find_object<Inbox>(L, inbox)->is_empty() ? 0 : 1);
+  lua_pushboolean(L, inbox_at(L, inbox).is_empty() ? 0 : 1);
   const bool has_messages = lua_toboolean(L, -1) != 0;
   context.callback_table().free_slot(L, callbacks, ws.on_receive);
   ws.has_inbox = false;
   ws.is_full = false;
   ws.is_flushing = has_messages;
-  lua_call(L, 5, 0);
+  lua_call(L, 4, 0);
+  lua_settop(L, inbox);
+  context.waits().detach(L, callbacks);
   if (!is_closed(ws)) with_entry(L, ws, [&] { apply_reading(ws); });
   lua_settop(L, 2);
 }

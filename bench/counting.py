@@ -39,7 +39,8 @@ class Row:
     def describe(self):
         if self.offer:
             return f'echo, {describe_size(self.workload.size)}, compressed, {self.offer}'
-        return describe(self.workload)
+        name = describe(self.workload)
+        return name.replace('echo', 'echo by receive()') if self.mode == 'receive' else name
 
     def clients(self, port, messages):
         workload = dataclasses.replace(self.workload, messages=messages)

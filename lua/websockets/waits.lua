@@ -16,9 +16,11 @@ local create, resume, status = coroutine.create, coroutine.resume, coroutine.sta
 local unpack = table.unpack or unpack
 local traceback = debug and debug.traceback
   or function(co, text) return type(co) == 'thread' and text or co end
-local receive_now, take, park, is_parked = core.receive_now, core.take, core.park, core.is_parked
+local take, park, is_parked = core.take, core.park, core.is_parked
 local context_of, state_of = websocket.context, websocket.state
 local service, after = context.service, context.after
+-- C functions can call others that yield, and go on.
+local can_continue = _VERSION ~= 'Lua 5.1' and _VERSION ~= 'Lua 5.2'
 local can_iterate_in_coroutines = _VERSION ~= 'Lua 5.1' or jit -- there an iterator cannot yield
 
 -- The places of a thread, and of the queue of an inbox: see LuaWaits and Inbox.
@@ -371,14 +373,17 @@ local function receive_slowly(ws, seconds, token)
   return wait_for_message(ws, seconds, code)
 end
 
-local function receive(ws, seconds)
-  local data, kind, token = receive_now(ws, seconds)
-  if token == DONE then return data, kind end
-  return receive_slowly(ws, seconds, token)
+local receive, next_message = core.make_receive(receive_slowly), core.make_next_message(receive_slowly)
+if not can_continue then
+  local receive_now = receive
+  function receive(ws, seconds)
+    local data, kind, token = receive_now(ws, seconds)
+    if token == DONE then return data, kind end
+    return receive_slowly(ws, seconds, token)
+  end
+  function next_message(ws) return receive(ws) end
 end
 websocket.receive = receive
-
-local function next_message(ws) return receive(ws) end
 
 function websocket.messages(ws)
   state_of(ws) -- checks it

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "lua/compat.h"
 #include "lua/userdata.h"
@@ -13,7 +14,7 @@ namespace websockets::lua {
 struct LuaWebsocket;
 
 // The messages of a websocket that nobody has received yet. It lies behind a userdata, which has the place of the
-// websocket's function for messages; they are in its user table, the queue.
+// websocket's function for messages; its user table is the queue, which has the large ones.
 class Inbox {
  public:
   static constexpr char kType[] = "websockets.inbox";
@@ -27,18 +28,20 @@ class Inbox {
   static constexpr int kSelf = 3;          // the userdata
 
   void set_limit(std::size_t bytes) { limit_ = bytes; }
-  bool is_empty() const { return first_ == end_; }
+  bool is_empty() const { return begin_ == messages_.size(); }
   // Reading has to stop: what waits behind the first message is as much as may be left unread.
-  bool is_full(lua_State* L, int queue) const;
+  bool is_full() const { return bytes_ >= limit_ && bytes_ - first_bytes() >= limit_; }
   // Reading may go on.
-  bool has_room() const { return bytes_ <= limit_ / 2 || end_ - first_ <= 2; }
+  bool has_room() const { return bytes_ <= limit_ / 2 || bytes_ == first_bytes(); }
 
-  // The inbox is on top of the stack.
+  // Makes the queue of the inbox on top of the stack.
   static void make_queue(lua_State* L);
-  // `queue` is the index of its user table. May raise, and leaves all as it was then.
+  // `queue` is its index. Throws std::bad_alloc, or raises, and leaves all as it was then.
   void put(lua_State* L, int queue, const MessageBatch::Message& message);
   // Pushes the data and the type of the first message, of which there is one.
   void take(lua_State* L, int queue);
+  // Frees what it holds: for the collector.
+  void clear();
 
   // --- Who receives ---
 
@@ -54,9 +57,22 @@ class Inbox {
   std::uint64_t taken_ms = 0;         // when a message was taken from it while it was full, or it was made, last
 
  private:
-  // Each message has two places: its data, its type.
+  // A message: this, and its data, unless that is a string in the queue.
+  struct Header {
+    std::uint32_t bytes;
+    bool is_binary;
+    bool is_in_queue;
+  };
+  static constexpr std::size_t kMostCopiedBytes = 1024;
+  static constexpr std::size_t kMostKeptBytes = 2048;  // of memory, while it is empty
   static constexpr int kFirst = kSelf + 1;
-  int first_ = kFirst;
+
+  Header first() const;
+  std::size_t first_bytes() const { return is_empty() ? 0 : first().bytes + kMessageBytes; }
+
+  std::vector<std::uint8_t> messages_;
+  std::size_t begin_ = 0;  // of the first message
+  int first_ = kFirst;     // of the strings in the queue
   int end_ = kFirst;
   std::size_t bytes_ = 0;
   std::size_t limit_ = kUsualLimit;
@@ -66,6 +82,9 @@ class Inbox {
 inline Inbox& inbox_at(lua_State* L, int index) {
   return static_cast<Userdata<Inbox>*>(lua_touserdata(L, index))->object;
 }
+
+// Makes their metatable.
+void register_inbox(lua_State* L);
 
 // The values of WRITE_TEXT and WRITE_BINARY.
 inline lua_Integer type_number(MessageType type) { return type == MessageType::kText ? 0 : 1; }

@@ -50,7 +50,7 @@ bool is_suspended(lua_State* coroutine) {
 #if LUA_VERSION_NUM >= 503 || defined(LUA_JITLIBNAME)
   return lua_status(coroutine) == LUA_YIELD;
 #else
-  return is_suspended_by(coroutine, receive_now);
+  return awaits_message(coroutine);
 #endif
 }
 
@@ -268,7 +268,7 @@ void LuaWaits::receive(lua_State* L, LuaWebsocket& ws, Session& session, Message
   bool is_full = false;
   while (!is_full && session.takes_messages() && messages.next(message)) {
     inbox.put(L, queue, message);
-    is_full = inbox.is_full(L, queue);
+    is_full = inbox.is_full();
   }
   make_ready(inbox);
   if (inbox.is_noted) wake_noted(L, kCallbacks, queue, inbox);

@@ -110,6 +110,8 @@ extern const char kIsDone;
 extern const char kAgain;
 // receive() as long as it is simple. A coroutine's top function while it awaits a message.
 int receive_now(lua_State* L);
+int next_message(lua_State* L);
+bool awaits_message(lua_State* coroutine);
 bool is_suspended_by(lua_State* coroutine, lua_CFunction function);
 
 // Pushes the inbox of a websocket that is not closed, made if there was none. May run finalizers, which may do

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "lua/compat.h"
 
@@ -46,7 +47,7 @@ T& check_object(lua_State* L, int index) {
 template <typename T>
 T& push_object(lua_State* L) {
   auto* const userdata = static_cast<Userdata<T>*>(new_userdata(L, sizeof(Userdata<T>)));
-  *userdata = {Userdata<T>::tag_at(userdata), T{}};
+  new (userdata) Userdata<T>{Userdata<T>::tag_at(userdata), T{}};
   luaL_getmetatable(L, T::kType);
   lua_setmetatable(L, -2);
   return userdata->object;

@@ -24,11 +24,11 @@ namespace {
 // Suspends the running coroutine. Returns what it is resumed with.
 int park(lua_State* L) { return lua_yield(L, 0); }
 
-// Whether a coroutine is suspended by park() or receive_now().
+// Whether a coroutine is suspended by park(), or awaits a message.
 int is_parked(lua_State* L) {
   lua_State* const coroutine = lua_tothread(L, 1);
-  const bool is = coroutine != nullptr && coroutine != L &&
-                  (is_suspended_by(coroutine, park) || is_suspended_by(coroutine, receive_now));
+  const bool is =
+      coroutine != nullptr && coroutine != L && (is_suspended_by(coroutine, park) || awaits_message(coroutine));
   lua_pushboolean(L, is ? 1 : 0);
   return 1;
 }
@@ -241,7 +241,7 @@ int is_awaited(lua_State* L) {
   lua_settop(L, 2);
   const Inbox& inbox = check_queue(L);
   const bool is_it = lua_isnil(L, 2) || lua_tothread(L, 2) == inbox.coroutine;
-  lua_pushboolean(L, inbox.is_awaited && is_it && is_suspended_by(inbox.coroutine, receive_now) ? 1 : 0);
+  lua_pushboolean(L, inbox.is_awaited && is_it && awaits_message(inbox.coroutine) ? 1 : 0);
   return 1;
 }
 
@@ -373,6 +373,20 @@ int await_end(lua_State* L) {
   return 0;
 }
 
+// A function that receives in C, and for what is not simple calls the argument, where C can.
+int make_receive(lua_State* L) {
+  lua_settop(L, 1);
+  lua_pushcclosure(L, receive_now, 1);
+  return 1;
+}
+
+// The iterator of messages(), likewise.
+int make_next_message(lua_State* L) {
+  lua_settop(L, 1);
+  lua_pushcclosure(L, next_message, 1);
+  return 1;
+}
+
 constexpr luaL_Reg kCore[] = {
     {"await_end", await_end},
     {"cancel_receiver", cancel_receiver},
@@ -388,7 +402,9 @@ constexpr luaL_Reg kCore[] = {
     {"is_idle", is_idle},
     {"is_parked", is_parked},
     {"lingers", lingers},
+    {"make_next_message", make_next_message},
     {"make_ready", make_ready},
+    {"make_receive", make_receive},
     {"note_last_receiver", note_last_receiver},
     {"note_receiver", note_receiver},
     {"now", now},
@@ -396,7 +412,6 @@ constexpr luaL_Reg kCore[] = {
     {"park", park},
     {"place", place},
     {"report", report},
-    {"receive_now", receive_now},
     {"take", take},
     {"waits", waits},
     {"watch", watch},
@@ -412,23 +427,23 @@ void push_methods(lua_State* L, const char* type) {
 
 }  // namespace
 
-// The rest is for waits.lua.
-static int push_again(lua_State* L) {
-  lua_pushnil(L);
-  lua_pushnil(L);
-  lua_pushlightuserdata(L, const_cast<char*>(&kAgain));
-  return 3;
-}
+namespace {
 
-int receive_now(lua_State* L) {
+// Whether the first message was pushed, as data and type. Else `is_awaited` tells whether the coroutine is to be
+// suspended until there is one.
+bool take_first(lua_State* L, bool& is_awaited) {
+  is_awaited = false;
   LuaWebsocket& ws = check_websocket(L);
-  if (!ws.has_inbox || !lua_isnoneornil(L, 2) || is_closed(ws)) return push_again(L);
-  lua_settop(L, 1);
+  if (!ws.has_inbox || is_closed(ws)) return false;
   get_user_table(L, 1);
   constexpr int kCallbackTable = 2;
   lua_rawgeti(L, kCallbackTable, ws.on_receive);
   Inbox& inbox = inbox_at(L, 3);
-  if (inbox.is_empty()) return context_of(ws).waits().await(L, inbox) ? lua_yield(L, 0) : push_again(L);
+  if (inbox.is_empty()) {
+    is_awaited = context_of(ws).waits().await(L, inbox);
+    lua_settop(L, 1);
+    return false;
+  }
   get_user_table(L, 3);
   constexpr int kQueueTable = 4;
   inbox.take(L, kQueueTable);
@@ -436,8 +451,77 @@ int receive_now(lua_State* L) {
     luaL_checkstack(L, 12, "websocket");
     enter(L, context_of(ws), kCallbackTable, [&] { apply_reading(ws); });
   }
-  lua_pushlightuserdata(L, const_cast<char*>(&kIsDone));
+  return true;
+}
+
+}  // namespace
+
+#if LUA_VERSION_NUM >= 503
+
+namespace {
+
+// Whatever is not simple is Lua: upvalue 1, (websocket, seconds, token).
+int end_receive(lua_State* L, int, lua_KContext) { return lua_gettop(L); }
+
+int receive_slowly(lua_State* L, const void* token) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushlightuserdata(L, const_cast<void*>(token));
+  lua_callk(L, 3, LUA_MULTRET, 0, end_receive);
+  return end_receive(L, LUA_OK, 0);
+}
+
+// After the websocket there is what the coroutine was resumed with.
+int go_on_receiving(lua_State* L, int, lua_KContext) {
+  const void* const token = lua_touserdata(L, 4);
+  if (token != &kIsDone) {
+    lua_settop(L, 1);
+    return receive_slowly(L, token);
+  }
+  lua_settop(L, 3);
+  return 2;
+}
+
+}  // namespace
+
+int receive_now(lua_State* L) {
+  if (!lua_isnoneornil(L, 2)) return receive_slowly(L, &kAgain);
+  lua_settop(L, 1);
+  bool is_awaited;
+  if (take_first(L, is_awaited)) return 2;
+  return is_awaited ? lua_yieldk(L, 0, 0, go_on_receiving) : receive_slowly(L, &kAgain);
+}
+
+#else
+
+// waits.lua calls it: there C cannot call what may yield, nor see what a coroutine was resumed with.
+int receive_now(lua_State* L) {
+  bool is_awaited = false;
+  if (lua_isnoneornil(L, 2)) {
+    lua_settop(L, 1);
+    if (take_first(L, is_awaited)) {
+      lua_pushlightuserdata(L, const_cast<char*>(&kIsDone));
+      return 3;
+    }
+  }
+  if (is_awaited) return lua_yield(L, 0);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_pushlightuserdata(L, const_cast<char*>(&kAgain));
   return 3;
+}
+
+#endif
+
+// The iterator of messages(), which has the message before as its second argument.
+int next_message(lua_State* L) {
+  lua_settop(L, 1);
+  return receive_now(L);
+}
+
+bool awaits_message(lua_State* coroutine) {
+  return is_suspended_by(coroutine, receive_now) || is_suspended_by(coroutine, next_message);
 }
 
 void give_up_inbox(lua_State* L, LuaWebsocket& ws) {
@@ -466,6 +550,7 @@ void give_up_inbox(lua_State* L, LuaWebsocket& ws) {
 }
 
 void register_waits(lua_State* L) {
+  register_inbox(L);
   const int module = lua_gettop(L);
   lua_pushcfunction(L, luaopen_websockets_waits);
   lua_newtable(L);

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <initializer_list>
+#include <new>
 
 #include "base/bytes.h"
 #include "lua/guarded.h"
@@ -21,23 +22,31 @@ void Inbox::make_queue(lua_State* L) {
   set_user_table(L, -2);
 }
 
-void Inbox::put(lua_State* L, int queue, const MessageBatch::Message& message) {
-  const std::size_t bytes = message.payload.size();
-  const Header header{static_cast<std::uint32_t>(bytes), message.type == MessageType::kBinary,
-                      bytes > kMostCopiedBytes};
-  if (header.is_in_queue) {
-    push_text(L, as_text(message.payload));
-    lua_rawseti(L, queue, end_);
-  }
+void Inbox::put(const MessageBatch::Message& message, std::size_t copied_bytes) {
+  const Header header{static_cast<std::uint32_t>(message.payload.size()), message.type};
   const std::size_t end = messages_.size();
-  guarded(L, [&] { messages_.resize(end + sizeof header + (header.is_in_queue ? 0 : bytes)); });
+  messages_.resize(end + sizeof header + copied_bytes);
   std::memcpy(messages_.data() + end, &header, sizeof header);
-  if (header.is_in_queue) {
-    ++end_;
-  } else if (bytes > 0) {
-    std::memcpy(messages_.data() + end + sizeof header, message.payload.data(), bytes);
+  if (copied_bytes > 0) std::memcpy(messages_.data() + end + sizeof header, message.payload.data(), copied_bytes);
+  bytes_ += message.payload.size() + kMessageBytes;
+}
+
+bool Inbox::put_small(const MessageBatch::Message& message) noexcept {
+  try {
+    put(message, message.payload.size());
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
   }
-  bytes_ += bytes + kMessageBytes;
+}
+
+void Inbox::put_large(lua_State* L, const MessageBatch::Message& message) {
+  get_user_table(L, -1);
+  push_text(L, as_text(message.payload));
+  lua_rawseti(L, -2, end_);
+  lua_pop(L, 1);
+  guarded(L, [&] { put(message, 0); });
+  ++end_;
 }
 
 Inbox::Header Inbox::first() const {
@@ -46,19 +55,22 @@ Inbox::Header Inbox::first() const {
   return header;
 }
 
-void Inbox::take(lua_State* L, int queue) {
+void Inbox::take(lua_State* L, int index, lua_State* to) {
   const Header header = first();
-  const std::uint8_t* const data = messages_.data() + begin_ + sizeof header;
-  if (header.is_in_queue) {
-    lua_rawgeti(L, queue, first_);
+  begin_ += sizeof header;
+  if (header.is_large()) {
+    get_user_table(L, index);
+    lua_rawgeti(L, -1, first_);
     lua_pushnil(L);
-    lua_rawseti(L, queue, first_++);
+    lua_rawseti(L, -3, first_++);
+    lua_remove(L, -2);
+    if (to != L) lua_xmove(L, to, 1);
     if (first_ == end_) first_ = end_ = kFirst;
   } else {
-    push_text(L, as_text({data, header.bytes}));
+    push_text(to, as_text({messages_.data() + begin_, header.bytes}));
+    begin_ += header.bytes;
   }
-  lua_pushinteger(L, type_number(header.is_binary ? MessageType::kBinary : MessageType::kText));
-  begin_ += sizeof header + (header.is_in_queue ? 0 : header.bytes);
+  lua_pushinteger(to, type_number(header.type));
   bytes_ -= header.bytes + kMessageBytes;
   if (!is_empty()) return;
   begin_ = 0;

@@ -22,6 +22,8 @@ class Inbox {
   static constexpr std::size_t kUsualLimit = 64U << 10U;
   // What a message takes beside its data.
   static constexpr std::size_t kMessageBytes = 32;
+  // A message of more is a string in the queue.
+  static constexpr std::size_t kMostSmallBytes = 1024;
   // The places in the queue of what is no message.
   static constexpr int kReceiver = 1;      // the thread that waits for one, if it is_noted; or false
   static constexpr int kLastReceiver = 2;  // the thread of the coroutine that has received last, or false
@@ -36,10 +38,13 @@ class Inbox {
 
   // Makes the queue of the inbox on top of the stack.
   static void make_queue(lua_State* L);
-  // `queue` is its index. Throws std::bad_alloc, or raises, and leaves all as it was then.
-  void put(lua_State* L, int queue, const MessageBatch::Message& message);
-  // Pushes the data and the type of the first message, of which there is one.
-  void take(lua_State* L, int queue);
+  // False, and nothing else, if memory is short.
+  bool put_small(const MessageBatch::Message& message) noexcept;
+  // One of more than kMostSmallBytes. The inbox is on top of the stack. Raises if memory is short.
+  void put_large(lua_State* L, const MessageBatch::Message& message);
+  // Pushes the data and the type of the first message, of which there is one, onto another state's stack, too, which
+  // has room for 4 values. The inbox is at `index`.
+  void take(lua_State* L, int index, lua_State* to);
   // Frees what it holds: for the collector.
   void clear();
 
@@ -57,13 +62,15 @@ class Inbox {
   std::uint64_t taken_ms = 0;         // when a message was taken from it while it was full, or it was made, last
 
  private:
-  // A message: this, and its data, unless that is a string in the queue.
+  // A message: this, and its data, unless it is large.
   struct Header {
     std::uint32_t bytes;
-    bool is_binary;
-    bool is_in_queue;
+    MessageType type;
+
+    bool is_large() const { return bytes > kMostSmallBytes; }
   };
-  static constexpr std::size_t kMostCopiedBytes = 1024;
+  void put(const MessageBatch::Message& message, std::size_t copied_bytes);
+
   static constexpr std::size_t kMostKeptBytes = 2048;  // of memory, while it is empty
   static constexpr int kFirst = kSelf + 1;
 

@@ -156,7 +156,7 @@ bool LuaContext::on_messages_to_receive(Session& session, LuaWebsocket* ws, Mess
     }
     return true;
   }
-  return run(&session.carrier(), [&](lua_State* L) { waits_.receive(L, *ws, session, messages); });
+  return waits_.receive(*ws, session, messages);
 }
 
 bool LuaContext::on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) {

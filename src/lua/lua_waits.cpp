@@ -145,25 +145,23 @@ void LuaWaits::go_on_receiving(lua_State* L, int waits, int interruption) {
       lua_pushnil(L);
       lua_rawset(L, -4);
     }
-    get_user_table(L, -1);
-    resume_receiver(L, lua_gettop(L), inbox, interruption);
+    resume_receiver(L, inbox, interruption);
   }
 }
 
-// `interruption`: where one is left.
-void LuaWaits::resume_receiver(lua_State* L, int queue, Inbox& inbox, int interruption) {
+// The inbox is on top of the stack. `interruption`: where one is left.
+void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   lua_State* const coroutine = inbox.coroutine;
   if (!inbox.is_awaited || !is_suspended(coroutine)) return;  // somebody else has resumed it
   inbox.is_awaited = false;
-  if (lua_checkstack(coroutine, 8) == 0) raise(L, "not enough memory");
+  const int index = lua_gettop(L);
   const char* token = &kIsDone;
   if (inbox.is_cancelled) {
     inbox.is_cancelled = false;
     lua_pushnil(coroutine);
     lua_pushliteral(coroutine, "cancelled");
   } else if (inbox.websocket != nullptr && !inbox.is_empty()) {
-    inbox.take(L, queue);
-    lua_xmove(L, coroutine, 2);
+    inbox.take(L, index, coroutine);
     LuaWebsocket& ws = *inbox.websocket;
     if (ws.is_full && resumes_reading(inbox)) guarded(L, [&] { apply_reading(ws); });
   } else {
@@ -176,7 +174,9 @@ void LuaWaits::resume_receiver(lua_State* L, int queue, Inbox& inbox, int interr
   if (status == 0 || status == LUA_YIELD) return;
   push_function(L, kFail);
   lua_pop(L, 1);
-  lua_rawgeti(L, queue, Inbox::kLastReceiver);
+  get_user_table(L, index);
+  lua_rawgeti(L, -1, Inbox::kLastReceiver);
+  lua_remove(L, -2);
   lua_rawgeti(L, -1, kCoroutine);
   lua_xmove(coroutine, L, 1);
   lua_call(L, 3, 1);
@@ -260,19 +260,46 @@ bool LuaWaits::lingers(const Lingering& one) const {
 
 // --- Websockets ---
 
-void LuaWaits::receive(lua_State* L, LuaWebsocket& ws, Session& session, MessageBatch& messages) {
-  Inbox& inbox = push_inbox(L, context_, kCallbacks, ws);
-  get_user_table(L, -1);
-  const int queue = lua_gettop(L);
+// Without Lua as long as messages are small.
+bool LuaWaits::receive(LuaWebsocket& ws, Session& session, MessageBatch& messages) {
+  Inbox* inbox = nullptr;
+  const auto run = [&](auto body) {
+    return context_.calls().run(&session.carrier(), [&](lua_State* L) {
+      inbox = &push_inbox(L, context_, kCallbacks, ws);
+      body(L);
+    });
+  };
+  if (ws.has_inbox) {
+    lua_State* const L = context_.calls().state();
+    lua_rawgeti(L, context_.calls().callbacks(), ws.on_receive);
+    inbox = &inbox_at(L, -1);
+    lua_pop(L, 1);
+  } else if (!run([](lua_State*) {})) {
+    return false;
+  }
   MessageBatch::Message message;
   bool is_full = false;
-  while (!is_full && session.takes_messages() && messages.next(message)) {
-    inbox.put(L, queue, message);
-    is_full = inbox.is_full();
+  while (!is_full && ws.has_inbox && session.takes_messages() && messages.next(message)) {
+    if (message.payload.size() > Inbox::kMostSmallBytes) {
+      if (!run([&](lua_State* L) { inbox->put_large(L, message); })) return false;
+    } else if (!inbox->put_small(message)) {
+      return false;
+    }
+    is_full = inbox->is_full();
   }
-  make_ready(inbox);
-  if (inbox.is_noted) wake_noted(L, kCallbacks, queue, inbox);
-  if (!is_full || is_closed(ws)) return;
+  if (!ws.has_inbox) return true;  // finalizers may do anything
+  make_ready(*inbox);
+  if (!inbox->is_noted && !is_full) return true;
+  return run([&](lua_State* L) {
+    if (inbox->is_noted) {
+      get_user_table(L, -1);
+      wake_noted(L, kCallbacks, lua_gettop(L), *inbox);
+    }
+    if (is_full) note_full(L, ws);
+  });
+}
+
+void LuaWaits::note_full(lua_State* L, LuaWebsocket& ws) {
   ws.is_full = true;
   guarded(L, [&] { apply_reading(ws); });
   push_function(L, kNoteFull);

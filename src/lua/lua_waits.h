@@ -72,9 +72,11 @@ class LuaWaits {
   // The inbox on top of the stack has no websocket any more: whoever waits for a message goes on. May raise.
   void detach(lua_State* L, int callbacks);
 
-  // --- Events of websockets: within a protected function of LuaCalls ---
+  // --- Events of websockets ---
 
-  void receive(lua_State* L, LuaWebsocket& ws, Session& session, MessageBatch& messages);
+  // Within an Entry. False: it has failed, which was reported.
+  bool receive(LuaWebsocket& ws, Session& session, MessageBatch& messages);
+  // What follows is for protected functions of LuaCalls.
   // Something has happened that a thread may wait for, if it has_waiters.
   void notify(lua_State* L, const LuaWebsocket& ws);
   // The messages that its function has to get first, if it is_flushing.
@@ -92,7 +94,8 @@ class LuaWaits {
 
   void go_on(lua_State* L, int waits);
   void go_on_receiving(lua_State* L, int waits, int interruption);
-  static void resume_receiver(lua_State* L, int queue, Inbox& inbox, int interruption);
+  static void resume_receiver(lua_State* L, Inbox& inbox, int interruption);
+  void note_full(lua_State* L, LuaWebsocket& ws);
   void wake_noted(lua_State* L, int callbacks, int queue, Inbox& inbox);
   bool has_lingered() const;
   bool lingers(const Lingering& one) const;

@@ -161,9 +161,8 @@ int close_status(lua_State* L) {
 int take_of_closed(lua_State* L, LuaWebsocket& ws) {
   if (ws.has_inbox && push_ending(L)) {
     lua_rawgeti(L, -1, kInbox);
-    Inbox& inbox = *find_object<Inbox>(L, -1);
-    get_user_table(L, -1);
-    inbox.take(L, lua_gettop(L));
+    Inbox& inbox = inbox_at(L, -1);
+    inbox.take(L, lua_gettop(L), L);
     if (inbox.is_empty()) {
       ws.has_inbox = false;
       lua_pushnil(L);
@@ -194,15 +193,13 @@ int take(lua_State* L) {
   LuaContext& context = context_of(ws);
   const int callbacks = push_callbacks(L);
   Inbox& inbox = push_inbox(L, context, callbacks, ws);
-  get_user_table(L, -1);
-  const int queue = lua_gettop(L);
   if (inbox.is_empty()) {
     lua_pushnil(L);
     lua_pushnil(L);
-    lua_pushvalue(L, queue);
+    get_user_table(L, -3);
     return 3;
   }
-  inbox.take(L, queue);
+  inbox.take(L, lua_gettop(L), L);
   if (ws.is_full && resumes_reading(inbox)) enter(L, context, callbacks, [&] { apply_reading(ws); });
   return 2;
 }
@@ -312,19 +309,18 @@ int deliver_unread(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
   lua_settop(L, 2);
   Inbox& inbox = check_object<Inbox>(L, 2);
-  get_user_table(L, 2);
   while (!is_closed(ws) && !inbox.is_empty()) {
     const bool is_chunk = ws.on_receive_chunk != kNoSlot;
     const int callbacks = push_callbacks(L);
     lua_rawgeti(L, callbacks, is_chunk ? ws.on_receive_chunk : ws.on_receive);
     lua_pushvalue(L, 1);
-    inbox.take(L, 3);
+    inbox.take(L, 2, L);
     if (is_chunk) {
       lua_pushboolean(L, 1);
       lua_insert(L, -2);
     }
     lua_call(L, is_chunk ? 4 : 3, 0);
-    lua_settop(L, 3);
+    lua_settop(L, 2);
   }
   if (is_closed(ws)) return 0;
   ws.is_flushing = false;
@@ -429,6 +425,14 @@ void push_methods(lua_State* L, const char* type) {
 
 namespace {
 
+// Whether there is no argument but the websocket, now.
+bool takes_websocket_only(lua_State* L) {
+  if (lua_gettop(L) == 1) return true;
+  if (!lua_isnoneornil(L, 2)) return false;
+  lua_settop(L, 1);
+  return true;
+}
+
 // Whether the first message was pushed, as data and type. Else `is_awaited` tells whether the coroutine is to be
 // suspended until there is one.
 bool take_first(lua_State* L, bool& is_awaited) {
@@ -444,9 +448,7 @@ bool take_first(lua_State* L, bool& is_awaited) {
     lua_settop(L, 1);
     return false;
   }
-  get_user_table(L, 3);
-  constexpr int kQueueTable = 4;
-  inbox.take(L, kQueueTable);
+  inbox.take(L, 3, L);
   if (ws.is_full && resumes_reading(inbox)) {
     luaL_checkstack(L, 12, "websocket");
     enter(L, context_of(ws), kCallbackTable, [&] { apply_reading(ws); });
@@ -486,8 +488,7 @@ int go_on_receiving(lua_State* L, int, lua_KContext) {
 }  // namespace
 
 int receive_now(lua_State* L) {
-  if (!lua_isnoneornil(L, 2)) return receive_slowly(L, &kAgain);
-  lua_settop(L, 1);
+  if (!takes_websocket_only(L)) return receive_slowly(L, &kAgain);
   bool is_awaited;
   if (take_first(L, is_awaited)) return 2;
   return is_awaited ? lua_yieldk(L, 0, 0, go_on_receiving) : receive_slowly(L, &kAgain);
@@ -498,12 +499,9 @@ int receive_now(lua_State* L) {
 // waits.lua calls it: there C cannot call what may yield, nor see what a coroutine was resumed with.
 int receive_now(lua_State* L) {
   bool is_awaited = false;
-  if (lua_isnoneornil(L, 2)) {
-    lua_settop(L, 1);
-    if (take_first(L, is_awaited)) {
-      lua_pushlightuserdata(L, const_cast<char*>(&kIsDone));
-      return 3;
-    }
+  if (takes_websocket_only(L) && take_first(L, is_awaited)) {
+    lua_pushlightuserdata(L, const_cast<char*>(&kIsDone));
+    return 3;
   }
   if (is_awaited) return lua_yield(L, 0);
   lua_pushnil(L);

@@ -34,11 +34,15 @@ void Clients::on_closed(Session& session, CloseCode code, std::string_view reaso
 
 // --- Endings ---
 
-void Clients::terminate(int fd, std::uint32_t serial) {
+ClientConnection* Clients::find_connection(int fd, std::uint32_t serial) const {
   const auto* const channel = dynamic_cast<Channel*>(services_.attempts.loop.find(fd));
   auto* const connection = channel == nullptr ? nullptr : dynamic_cast<ClientConnection*>(&channel->handler());
-  if (connection == nullptr || connection->serial() != serial || connection->session() == nullptr) return;
-  connection->session()->terminate();
+  return connection != nullptr && connection->serial() == serial ? connection : nullptr;
+}
+
+void Clients::terminate(int fd, std::uint32_t serial) {
+  ClientConnection* const connection = find_connection(fd, serial);
+  if (connection != nullptr && connection->session() != nullptr) connection->session()->terminate();
 }
 
 // The callbacks may do anything with the others, but those stay in memory.

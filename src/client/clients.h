@@ -43,6 +43,8 @@ class Clients final : private SessionHandler {
 
   // Drops what a client that is closed has left behind, if it is this connection: see Client.
   void terminate(int fd, std::uint32_t serial);
+  // Whether there is one.
+  bool has_connection(int fd, std::uint32_t serial) const { return find_connection(fd, serial) != nullptr; }
   // Closes them all.
   void shut_down(CloseCode code, std::string_view reason);
   // Ends them all: sends what is queued and a Close frame, 1001, as far as the kernel takes them at once, shuts writing
@@ -54,6 +56,8 @@ class Clients final : private SessionHandler {
   void abandon();
 
  private:
+  ClientConnection* find_connection(int fd, std::uint32_t serial) const;
+
   bool on_messages(Session& session, MessageBatch& messages) override;
   bool on_chunk(Session& session, MessageType type, std::span<const std::uint8_t> piece, bool is_last) override;
   bool on_pong(Session& session, std::span<const std::uint8_t> payload) override;

@@ -34,6 +34,7 @@ class LuaClients final : private ClientHandler {
 
   // See Clients. Within an Entry.
   void terminate(int fd, std::uint32_t serial) { clients_.terminate(fd, serial); }
+  bool has_connection(int fd, std::uint32_t serial) const { return clients_.has_connection(fd, serial); }
 
   // As the context ends. All within an Entry.
   void shut_down(CloseCode code, std::string_view reason) { clients_.shut_down(code, reason); }

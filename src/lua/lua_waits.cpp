@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "lua/inbox.h"
+#include "lua/lua_clients.h"
 #include "lua/lua_context.h"
 #include "lua/push.h"
 #include "lua/shared_state.h"
@@ -253,9 +254,8 @@ bool LuaWaits::has_lingered() const {
 
 bool LuaWaits::lingers(const Lingering& one) const {
   if (!context_.is_open()) return false;
-  if (!one.is_client) return context_.context().has_connection(one.fd, one.serial);
-  const Pollable* const pollable = context_.loop()->find(one.fd);
-  return pollable != nullptr && id_of(pollable) == one.serial;
+  return one.is_client ? context_.clients().has_connection(one.fd, one.serial)
+                       : context_.context().has_connection(one.fd, one.serial);
 }
 
 // --- Websockets ---

@@ -11,9 +11,8 @@
 #include "websocket/message_batch.h"
 
 namespace websockets {
-class Pollable;
 class Session;
-}  // namespace websockets
+}
 
 namespace websockets::lua {
 
@@ -124,10 +123,5 @@ Inbox& push_inbox(lua_State* L, LuaContext& context, int callbacks, LuaWebsocket
 bool resumes_reading(Inbox& inbox);
 // Reads from a websocket that is not closed, or does not, as its flags say. Within an Entry.
 void apply_reading(LuaWebsocket& ws);
-
-// What tells the connection of a client from others with the same descriptor, as good as always: its address.
-inline std::uint32_t id_of(const Pollable* connection) {
-  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(connection));
-}
 
 }  // namespace websockets::lua

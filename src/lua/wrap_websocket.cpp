@@ -264,7 +264,7 @@ int close(lua_State* L) {
 // What it had queued when it was closed may be leaving still.
 int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
   int callbacks = push_callbacks(L);
-  LuaContext* const context = ws.closed_serial == 0 || ws.is_client ? nullptr : find_context(L, callbacks);
+  LuaContext* const context = ws.closed_serial == 0 ? nullptr : find_context(L, callbacks);
   if (context == nullptr) return 0;
   enter(L, *context, callbacks, [&] {
     ws.is_client ? context->clients().terminate(ws.closed_fd, ws.closed_serial)

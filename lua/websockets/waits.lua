@@ -18,6 +18,7 @@ local traceback = debug and debug.traceback
   or function(co, text) return type(co) == 'thread' and text or co end
 local take, park, is_parked = core.take, core.park, core.is_parked
 local context_of, state_of = websocket.context, websocket.state
+websocket.close_status = core.close_status
 local service, after = context.service, context.after
 -- C functions can call others that yield, and go on.
 local can_continue = _VERSION ~= 'Lua 5.1' and _VERSION ~= 'Lua 5.2'
@@ -556,6 +557,8 @@ local function give_up_inbox(waits, ws, inbox, has_messages)
   waits.unread[ws] = inbox
   core.make_ready(waits.context, { has_unread = ws })
 end
+
+
 
 functions[1], functions[2], functions[3] = go_on, notify, note_full
 functions[4], functions[5], functions[6] = note_end, note_destroyed, give_up_inbox

@@ -10,6 +10,7 @@
 #include "lua/lua_context.h"
 #include "lua/push.h"
 #include "lua/shared_state.h"
+#include "lua/wrap_receive.h"
 #include "lua/wrap_websocket.h"
 #include "server/context.h"
 #include "websocket/session.h"
@@ -65,9 +66,6 @@ bool may_yield(lua_State* L) {
 }
 
 }  // namespace
-
-const char kIsDone = 0;
-const char kAgain = 0;
 
 // Something was taken from an inbox that was full. Whether reading goes on now.
 bool resumes_reading(Inbox& inbox) {

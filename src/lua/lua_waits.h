@@ -107,13 +107,7 @@ class LuaWaits {
   bool is_abandoned_ = false;
 };
 
-// What receive_now() returns behind its first two results: they are those of receive(); the rest is for waits.lua.
-extern const char kIsDone;
-extern const char kAgain;
-// receive() as long as it is simple. A coroutine's top function while it awaits a message.
-int receive_now(lua_State* L);
-int next_message(lua_State* L);
-bool awaits_message(lua_State* coroutine);
+// Whether a coroutine has yielded, and that is its top function.
 bool is_suspended_by(lua_State* coroutine, lua_CFunction function);
 
 // Pushes the inbox of a websocket that is not closed, made if there was none. May run finalizers, which may do

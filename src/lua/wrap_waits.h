@@ -7,12 +7,6 @@
 
 namespace websockets::lua {
 
-struct LuaWebsocket;
-
-// The websocket, which is the first argument, is about to get a function for its messages: those that were not received
-// go to the function, before others.
-void give_up_inbox(lua_State* L, LuaWebsocket& ws);
-
 // Adds the methods of waits.lua to those of contexts and websockets, and its functions to the module, which is on top
 // of the stack.
 void register_waits(lua_State* L);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "lua/compat.h"
+
+// Receiving messages from inboxes: what lua/websockets/waits.lua asks of the binding for it, and for how a websocket
+// has ended.
+
+namespace websockets::lua {
+
+struct LuaWebsocket;
+
+// What it returns behind its first two results: they are those of receive(); the rest is for waits.lua.
+extern const char kIsDone;
+extern const char kAgain;
+// receive() as long as it is simple. A coroutine's top function while it awaits a message.
+int receive_now(lua_State* L);
+// The iterator of messages(), likewise.
+int next_message(lua_State* L);
+// Whether that is a coroutine's top function.
+bool awaits_message(lua_State* coroutine);
+
+// The websocket, which is the first argument, is about to get a function for its messages: those that were not received
+// go to the function, before others.
+void give_up_inbox(lua_State* L, LuaWebsocket& ws);
+
+extern const luaL_Reg kReceiveCore[];
+
+}  // namespace websockets::lua

@@ -44,8 +44,6 @@ end
 
 local function tell_where(why) return traceback(describe(why), 2) end
 
-local function is_interruption(value) return type(value) == 'string' and value:find 'interrupted!$' ~= nil end
-
 local function check_seconds(seconds, name, place)
   if seconds == nil or (type(seconds) == 'number' and seconds >= 0 and seconds <= 1e9) then return end
   error(("bad argument #%d to '%s' (a number of seconds expected)"):format(place, name), 4)
@@ -64,7 +62,7 @@ end
 
 -- Forgets all about the last wait of a thread: where it was noted, its timer.
 local function leave(thread)
-  local queue, timer, others = thread[QUEUE], thread.timer, thread.others
+  local queue, timer, others, target = thread[QUEUE], thread.timer, thread.others, thread.target
   if queue then
     if queue[RECEIVER] == thread then core.note_receiver(queue, false) end
     thread[QUEUE] = false
@@ -72,6 +70,10 @@ local function leave(thread)
   if others then
     others[thread] = nil
     thread.others = nil
+  end
+  if target then
+    target[thread] = nil
+    thread.target = nil
   end
   if timer then
     timer:cancel()
@@ -212,7 +214,7 @@ local function body(thread, fn, ...) return finish(thread, pack(true, fn(...))) 
 local function fail(thread, co, why)
   local in_context = thread.context or thread[CONTEXT]
   leave(thread)
-  if is_interruption(why) then
+  if core.is_interruption(why) then
     finish(thread, pack(nil, 'failed', why))
     return why
   end
@@ -275,7 +277,7 @@ end
 local function note_joiner(joiner, waits, thread)
   thread.joiners = thread.joiners or {}
   thread.joiners[joiner], waits.others[joiner] = true, true
-  joiner.others = waits.others
+  joiner.others, joiner.target = waits.others, thread.joiners
 end
 
 local function results_of(thread)
@@ -445,6 +447,7 @@ local function note_closing(thread, waits, ws)
   note_other(thread, waits)
   waits.lingering = waits.lingering or {}
   waits.lingering[thread] = true
+  thread.target = waits.lingering
   core.await_end(ws)
 end
 

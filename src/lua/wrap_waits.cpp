@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "lua/default_context.h"
 #include "lua/inbox.h"
+#include "lua/interruption.h"
 #include "lua/lua_waits.h"
 #include "lua/shared_state.h"
 #include "lua/wrap_context.h"
@@ -42,6 +43,13 @@ int place(lua_State* L) {
                       luaL_checkstring(L, 1));
   }
   if (lua_pushthread(L) != 0) lua_pushboolean(L, 0);
+  return 1;
+}
+
+// Whether the error of a coroutine is Ctrl-C.
+int is_interruption(lua_State* L) {
+  lua_settop(L, 1);
+  lua_pushboolean(L, lua::is_interruption(L, 1) ? 1 : 0);
   return 1;
 }
 
@@ -154,6 +162,7 @@ constexpr luaL_Reg kCore[] = {
     {"current_context", current_context},
     {"in_round", in_round},
     {"is_idle", is_idle},
+    {"is_interruption", is_interruption},
     {"is_parked", is_parked},
     {"lingers", lingers},
     {"make_ready", make_ready},

@@ -119,6 +119,12 @@ local function environment(made, context, ws)
   return env
 end
 
+-- What a client of a block meets: an echo, for a while.
+local function answer(context, ws)
+  ws:on_receive(function(_, data, type) ws:write(data, type) end)
+  context:after(0.1, function() ws:close(websockets.CLOSE_NORMAL) end)
+end
+
 -- What goes on without end, as a statement of its own: a few rounds of it.
 local function shortened(text)
   return (text:gsub('while true do', 'while goes_on() do'):gsub('service%(%-1%)', 'service(1)')
@@ -180,14 +186,20 @@ describe('examples:', function()
   setup(make_certificate)
   teardown(function() os.execute('rm -r ' .. folder) end)
 
-  local function open()
-    local opened
-    local context, port = loop.context {
-      protocols = { echo = function(ws) opened = ws end },
+  local function open(waits)
+    local opened, is_ready
+    local context, port
+    context, port = loop.context {
+      protocols = {
+        echo = function(ws)
+          if is_ready and waits then return answer(context, ws) end
+          opened = ws
+        end,
+      },
     }
     local c = client.open(context, port, 'echo')
     local ws = opened
-    opened = nil
+    opened, is_ready = nil, true
     return context, ws, c
   end
 
@@ -200,10 +212,11 @@ describe('examples:', function()
       each_block(path, 'lua', function(text, line)
         local name = path .. ':' .. line
         local needs_pollfd = text:find 'on_add_fd' or text:find 'pollfd'
+        local waits = text:find ':receive%(' or text:find ':messages%(' or text:find ':wait_'
         text = shortened(text)
         it(name .. (needs_pollfd and ' #pollfd' or ''), function()
           local made = {}
-          local context, ws, c = open()
+          local context, ws, c = open(waits)
           if text:find 'context:run' then c:close() end -- its shutdown would wait for an answer
           run(text, name, environment(made, context, ws))
           for _, one in ipairs(made) do

@@ -112,6 +112,17 @@ describe('the manual and the annotations', function()
     same_names(methods_of(timer), insert_all({}, types, '\nfunction Timer:([%w_]+)%('), 'in the types')
   end)
 
+  it('have the methods of a thread', function()
+    local ctx = loop.context { port = 0, protocols = { p = function() end } }
+    local methods = insert_all({}, read 'lua/websockets/waits.lua', '\nfunction Thread%.([%w_]+)%(')
+    local thread = ctx:spawn(function() end)
+    for name in pairs(methods) do
+      assert.equal('function', type(thread[name]))
+    end
+    same_names(methods, insert_all({}, manual, '\n### thread:([%w_]+)%('), 'in the manual')
+    same_names(methods, insert_all({}, types, '\nfunction Thread:([%w_]+)%('), 'in the types')
+  end)
+
   it('have the methods of a websocket', function()
     local _, ws = pair.open()
     same_names(methods_of(ws), insert_all({}, manual, '\n### ws:([%w_]+)%('), 'in the manual')
@@ -133,6 +144,7 @@ describe('the manual and the annotations', function()
     local files = assert(io.popen 'ls lua/websockets')
     local names = insert_all({}, files:read '*a', '([%w_]+)%.lua')
     files:close()
+    names.waits = nil -- no adapter
     for _, fn in ipairs { 'context', 'connect' } do
       local heading = ("\n### require%%('websockets%%.([%%w_]+)'%%)%%.%s%%("):format(fn)
       same_names(names, insert_all({}, manual, heading), 'in the manual')
@@ -200,7 +212,7 @@ describe('the manual and the annotations', function()
     local files = assert(io.popen 'ls src/lua/*')
     for path in files:lines() do
       local source = read(path):gsub('"%s*\n%s*"', '')
-      insert_all(texts, source, 'luaL_error%(L, "([^"]*)"')
+      insert_all(texts, source, 'luaL_error%(L,%s*"([^"]*)"')
       insert_all(texts, source, 'raise%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_create_error%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_create_error%(L, lua_pushfstring%(L, "([^"]*)"')
@@ -212,6 +224,7 @@ describe('the manual and the annotations', function()
       insert_all(texts, source, 'raise_static_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'warnings.emplace_back%(%s*"([^"]*)"')
       insert_all(texts, source, 'push_failure%(L, "([^"]*)"')
+      insert_all(texts, source, 'fail%(CloseCode::k%w+, "([^"]*)"')
       insert_all(texts, source, 'luaL_argerror%(L, %d+, "([^"]*)"')
       for call in source:gmatch 'luaL_argcheck(%b())' do
         local literal = call:match '"([^"]*)"%)$'
@@ -223,6 +236,9 @@ describe('the manual and the annotations', function()
       end
     end
     files:close()
+    local waits = read('lua/websockets/waits.lua'):gsub("'%s*\n%s*%.%. '", '')
+    insert_all(texts, waits, "error%('(websocket[^']*)'")
+    insert_all(texts, waits, '"bad argument #[^"(]*%(([^")]*)%)"')
     texts['websocket could not create context: %s'] = nil -- stands above the table
     texts['websocket could not serve a folder: %s'] = nil
     same_names(texts, documented_in_tables(section 'Errors'), 'in the manual')

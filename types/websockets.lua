@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: MIT
 -- Annotations for editors (LuaCATS). docs/manual.md explains what is only named here.
 
----A WebSocket server.
+---WebSocket servers and clients.
 ---@class websockets
 ---The name and version of the module.
 ---@field _VERSION string
@@ -219,6 +219,18 @@ function websockets.connect(url, options) end
 ---@return integer? code
 function websockets.run(shutdown_seconds) end
 
+---Waits so long, in a coroutine or outside of coroutines; 0: until the next round.
+---@param seconds number
+---@return true?
+---@return nil|"cancelled" why
+function websockets.sleep(seconds) end
+
+---Makes a function for Config.protocols that runs fn in a coroutine for each websocket; its return closes with 1000, its
+---error with 1011.
+---@param fn fun(ws: websockets.Websocket)
+---@return fun(ws: websockets.Websocket)
+function websockets.handler(fn) end
+
 ---Serves everything that is outstanding.
 ---@param timeout_ms? number 0, the default: does not wait; below: waits without end
 ---@return 0
@@ -251,6 +263,12 @@ function Context:after(seconds, fn) end
 ---@param fn fun(timer: websockets.Timer)
 ---@return websockets.Timer
 function Context:every(seconds, fn) end
+
+---Runs a function in a coroutine, which may wait; its error goes to on_error.
+---@param fn fun(...: any): any ...
+---@param ... any what it is called with
+---@return websockets.Thread
+function Context:spawn(fn, ...) end
 
 ---Gives data to every open websocket of a protocol.
 ---@param protocol string
@@ -461,6 +479,8 @@ function Request:reject(status, headers, body) end
 ---@field max_message_size? integer
 ---What may wait to be sent. Default: 16777216.
 ---@field max_backpressure? integer
+---What may wait for receive() before reading stops; one message always fits. Default: 65536.
+---@field receive_buffer? integer
 ---permessage-deflate (RFC 7692). Default: false.
 ---@field compression? boolean|websockets.Compression
 ---"http://user:password@host:port", "https://…", "socks5h://…"; false: none. Default: what the environment says.
@@ -523,6 +543,23 @@ local Timer = {}
 ---@return boolean was_pending
 function Timer:cancel() end
 
+---A coroutine of Context:spawn(). getmetatable() is its name, "websockets.thread".
+---@class websockets.Thread
+local Thread = {}
+
+---Waits until it has ended; true, and what its function has returned.
+---@param seconds? number default: without end
+---@return true?
+---@return any ... the first result; or "timeout", "cancelled", or "failed" and the error
+function Thread:join(seconds) end
+
+---Ends its wait, or else its next one, which returns nil, "cancelled".
+---@return boolean is_going_on
+function Thread:cancel() end
+
+---@return "waiting"|"running"|"suspended"|"ended"
+function Thread:status() end
+
 ---A connection, of a server or a client. Has any fields of its own.
 ---@class websockets.Websocket
 ---@field [any] any
@@ -567,6 +604,53 @@ function Websocket:topics() end
 ---Whole messages; type is WRITE_TEXT or WRITE_BINARY.
 ---@param fn fun(ws: websockets.Websocket, data: string, type: 0|1)
 function Websocket:on_receive(fn) end
+
+---Waits for a message: data and type, or nil and why not; behind "closed" the code, the reason and the failure.
+---@param seconds? number default: without end; 0: what is there
+---@return string? data
+---@return 0|1|"timeout"|"cancelled"|"closed" type_or_why
+---@return integer? code
+---@return string? reason
+---@return websockets.Failure? failure
+function Websocket:receive(seconds) end
+
+---An iterator of receive(): `for data, type in ws:messages() do`. In Lua 5.1 not in coroutines.
+---@return fun(ws: websockets.Websocket): string?, 0|1|string
+---@return websockets.Websocket
+function Websocket:messages() end
+
+---Waits until a client is open.
+---@param seconds? number default: without end
+---@return true?
+---@return nil|"timeout"|"cancelled"|"closed" why
+---@return integer? code
+---@return string? reason
+---@return websockets.Failure? failure
+function Websocket:wait_open(seconds) end
+
+---Waits until no more than so many bytes wait to be sent.
+---@param bytes? number default: 0
+---@param seconds? number default: without end
+---@return true?
+---@return nil|"timeout"|"cancelled"|"reconnecting"|"closed" why
+---@return integer? code
+---@return string? reason
+---@return websockets.Failure? failure
+function Websocket:drain(bytes, seconds) end
+
+---Waits until it is closed, what was queued has left, and the closing handshake is over.
+---@param seconds? number default: without end
+---@return true?
+---@return integer|"timeout"|"cancelled" code_or_why
+---@return string? reason
+---@return websockets.Failure? failure
+function Websocket:wait_closed(seconds) end
+
+---What on_closed was given; nothing before.
+---@return integer? code
+---@return string? reason
+---@return websockets.Failure? failure
+function Websocket:close_status() end
 
 ---Messages in pieces, as they arrive.
 ---@param fn fun(ws: websockets.Websocket, data: string, is_last: boolean, type: 0|1)

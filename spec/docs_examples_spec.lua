@@ -166,7 +166,8 @@ local function visit(one)
   for name in pairs(config.protocols) do
     local c = client.open(ctx, port, name)
     local texts = converse(c)
-    if one.echoes then assert.equal('hello', texts[1]) end
+    -- A coroutine goes on at the end of the round, so that the pong may come first.
+    if one.echoes then assert.equal('hello', texts[1] or c:receive_frame().payload) end
     c:close()
   end
   if request then
@@ -261,7 +262,7 @@ describe('examples:', function()
     end
   end
 
-  for _, path in ipairs { 'examples/echo.lua', 'examples/client.lua' } do
+  for _, path in ipairs { 'examples/echo.lua', 'examples/smallest-client.lua', 'examples/client.lua' } do
     it(path .. ' is in the README', function()
       local example = read(path):gsub('^%-%- SPDX[^\n]*\n', '')
       local found = false

@@ -371,6 +371,108 @@ async def server_of(handler, port=0):
 
 
 @check
+async def callbacks_or_coroutines():
+    with recipe('Callbacks or coroutines?') as address:
+        async with connect(address) as ws, connect(address) as other:
+            assert await ws.recv() == await other.recv() == 'What is your name?'
+            await ws.send('Ada')
+            for right in (True, False, True):
+                a, b = map(int, re.findall(r'\d', await ws.recv()))
+                await ws.send(str(a * b + (0 if right else 1)))
+            assert await ws.recv() == '2 of 3, Ada!'
+            await ws.wait_closed()
+            assert ws.close_code == 1000, ws.close_code
+            await other.send('Alan')
+            assert re.fullmatch(r'\d times \d\?', await other.recv())
+
+
+@check
+async def request_and_reply():
+    async def serve(ws):
+        first, second = json.loads(await ws.recv()), None
+        second = json.loads(await ws.recv())  # the first one has had its time
+        for answer in ({'id': first['id'], 'result': 'too late'}, 7,
+                       {'id': second['id'], 'result': sum(second['params'])}):
+            await ws.send(json.dumps(answer))
+        await ws.wait_closed()
+        codes.append(ws.close_code)
+
+    codes = []
+    async with server_of(serve) as port, client_recipe('Request and reply', (8080, port)) as line:
+        assert await line() == 'sleep\tnil\ttimeout'
+        assert (await line()).startswith('add\t3')
+        assert await line() == ''
+    assert codes == [1005], codes
+
+
+@check
+async def a_bot_as_a_script():
+    async def serve(ws):
+        assert ws.path == '/?name=bot' and await ws.recv() == 'I am here.'
+        for text in ('ada: hello', 'ada: bot, what time is it?', 'ada: bot, count', 'ada: bot, go', 'ada: bot, count'):
+            await ws.send(text)
+        async for text in ws:
+            said.append(text)
+
+    said = []
+    async with server_of(serve) as port, client_recipe('A bot as a script', (8080, port)) as line:
+        assert (await line()).startswith('true\t1005')
+    assert re.fullmatch(r'ada: it is \d\d:\d\d 3 2 1 Goodbye\.', ' '.join(said)), said
+    async with client_recipe('A bot as a script', (8080, port)) as line:
+        assert 'refused' in await line()
+
+
+@check
+async def a_pipeline():
+    """64 MiB to a reader that waits until the writer is stopped by that."""
+    messages = [chr(ord('a') + number % 26) * 2**16 for number in range(1024)]
+    may_read, sent, heard = asyncio.Event(), [], []
+
+    async def write_all(ws):
+        for message in messages:
+            await ws.send(message)
+            sent.append(None)
+        await ws.close()
+
+    async def read_all(ws):
+        await may_read.wait()
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async for text in ws:
+                heard.append(text)
+
+    async with server_of(write_all) as source, websockets.serve(read_all, '127.0.0.1', 0, max_queue=1) as target:
+        target_port = target.sockets[0].getsockname()[1]
+        async with client_recipe('A pipeline', (8080, source), (8081, target_port)) as line:
+            before = -1
+            while len(sent) != before:
+                before = len(sent)
+                await asyncio.sleep(0.5)
+            assert 0 < before < len(messages), before
+            may_read.set()
+            assert await line() == f'{len(messages)} messages'
+    assert heard == [message.upper() for message in messages], len(heard)
+
+
+@check
+async def ending_many_coroutines():
+    port = free_port()
+    script = write('recipe.lua', replaced(block('Ending many coroutines'), (8080, port), ('sleep(60)', 'sleep(0.01)')))
+    with running(LUA, script, stdout=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: answers(port), process)
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connect(f'ws://127.0.0.1:{port}/')) for _ in range(20)]
+            for ws in clients:
+                await ws.send('a note')
+                assert await ws.recv() == 'Are you there still?'
+            process.terminate()
+            for ws in clients:
+                await ws.wait_closed()
+                assert ws.close_code == 1001, ws.close_code
+        output = await asyncio.to_thread(process.stdout.read)
+        assert output == '20 conversations have ended, and the clock: ended\n', output
+
+
+@check
 async def reconnecting_and_resuming():
     """A server that drops, says goodbye, and forgets; and what it is asked for each time."""
     async def send(ws, **message):
@@ -551,6 +653,7 @@ def each_block_was_tried():
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
         to_one_user, messages_in_json, address_of_the_client, path_and_query, rooms, presence, rate_limits,
-        behind_nginx, systemd_units, docker_file, within_neovim, reconnecting_and_resuming, json_rpc,
+        behind_nginx, systemd_units, docker_file, within_neovim, callbacks_or_coroutines, request_and_reply,
+        a_bot_as_a_script, a_pipeline, ending_many_coroutines, reconnecting_and_resuming, json_rpc,
         several_servers, through_a_proxy, client_certificates, what_else_there_is, settings_for_editors,
         each_block_was_tried]))

@@ -215,6 +215,17 @@ def client():
     assert 'refused' in output_of('client.lua', f'ws://localhost:{port}/')
 
 
+def smallest_client():
+    with example_on_port('echo.lua') as port:
+        terminal = Terminal(LUA, EXAMPLES / 'smallest-client.lua', f'ws://localhost:{port}/')
+        terminal.wait_for('hello')
+    try:
+        terminal.wait_for(r'1001\t')
+        assert terminal.process.wait(DEADLINE_S) == 0
+    finally:
+        terminal.stop()
+
+
 @contextlib.contextmanager
 def client_example(script, address, lua=(LUA,), env=None):
     """Starts it; Ctrl-C ends it."""
@@ -599,6 +610,6 @@ def none_hides_a_module():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        echo, client, feed, chat, chat_bot, chat_in_neovim, game, proxy, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
+        echo, client, smallest_client, feed, chat, chat_bot, chat_in_neovim, game, proxy, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
         clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, each_tells_its_address_into_a_pipe,
         each_runs_from_everywhere, the_test_servers_too, each_is_in_the_readme, none_hides_a_module]))

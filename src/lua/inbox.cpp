@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "lua/guarded.h"
 #include "lua/push.h"
+#include "lua/wrap_websocket.h"
 
 namespace websockets::lua {
 
@@ -75,18 +76,22 @@ void Inbox::take(lua_State* L, int index, lua_State* to) {
   if (!is_empty()) return;
   begin_ = 0;
   messages_.clear();
-  if (messages_.capacity() > kMostKeptBytes) clear();
+  if (messages_.capacity() > kMostKeptBytes) std::vector<std::uint8_t>().swap(messages_);
 }
 
-void Inbox::clear() {
-  std::vector<std::uint8_t>().swap(messages_);
-  begin_ = 0;
+void Inbox::on_timeout() {
+  is_late = true;
+  context_of(*websocket).waits().make_ready(*this);
 }
 
 namespace {
 
+// Leaves an empty one: others that are collected may have it still.
 int collect(lua_State* L) {
-  if (Inbox* const inbox = find_object<Inbox>(L, 1)) inbox->clear();
+  Inbox* const inbox = find_object<Inbox>(L, 1);
+  if (inbox == nullptr) return 0;
+  inbox->~Inbox();
+  new (inbox) Inbox;
   return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "lua/compat.h"
 #include "lua/userdata.h"
+#include "net/timer_wheel.h"
 #include "websocket/message_batch.h"
 
 namespace websockets::lua {
@@ -15,7 +16,7 @@ struct LuaWebsocket;
 
 // The messages of a websocket that nobody has received yet. It lies behind a userdata, which has the place of the
 // websocket's function for messages; its user table is the queue, which has the large ones.
-class Inbox {
+class Inbox final : public Timer {
  public:
   static constexpr char kType[] = "websockets.inbox";
   // What a websocket of a server leaves unread before reading stops.
@@ -45,8 +46,7 @@ class Inbox {
   // Pushes the data and the type of the first message, of which there is one, onto another state's stack, too, which
   // has room for 4 values. The inbox is at `index`.
   void take(lua_State* L, int index, lua_State* to);
-  // Frees what it holds: for the collector.
-  void clear();
+  void on_timeout() override;
 
   // --- Who receives ---
 
@@ -56,6 +56,7 @@ class Inbox {
   bool is_ready = false;      // the coroutine goes on at the end of the round
   bool is_awaited = false;    // it waits, or is_ready
   bool is_cancelled = false;  // it goes on without a message
+  bool is_late = false;       // likewise: its time is over, as which this is a Timer
   bool is_noted = false;      // a thread waits
 
   LuaWebsocket* websocket = nullptr;  // null: it is closed, or has a function now

@@ -152,7 +152,8 @@ void LuaWaits::go_on_receiving(lua_State* L, int waits, int interruption) {
 void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   lua_State* const coroutine = inbox.coroutine;
   if (!inbox.is_awaited || !is_suspended(coroutine)) return;  // somebody else has resumed it
-  inbox.is_awaited = false;
+  const bool is_late = inbox.is_late;
+  stop_awaiting(inbox);
   const int index = lua_gettop(L);
   const char* token = &kIsDone;
   if (inbox.is_cancelled) {
@@ -163,6 +164,9 @@ void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
     inbox.take(L, index, coroutine);
     LuaWebsocket& ws = *inbox.websocket;
     if (ws.is_full && resumes_reading(inbox)) guarded(L, [&] { apply_reading(ws); });
+  } else if (inbox.websocket != nullptr && is_late) {
+    lua_pushnil(coroutine);
+    lua_pushliteral(coroutine, "timeout");
   } else {
     token = &kAgain;
     lua_pushnil(coroutine);
@@ -182,12 +186,19 @@ void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   if (!lua_isnil(L, -1)) lua_replace(L, interruption);
 }
 
-bool LuaWaits::await(lua_State* L, Inbox& inbox) const {
+bool LuaWaits::await(lua_State* L, Inbox& inbox, std::uint64_t timeout_ms) {
   const LuaContext* const running = context_.shared().running;
   const bool is_in_callback = running != nullptr && running->calls().state() == L;
   if (inbox.coroutine != L || inbox.is_noted || inbox.is_ready || is_in_callback || !may_yield(L)) return false;
   inbox.is_awaited = true;
+  inbox.is_late = false;
+  if (timeout_ms > 0) context_.loop()->schedule(inbox, timeout_ms);
   return true;
+}
+
+void LuaWaits::stop_awaiting(Inbox& inbox) {
+  inbox.is_awaited = false;
+  if (inbox.scheduled()) context_.loop()->cancel(inbox);
 }
 
 void LuaWaits::make_ready(Inbox& inbox) {
@@ -199,6 +210,7 @@ void LuaWaits::make_ready(Inbox& inbox) {
 void LuaWaits::detach(lua_State* L, int callbacks) {
   Inbox& inbox = inbox_at(L, -1);
   inbox.websocket = nullptr;
+  if (inbox.scheduled()) context_.loop()->cancel(inbox);
   if (inbox.is_awaited) {
     lua_rawgeti(L, callbacks, kWaits);
     lua_getfield(L, -1, "detached");

@@ -63,9 +63,10 @@ class LuaWaits {
 
   // --- Receiving ---
 
-  // The running coroutine is about to wait for a message by receive_now(). False, and nothing else, if it is not the
-  // one that has received last, or may not.
-  bool await(lua_State* L, Inbox& inbox) const;
+  // The running coroutine is about to wait for a message by receive_now(), for so long at most; 0: without end. False,
+  // and nothing else, if it is not the one that has received last, or may not.
+  bool await(lua_State* L, Inbox& inbox, std::uint64_t timeout_ms);
+  void stop_awaiting(Inbox& inbox);
   // A message has come for the coroutine that awaits it, or it is to go on without one.
   void make_ready(Inbox& inbox);
   // The inbox on top of the stack has no websocket any more: whoever waits for a message goes on. May raise.
@@ -93,7 +94,7 @@ class LuaWaits {
 
   void go_on(lua_State* L, int waits);
   void go_on_receiving(lua_State* L, int waits, int interruption);
-  static void resume_receiver(lua_State* L, Inbox& inbox, int interruption);
+  void resume_receiver(lua_State* L, Inbox& inbox, int interruption);
   void note_full(lua_State* L, LuaWebsocket& ws);
   void wake_noted(lua_State* L, int callbacks, int queue, Inbox& inbox);
   bool has_lingered() const;

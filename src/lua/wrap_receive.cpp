@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "lua/wrap_receive.h"
 
+#include <cmath>
+
 #include "base/clock.h"
 #include "lua/inbox.h"
 #include "lua/lua_waits.h"
@@ -11,6 +13,8 @@
 
 namespace websockets::lua {
 namespace {
+
+constexpr double kMaxSeconds = 1e9;
 
 // --- Taking messages ---
 
@@ -154,6 +158,7 @@ int cancel_receiver(lua_State* L) {
 // Nobody may wait at a queue any more without being noted; nor does anybody.
 int forget_receiver(lua_State* L) {
   Inbox& inbox = check_queue(L);
+  if (inbox.websocket != nullptr) context_of(*inbox.websocket).waits().stop_awaiting(inbox);
   inbox.coroutine = nullptr;
   inbox.is_awaited = false;
   lua_pushboolean(L, 0);
@@ -255,33 +260,37 @@ int make_next_message(lua_State* L) {
 
 namespace {
 
-// Whether there is no argument but the websocket, now.
-bool takes_websocket_only(lua_State* L) {
+// The second argument, a number of seconds or none. False: it is no such, or 0.
+bool read_timeout(lua_State* L, std::uint64_t& timeout_ms) {
+  timeout_ms = 0;
   if (lua_gettop(L) == 1) return true;
-  if (!lua_isnoneornil(L, 2)) return false;
-  lua_settop(L, 1);
-  return true;
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2)) return true;
+  const lua_Number seconds = lua_type(L, 2) == LUA_TNUMBER ? lua_tonumber(L, 2) : 0;
+  timeout_ms = seconds > 0 && seconds <= kMaxSeconds ? static_cast<std::uint64_t>(std::ceil(seconds * 1000)) : 0;
+  return timeout_ms > 0;
 }
 
-// Whether the first message was pushed, as data and type. Else `is_awaited` tells whether the coroutine is to be
-// suspended until there is one.
+// Whether the first message was pushed, as data and type, behind those arguments. Else `is_awaited` tells whether
+// the coroutine is to be suspended until there is one.
 bool take_first(lua_State* L, bool& is_awaited) {
   is_awaited = false;
   LuaWebsocket& ws = check_websocket(L);
-  if (!ws.has_inbox || is_closed(ws)) return false;
+  std::uint64_t timeout_ms;
+  if (!read_timeout(L, timeout_ms) || !ws.has_inbox || is_closed(ws)) return false;
   get_user_table(L, 1);
-  constexpr int kCallbackTable = 2;
-  lua_rawgeti(L, kCallbackTable, ws.on_receive);
-  Inbox& inbox = inbox_at(L, 3);
+  const int callbacks = lua_gettop(L);
+  lua_rawgeti(L, callbacks, ws.on_receive);
+  Inbox& inbox = inbox_at(L, -1);
   if (inbox.is_empty()) {
-    is_awaited = context_of(ws).waits().await(L, inbox);
-    lua_settop(L, 1);
+    is_awaited = context_of(ws).waits().await(L, inbox, timeout_ms);
+    lua_settop(L, callbacks - 1);
     return false;
   }
-  inbox.take(L, 3, L);
+  inbox.take(L, callbacks + 1, L);
   if (ws.is_full && resumes_reading(inbox)) {
     luaL_checkstack(L, 12, "websocket");
-    enter(L, context_of(ws), kCallbackTable, [&] { apply_reading(ws); });
+    enter(L, context_of(ws), callbacks, [&] { apply_reading(ws); });
   }
   return true;
 }
@@ -304,32 +313,31 @@ int receive_slowly(lua_State* L, const void* token) {
   return end_receive(L, LUA_OK, 0);
 }
 
-// After the websocket there is what the coroutine was resumed with.
-int go_on_receiving(lua_State* L, int, lua_KContext) {
-  const void* const token = lua_touserdata(L, 4);
+// After so many arguments there is what the coroutine was resumed with.
+int go_on_receiving(lua_State* L, int, lua_KContext arguments) {
+  const void* const token = lua_touserdata(L, static_cast<int>(arguments) + 3);
   if (token != &kIsDone) {
-    lua_settop(L, 1);
+    lua_settop(L, static_cast<int>(arguments));
     return receive_slowly(L, token);
   }
-  lua_settop(L, 3);
+  lua_settop(L, static_cast<int>(arguments) + 2);
   return 2;
 }
 
 }  // namespace
 
 int receive_now(lua_State* L) {
-  if (!takes_websocket_only(L)) return receive_slowly(L, &kAgain);
   bool is_awaited;
   if (take_first(L, is_awaited)) return 2;
-  return is_awaited ? lua_yieldk(L, 0, 0, go_on_receiving) : receive_slowly(L, &kAgain);
+  return is_awaited ? lua_yieldk(L, 0, lua_gettop(L), go_on_receiving) : receive_slowly(L, &kAgain);
 }
 
 #else
 
 // waits.lua calls it: there C cannot call what may yield, nor see what a coroutine was resumed with.
 int receive_now(lua_State* L) {
-  bool is_awaited = false;
-  if (takes_websocket_only(L) && take_first(L, is_awaited)) {
+  bool is_awaited;
+  if (take_first(L, is_awaited)) {
     lua_pushlightuserdata(L, const_cast<char*>(&kIsDone));
     return 3;
   }

@@ -178,10 +178,10 @@ def load_options(workload, port):
     return options
 
 
-def measure(server, workload):
+def measure(server, workload, mode=None):
     """What bench/load tells, and of the server: CPU time for each message, memory for each connection."""
     port = free_port()
-    mode = 'broadcast' if workload.mode == 'fanout' else 'echo'
+    mode = mode or ('broadcast' if workload.mode == 'fanout' else 'echo')
     command = [*server.command, port, mode, *(certificate() if workload.tls else [])]
     with Process(SERVER_CORE, command, server.environment) as process:
         process.read_line(START_LIMIT_S)

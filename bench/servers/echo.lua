@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Usage: lua echo.lua PORT [echo | receive | compressed | broadcast | publish [CERTIFICATE KEY]]
 --
--- Echoes, with 'receive' by a coroutine for each websocket, or with 'broadcast' sends each message to everyone, with 'publish' to a topic that has everyone; with a
--- certificate over TLS. 'compressed': as the client offers it, by zlib's defaults. Prints its port when it can be
--- connected to.
+-- Echoes, with 'receive' by a coroutine for each websocket, or with 'broadcast' sends each message to everyone, with
+-- 'publish' to a topic that has everyone; with a certificate over TLS. 'compressed': as the client offers it, by zlib's
+-- defaults. Prints its port when it can be connected to.
 
 local websockets = require 'websockets'
 

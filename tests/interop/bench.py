@@ -101,9 +101,15 @@ def try_clients():
     assert len(lines) == 2 + 2 * 2 + 2 + 1, lines
 
 
+def try_receiving():
+    command = [ROOT / 'bench' / 'receiving', '--lua', SERVER.command[0], '--rounds', '1', '--scale', '0.001', '--idle', '20']
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 2 + 2 + 1, lines
+
+
 CHECKS = [(describe(workload), try_workload, workload) for workload in WORKLOADS]
 CHECKS += [(f'counts, {row.describe()}', try_counts, row) for row in COUNTED]
-CHECKS += [('clients', try_clients), ('the table', try_table), ('wrong answers are noticed', try_wrong_answers)]
+CHECKS += [('clients', try_clients), ('receiving', try_receiving), ('the table', try_table), ('wrong answers are noticed', try_wrong_answers)]
 
 
 def main():

@@ -237,7 +237,7 @@ describe('the manual and the annotations', function()
     end
     files:close()
     local waits = read('lua/websockets/waits.lua'):gsub("'%s*\n%s*%.%. '", '')
-    insert_all(texts, waits, "error%('(websocket[^']*)'")
+    insert_all(texts, waits, "'(websocket[ :][^']*)'")
     insert_all(texts, waits, '"bad argument #[^"(]*%(([^")]*)%)"')
     texts['not the queue of an inbox'] = nil -- no script gets there
     texts['websocket could not create context: %s'] = nil -- stands above the table

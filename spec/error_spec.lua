@@ -5,6 +5,7 @@ local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local script = require 'spec.support.script'
+local websockets = require 'websockets'
 
 describe('an error in a callback', function()
   leaks.check_each(before_each, after_each)
@@ -157,6 +158,30 @@ describe('an error in a callback', function()
     assert.equal('table { [1] = 1 }', told(setmetatable({ 1 }, { __tostring = function() error 'oops' end })))
     assert.equal('(error object is a nil value)', told(nil))
     assert.equal('(error object is a boolean value)', told(true))
+  end)
+
+  it('of a handler is told with its websocket, which is open then, and in the same way', function()
+    local config, errors = collecting()
+    local opened, state
+    local collect = config.on_error
+    function config.on_error(message, ws)
+      state = ws and ws:state()
+      collect(message, ws)
+    end
+    local ctx, port = pair.context(config, websockets.handler(function(ws)
+      opened = ws
+      ws:receive()
+      error { code = 7 }
+    end))
+    local c = client.open(ctx, port, { protocol = 'p' })
+    c:text 'x'
+    c:expect_close(1011)
+    assert.equal(1, #errors)
+    assert.equal(opened, errors[1].ws)
+    assert.equal('open', state)
+    assert.equal('table { code = 7 }', errors[1].message:match '^[^\n]*')
+    assert.is_truthy(errors[1].message:find('error_spec', 1, true))
+    opened, errors[1] = nil, nil
   end)
 
   it('concerns this connection only', function()

@@ -37,12 +37,7 @@ local MOST_DEPTH = 16
 
 local function pack(...) return { n = select('#', ...), ... } end
 
-local function describe(value)
-  local ok, text = pcall(tostring, value)
-  return ok and type(text) == 'string' and text or type(value)
-end
-
-local function tell_where(why) return traceback(describe(why), 2) end
+local function tell_where(why) return traceback(core.describe(why), 2) end
 
 local function check_seconds(seconds, name, place)
   if seconds == nil or (type(seconds) == 'number' and seconds >= 0 and seconds <= 1e9) then return end
@@ -218,9 +213,8 @@ local function fail(thread, co, why)
     finish(thread, pack(nil, 'failed', why))
     return why
   end
-  local text = describe(why)
+  core.report(in_context, thread.websocket, traceback(co, core.describe(why))) -- its websocket is open still
   finish(thread, pack(nil, 'failed', why))
-  core.report(in_context, thread.websocket, traceback(co, text))
 end
 
 -- Resumes the coroutine of a thread. Returns an interruption.

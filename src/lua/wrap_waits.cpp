@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "lua/default_context.h"
+#include "lua/describe_error.h"
 #include "lua/inbox.h"
 #include "lua/interruption.h"
 #include "lua/lua_waits.h"
@@ -112,6 +113,14 @@ int make_ready(lua_State* L) {
   return 0;
 }
 
+// What an error says that may be anything.
+int describe(lua_State* L) {
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  describe_error(L, 1);
+  return 1;
+}
+
 // Tells on_error, or stderr. Arguments: a context, a websocket or nil, the message.
 int report(lua_State* L) {
   luaL_checkstring(L, 3);
@@ -160,6 +169,7 @@ int await_end(lua_State* L) {
 constexpr luaL_Reg kCore[] = {
     {"await_end", await_end},
     {"current_context", current_context},
+    {"describe", describe},
     {"in_round", in_round},
     {"is_idle", is_idle},
     {"is_interruption", is_interruption},

@@ -125,9 +125,10 @@ local function answer(context, ws)
   context:after(0.1, function() ws:close(websockets.CLOSE_NORMAL) end)
 end
 
--- What goes on without end, as a statement of its own: a few rounds of it.
+-- What goes on without end, as a statement of its own: a few rounds of it. Who waits is told when it ends.
 local function shortened(text)
-  return (text:gsub('while true do', 'while goes_on() do'):gsub('service%(%-1%)', 'service(1)')
+  if not text:find(':receive(', 1, true) then text = text:gsub('while true do', 'while goes_on() do') end
+  return (text:gsub('service%(%-1%)', 'service(1)')
     :gsub('%f[^\n]context:run%(%)', 'while goes_on() do context:service(1) end')
     :gsub('os%.exit%(%(context:run%(%)%)%)', 'while goes_on() do context:service(1) end'))
 end

@@ -185,7 +185,7 @@ local function check_thread(thread, name)
 end
 
 function thread_metatable.__tostring(thread)
-  return ('thread: %s (%s)'):format(thread.name, Thread.status(thread))
+  return ('thread: %s (%s)'):format(thread.name or tostring(thread[COROUTINE]):match '%S+$', Thread.status(thread))
 end
 
 -- It has come to an end.
@@ -199,7 +199,8 @@ local function finish(thread, results)
   for joiner in pairs(joiners or {}) do
     wake(joiner, true)
   end
-  if thread.on_end then thread.on_end(thread, results) end
+  if thread.on_end then thread.on_end(thread.websocket, results) end
+  thread.name = tostring(thread[COROUTINE]):match '%S+$'
   thread[COROUTINE], thread.on_end = false, nil
 end
 
@@ -234,14 +235,13 @@ local function start(thread)
   return step(thread, thread, unpack(arguments, 1, arguments.n))
 end
 
--- Starts a coroutine: at once where the context is served, else when it will be. `on_end` is called with what join()
--- returns.
+-- Starts a coroutine: at once where the context is served, else when it will be. `on_end` is called with the websocket
+-- and what join() returns.
 local function spawn(in_context, on_end, ws, ...)
   local waits = core.waits(in_context)
   local thread = setmetatable(new_thread(create(body)), thread_metatable)
   thread.context, thread.waits, thread.on_end, thread.websocket = in_context, waits, on_end, ws
   thread.arguments = pack(...)
-  thread.name = tostring(thread[COROUTINE]):match '%S+$'
   threads[thread[COROUTINE]] = thread
   waits.threads[thread] = true
   if core.in_round(in_context) and depth < MOST_DEPTH then
@@ -450,6 +450,16 @@ function websocket.wait_closed(ws, seconds)
   return wait_until(context_of(ws), 'wait_closed', seconds, note_closing, has_closed, ws)
 end
 
+local function end_handler(ws, results)
+  if results[1] then
+    websocket.close(ws, 1000)
+  elseif results[2] == 'failed' then
+    core.fail(ws)
+  else
+    websocket.close(ws, 1001)
+  end
+end
+
 -- A protocol, each of whose websockets has a coroutine.
 function websockets.handler(fn)
   if type(fn) ~= 'function' then
@@ -457,16 +467,7 @@ function websockets.handler(fn)
   end
   return function(ws)
     core.open_inbox(ws)
-    local function on_end(_, results)
-      if results[1] then
-        websocket.close(ws, 1000)
-      elseif results[2] == 'failed' then
-        core.fail(ws)
-      else
-        websocket.close(ws, 1001)
-      end
-    end
-    spawn(context_of(ws), on_end, ws, fn, ws)
+    spawn(context_of(ws), end_handler, ws, fn, ws)
   end
 end
 

@@ -134,4 +134,9 @@ function adapter.connect(url, options, watch, key)
   return connect_in(context, url, options)
 end
 
+-- Has the default context, which somebody waits in, served by a loop, unless it is.
+function adapter.serve_default(context, watch)
+  if not hosts[context] then serve_default_along(context, host_of(watch)) end
+end
+
 return adapter

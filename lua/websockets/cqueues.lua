@@ -6,10 +6,12 @@
 --   assert(queue:loop())
 --
 -- Without `queue` it is the controller that is running. A context can also be polled by itself: cqueues.poll(context).
--- Callbacks run inside of service_fd, where a coroutine cannot yield: what wants to wait goes into one by queue:wrap().
+-- Callbacks run inside of service_fd, where a coroutine cannot yield; the threads of a controller can wait.
 
 local adapter = require 'websockets.adapter'
+local condition = require 'cqueues.condition'
 local cqueues = require 'cqueues'
+local waits = require 'websockets.waits'
 
 local function controller(queue)
   return queue or cqueues.running() or error('outside of a controller, one has to be given', 3)
@@ -31,6 +33,27 @@ local function watch_in(queue)
     end
   end
 end
+
+local scheduler = {}
+
+function scheduler.owns() return select(2, cqueues.running()) end
+
+function scheduler.park(thread)
+  thread.condition = thread.condition or condition.new()
+  while not thread.is_woken do
+    thread.condition:wait()
+  end
+  return true
+end
+
+function scheduler.wake(thread)
+  thread.condition:signal()
+  return true
+end
+
+function scheduler.serve(context) adapter.serve_default(context, watch_in(cqueues.running())) end
+
+waits.add_scheduler(scheduler)
 
 return {
   context = function(config, queue)

@@ -16,6 +16,7 @@ local create, resume, status = coroutine.create, coroutine.resume, coroutine.sta
 local unpack = table.unpack or unpack
 local traceback = debug and debug.traceback
   or function(co, text) return type(co) == 'thread' and text or co end
+local get_frame = debug and debug.getinfo or function() return nil end
 local take, park, is_parked = core.take, core.park, core.is_parked
 local context_of, state_of = websocket.context, websocket.state
 websocket.close_status = core.close_status
@@ -77,6 +78,26 @@ local function leave(thread)
   thread[CONTEXT], thread[WHY] = false, false
 end
 
+-- Their threads wait natively whether or not the adapter was asked for.
+local function load_adapters()
+  for _, name in ipairs { 'copas', 'cqueues' } do
+    local adapter = 'websockets.' .. name
+    if package.loaded[name] and package.loaded[adapter] == nil then pcall(require, adapter) end
+  end
+end
+
+-- Who resumes the running coroutine, if it is not us.
+local function find_scheduler(co)
+  load_adapters()
+  local possible
+  for _, scheduler in ipairs(schedulers) do
+    local owns = scheduler.owns(co)
+    if owns then return scheduler end
+    if owns == nil then possible = scheduler end
+  end
+  return possible
+end
+
 -- The thread that runs, which is about to wait in a context. Raises in a callback.
 local function begin(in_context, name)
   local co = core.place(name)
@@ -84,12 +105,10 @@ local function begin(in_context, name)
   local thread = threads[co]
   if not thread then
     thread = new_thread(co)
-    for _, scheduler in ipairs(schedulers) do
-      if co and scheduler.owns(co) then thread.scheduler = scheduler end
-    end
     if co then threads[co] = thread end
   end
   if thread[CONTEXT] then leave(thread) end -- that never came to an end, as its coroutine could not yield
+  if co and not thread.waits then thread.scheduler = find_scheduler(co) end
   return thread, waits
 end
 
@@ -98,10 +117,28 @@ local function awaits_message(thread)
   return thread.last_queue ~= nil and core.is_awaited(thread.last_queue, thread[COROUTINE])
 end
 
+-- Whether a coroutine is suspended while that function is in progress.
+local function is_suspended_in(co, fn)
+  if status(co) ~= 'suspended' then return false end
+  local level, frame = 0, get_frame(co, 0, 'f')
+  while frame and frame.func ~= fn do
+    level = level + 1
+    frame = get_frame(co, level, 'f')
+  end
+  return frame ~= nil
+end
+
+-- Whether a thread is suspended until it is woken: its coroutine may not have been able to yield.
+local function is_suspended(thread)
+  local co, scheduler = thread[COROUTINE], thread.scheduler
+  if scheduler then return is_suspended_in(co, scheduler.park) end
+  return is_parked(co)
+end
+
 -- Whether a thread waits indeed, and is noted.
 local function is_waiting(thread)
   if thread[WHY] or not thread[CONTEXT] then return false end
-  return not thread[COROUTINE] or thread.scheduler ~= nil or is_parked(thread[COROUTINE])
+  return not thread[COROUTINE] or is_suspended(thread)
 end
 
 local function serve(thread)
@@ -117,6 +154,16 @@ local function serve(thread)
       error(why, 0)
     end
   end
+end
+
+-- Suspends the running coroutine until its thread is woken. False: a stranger has resumed it.
+local function suspend(thread, in_context)
+  local scheduler = thread.scheduler
+  if scheduler and core.is_default(in_context) then scheduler.serve(in_context) end
+  if thread[WHY] then return true end -- a finalizer has done it
+  if not scheduler then return park() == WAKE end
+  thread.is_woken = false
+  return scheduler.park(thread)
 end
 
 -- Waits until somebody wakes the thread, who has been told of it. Returns why: true, 'timeout', 'cancelled'.
@@ -135,9 +182,7 @@ local function wait(thread, in_context, seconds)
   end
   if not thread[COROUTINE] then
     serve(thread)
-  elseif thread.scheduler then
-    thread.scheduler.park(thread)
-  elseif park() ~= WAKE then
+  elseif not suspend(thread, in_context) then
     leave(thread)
     error('websocket: a coroutine that waits was resumed by somebody else', 4)
   end
@@ -491,9 +536,8 @@ local function go_on(waits, thread)
   elseif thread.arguments then
     return start(thread)
   elseif thread[WHY] and thread[COROUTINE] then
-    if thread.scheduler then
-      thread.scheduler.wake(thread)
-    elseif is_parked(thread[COROUTINE]) then
+    thread.is_woken = true
+    if is_suspended(thread) and not (thread.scheduler and thread.scheduler.wake(thread)) then
       return step(thread, WAKE)
     end
   end
@@ -565,7 +609,15 @@ functions[7], functions[8], functions[9] = flush, note_lingered, fail
 -- --- For adapters ----------------------------------------------------------------------------------------------------
 
 return {
-  -- Somebody who resumes his coroutines himself: owns(coroutine) tells whether it is one of his; park(thread) suspends
-  -- the running one until wake(thread).
+  -- Somebody who resumes his coroutines himself. owns(coroutine): whether the running one is his; nil: it will turn out.
+  -- park(thread) suspends it until thread.is_woken; false: a stranger has resumed it. wake(thread): has it go on, as
+  -- thread.is_woken was set; false: it is not his, so that we resume it. serve(context): the default context, in which
+  -- one of his waits, needs somebody who serves it.
   add_scheduler = function(scheduler) table.insert(schedulers, scheduler) end,
+  -- The scheduler has given up a coroutine, which may have been waiting. Returns its thread, or nil.
+  forget = function(co)
+    local thread = co and threads[co]
+    if thread then leave(thread) end
+    return thread
+  end,
 }

@@ -67,6 +67,12 @@ int current_context(lua_State* L) {
   return 1;
 }
 
+int is_default(lua_State* L) {
+  const LuaContext* const context = context_at(L, 1);
+  lua_pushboolean(L, context != nullptr && context == find_default_context(shared_state(L)) ? 1 : 0);
+  return 1;
+}
+
 int in_round(lua_State* L) {
   int callbacks;
   lua_pushboolean(L, check_context(L, callbacks).in_round() ? 1 : 0);
@@ -171,6 +177,7 @@ constexpr luaL_Reg kCore[] = {
     {"current_context", current_context},
     {"describe", describe},
     {"in_round", in_round},
+    {"is_default", is_default},
     {"is_idle", is_idle},
     {"is_interruption", is_interruption},
     {"is_parked", is_parked},

@@ -9,6 +9,7 @@ local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local script = require 'spec.support.script'
 local socket = require 'socket'
+local waiting = require 'spec.support.waiting'
 local websockets = require 'websockets'
 
 local it = busted.it
@@ -321,5 +322,6 @@ return function(name, package)
     describe_end()
     describe_clients(name)
     describe_process(name)
+    waiting()
   end)
 end

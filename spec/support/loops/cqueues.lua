@@ -15,6 +15,17 @@ function loop.connect(url, options) return require('websockets.cqueues').connect
 
 function loop.step(timeout_ms) assert(queue:step(timeout_ms >= 0 and timeout_ms / 1000 or nil)) end
 
+function loop.thread(fn) queue:wrap(fn) end
+
+function loop.talk(port, text)
+  local peer = assert(socket.connect('127.0.0.1', port))
+  peer:setmode('bn', 'bn')
+  assert(peer:write(text))
+  local answer = peer:read(#text)
+  peer:close()
+  return answer
+end
+
 function loop.every(seconds, fn)
   queue:wrap(function()
     while fn do

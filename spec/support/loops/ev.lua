@@ -21,6 +21,8 @@ end
 
 loop.step(0) -- what it keeps from the first use on is there now
 
+function loop.thread(fn) coroutine.wrap(fn)() end
+
 function loop.every(seconds, fn)
   local timer = ev.Timer.new(function() fn() end, seconds, seconds)
   timer:start(default)

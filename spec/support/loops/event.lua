@@ -18,6 +18,8 @@ function loop.step(timeout_ms)
   base:loop()
 end
 
+function loop.thread(fn) coroutine.wrap(fn)() end
+
 function loop.every(seconds, fn)
   local timer = base:addevent(nil, event.EV_TIMEOUT, function() fn() end, seconds)
   return function() timer:close() end

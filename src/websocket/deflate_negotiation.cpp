@@ -173,8 +173,9 @@ std::optional<DeflateParameters> accept_deflate_answer(std::string_view answer, 
       return {};
     }
   }
-  // RFC 7692 7.1.2.1: a server that does not do what it is asked for declines the offer. Of 7.1.1.1 that is not insisted
-  // upon: uWebSockets keeps its window against the client's wish, and what it compresses can be read all the same.
+  // RFC 7692 7.1.2.1: a server that does not do what it is asked for declines the offer. Of 7.1.1.1 that is not
+  // insisted upon: uWebSockets keeps its window against the client's wish, and what it compresses can be read all the
+  // same.
   if (!agreed || agreed->server_max_window_bits.value_or(kMaxWindowBits) > wanted.server_max_window_bits) return {};
   // RFC 7692 7.1.2.2: in an answer it has a value, which is not above that of the offer.
   if (agreed->has_client_max_window_bits != agreed->has_value_of_client_max_window_bits ||

@@ -14,7 +14,7 @@ namespace websockets::lua {
 
 void Inbox::make_queue(lua_State* L) {
   lua_createtable(L, kFirst, 0);
-  for (const int place : {kReceiver, kLastReceiver}) {
+  for (const int place : {kReceiver, kLastReceiver, kCoroutine}) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, place);
   }

@@ -28,7 +28,8 @@ class Inbox final : public Timer {
   // The places in the queue of what is no message.
   static constexpr int kReceiver = 1;      // the thread that waits for one, if it is_noted; or false
   static constexpr int kLastReceiver = 2;  // the thread of the coroutine that has received last, or false
-  static constexpr int kSelf = 3;          // the userdata
+  static constexpr int kCoroutine = 3;     // that coroutine, which may have ended, or false
+  static constexpr int kSelf = 4;          // the userdata
 
   void set_limit(std::size_t bytes) { limit_ = bytes; }
   bool is_empty() const { return begin_ == messages_.size(); }
@@ -50,7 +51,7 @@ class Inbox final : public Timer {
 
   // --- Who receives ---
 
-  // The coroutine that may wait without being noted; kLastReceiver keeps it. Null: there is none.
+  // The coroutine that may wait without being noted; the queue keeps it. Null: there is none.
   lua_State* coroutine = nullptr;
   Inbox* next_ready = nullptr;
   bool is_ready = false;      // the coroutine goes on at the end of the round

@@ -179,8 +179,8 @@ void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   lua_pop(L, 1);
   get_user_table(L, index);
   lua_rawgeti(L, -1, Inbox::kLastReceiver);
-  lua_remove(L, -2);
-  lua_rawgeti(L, -1, kCoroutine);
+  lua_rawgeti(L, -2, Inbox::kCoroutine);
+  lua_remove(L, -3);
   lua_xmove(coroutine, L, 1);
   lua_call(L, 3, 1);
   if (!lua_isnil(L, -1)) lua_replace(L, interruption);

@@ -127,7 +127,7 @@ int note_last_receiver(lua_State* L) {
   Inbox& inbox = check_queue(L);
   lua_rawgeti(L, 2, LuaWaits::kCoroutine);
   inbox.coroutine = lua_tothread(L, -1);
-  lua_pop(L, 1);
+  lua_rawseti(L, 1, Inbox::kCoroutine);
   lua_rawseti(L, 1, Inbox::kLastReceiver);
   return 0;
 }

@@ -196,11 +196,33 @@ async def chat():
 
 @check
 async def echo():
-    with example_on_port('echo.lua') as port:
-        assert 'console' in curl(f'http://127.0.0.1:{port}/')
-        async with connect(f'ws://127.0.0.1:{port}/', 'echo') as ws:
-            await ws.send('hello')
-            assert await ws.recv() == 'hello'
+    for script in ('echo.lua', 'echo-coroutines.lua'):
+        with example_on_port(script) as port:
+            assert 'console' in curl(f'http://127.0.0.1:{port}/')
+            async with connect(f'ws://127.0.0.1:{port}/', 'echo') as ws:
+                await ws.send('hello')
+                assert await ws.recv() == 'hello'
+                await ws.send(b'\xff')
+                assert await ws.recv() == b'\xff'
+
+
+@check
+async def chat_rooms():
+    with example_on_port('chat-rooms.lua') as port:
+        address = f'ws://127.0.0.1:{port}/'
+        async with connect(address) as one, connect(f'{address}?room=garden') as apart:
+            assert await one.recv() == 'Guest 1 comes to the lobby: 1 here'
+            assert await apart.recv() == 'Guest 1 comes to the garden: 1 here'
+            async with connect(address, 'chat') as other:
+                assert [await one.recv(), await other.recv()] == ['Guest 2 comes to the lobby: 2 here'] * 2
+                await other.send('hello')
+                assert [await one.recv(), await other.recv()] == ['Guest 2: hello'] * 2
+            assert await one.recv() == 'Guest 2 leaves'
+            await one.send(b'no text')
+            await one.wait_closed()
+            assert one.close_code == 1000, one.close_code
+        async with connect(address) as again:
+            assert await again.recv() == 'Guest 1 comes to the lobby: 1 here'
 
 
 def output_of(script, *arguments):
@@ -224,6 +246,25 @@ def smallest_client():
         assert terminal.process.wait(DEADLINE_S) == 0
     finally:
         terminal.stop()
+
+
+@check
+async def request():
+    with example_on_port('echo-coroutines.lua') as port:
+        expected = 'Who is there?\nWhat is new?\nWhere to?\n'
+        assert output_of('request.lua', f'ws://localhost:{port}/') == expected
+    assert output_of('request.lua', f'ws://localhost:{port}/').count('No answer: cannot connect') == 3
+
+    async def serve(ws, _):  # late with the first answer
+        first, second = await ws.recv(), await ws.recv()
+        await ws.send(first)
+        await ws.send(second)
+        await ws.send(await ws.recv())
+
+    async with websockets.serve(serve, '127.0.0.1', 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        output = await asyncio.to_thread(output_of, 'request.lua', f'ws://127.0.0.1:{port}/', '0.5')
+        assert output == 'No answer: timeout\nWhat is new?\nWhere to?\n', output
 
 
 @contextlib.contextmanager
@@ -270,6 +311,31 @@ async def chat_bot():
 
 
 @check
+async def quiz_bot():
+    with example_on_port('chat.lua') as port:
+        address = f'ws://localhost:{port}/'
+        async with connect(address, 'chat') as ada:
+            await enter(ada, 'Ada')
+            options = lua_with('dkjson')
+            process = await asyncio.create_subprocess_exec(
+                *options['lua'], EXAMPLES / 'quiz-bot.lua', address, '2', env=options['env'],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            assert await said_by(ada, 'Quiz') == 'Which language is a moon?'
+            await ada.send('The sun?')
+            await ada.send('Lua!')
+            assert await said_by(ada, 'Quiz') == 'Ada knows it!'
+            heard = [await said_by(ada, 'Quiz') for _ in range(2)]
+            assert heard == ['What is 6 times 7?', 'It is 42.'], heard
+            assert await said_by(ada, 'Quiz')
+            await ada.send('6455')
+            output, _ = await process.communicate()
+            assert output.decode().split('\n')[0].endswith('Ada') and process.returncode == 0, output
+    assert 'refused' in subprocess.run(
+        [*options['lua'], EXAMPLES / 'quiz-bot.lua', address], env=options['env'], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False).stdout
+
+
+@check
 async def chat_in_neovim():
     with example_on_port('chat.lua') as port:
         async with connect(f'ws://localhost:{port}/', 'chat') as ada:
@@ -291,6 +357,28 @@ async def chat_in_neovim():
                     await asyncio.sleep(0.05)
             while (await told(ada))['kind'] != 'left':
                 pass
+
+
+@check
+async def coroutine_in_neovim():
+    script = folder / 'coroutine.lua'
+    with example_on_port('echo-coroutines.lua') as port:
+        script.write_text('''
+            coroutine.wrap(function()
+              local ws = require('websockets.luv').connect('ws://localhost:%d/', { protocols = { 'echo' } })
+              local heard = {}
+              for _, text in ipairs { 'one', 'two', 'three' } do
+                ws:write(text)
+                heard[#heard + 1] = ws:receive(30)
+              end
+              ws:close()
+              ws:wait_closed()
+              vim.schedule(function() vim.api.nvim_buf_set_lines(0, 0, -1, false, heard) end)
+            end)()
+        ''' % port)
+        with neovim(folder, '-S', script) as editor:
+            while not editor.control.exists() or editor.evaluate('join(getline(1, "$"))') != 'one two three':
+                await asyncio.sleep(0.05)
 
 
 @check
@@ -320,8 +408,7 @@ async def stalled(count):
         await asyncio.sleep(0.5)
 
 
-@check
-async def proxy():
+async def check_proxy(script):
     """Both sides are slow in turn, with 64 MiB for them; the proxy never holds more than a few of them."""
     messages = [bytes([number]) * 2**20 for number in range(64)]
     may_receive, sent, addresses = asyncio.Event(), [], []
@@ -346,7 +433,7 @@ async def proxy():
     async with websockets.serve(serve, '127.0.0.1', 0, subprotocols=['echo'], **options) as server:
         target = f'ws://127.0.0.1:{server.sockets[0].getsockname()[1]}'
         port = free_port()
-        with example('proxy.lua', port, target) as terminal:
+        with example(script, port, target) as terminal:
             async with connect(f'ws://127.0.0.1:{port}/a?b=c', 'echo', **options) as ws:
                 await stalled(lambda: len(sent))
                 await receive_all(ws)
@@ -366,6 +453,16 @@ async def proxy():
                 await ws.wait_closed()
                 assert ws.close_code == 1014, ws.close_code
             terminal.wait_for('refused')
+
+
+@check
+async def proxy():
+    await check_proxy('proxy.lua')
+
+
+@check
+async def proxy_of_coroutines():
+    await check_proxy('proxy-coroutines.lua')
 
 
 @check
@@ -411,6 +508,16 @@ def clock(loop):
 
     run_check.__name__ = f'loop_of_{loop}'
     return check(run_check)
+
+
+@check
+async def any_loop():
+    for loop in ('own', 'copas', 'cqueues'):
+        with example_on_port('loop-any.lua', loop, **({} if loop == 'own' else lua_with(loop))) as port:
+            assert '<title>A websocket' in curl(f'http://127.0.0.1:{port}/')
+            async with connect(f'ws://127.0.0.1:{port}/') as ws:
+                times = [await ws.recv() for _ in range(2)]
+                assert all(re.fullmatch(r'\d\d:\d\d:\d\d', time) for time in times), (loop, times)
 
 
 @check
@@ -610,6 +717,8 @@ def none_hides_a_module():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        echo, client, smallest_client, feed, chat, chat_bot, chat_in_neovim, game, proxy, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed, clock('luv'),
-        clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, each_tells_its_address_into_a_pipe,
+        echo, client, smallest_client, request, feed, chat, chat_rooms, chat_bot, quiz_bot, chat_in_neovim,
+        coroutine_in_neovim, game, proxy, proxy_of_coroutines, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed,
+        clock('luv'), clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, any_loop,
+        each_tells_its_address_into_a_pipe,
         each_runs_from_everywhere, the_test_servers_too, each_is_in_the_readme, none_hides_a_module]))

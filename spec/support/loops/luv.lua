@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- luv's loop. What each file here has: context(config), connect(url), by the adapter; step(timeout_ms), which runs the loop for at
--- most so long; thread(fn): a coroutine as those of the loop are; every(seconds, fn) -> function that ends it; echo(port) -> likewise, a TCP server
--- made with the loop's own means, which sends back what its one client says. Loops that have threads of their own have
--- talk(port, text), too: a thread says it there, waits for the same by the means of the loop, and returns that.
+-- luv's loop. What each file here has: context(config), connect(url), by the adapter; step(timeout_ms), which runs the
+-- loop for at most so long; thread(fn): a coroutine, as those of the loop are; every(seconds, fn) -> function that ends
+-- it; echo(port) -> likewise, a TCP server made with the loop's own means, which sends back what its one client says.
+-- Loops that have threads of their own have talk(port, text), too: a thread says it there, waits for the same by the
+-- means of the loop, and returns that.
 
 local uv = require 'luv'
 

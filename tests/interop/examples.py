@@ -718,7 +718,7 @@ def none_hides_a_module():
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
         echo, client, smallest_client, request, feed, chat, chat_rooms, chat_bot, quiz_bot, chat_in_neovim,
-        coroutine_in_neovim, game, proxy, proxy_of_coroutines, timer, login, static, unix, behind_nginx, tls, tls_where_it_is_installed,
-        clock('luv'), clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, any_loop,
+        coroutine_in_neovim, game, proxy, proxy_of_coroutines, timer, login, static, unix, behind_nginx, tls,
+        tls_where_it_is_installed, clock('luv'), clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, any_loop,
         each_tells_its_address_into_a_pipe,
         each_runs_from_everywhere, the_test_servers_too, each_is_in_the_readme, none_hides_a_module]))

@@ -69,7 +69,7 @@ ws:on_receive(function(ws, data)
 end)
 
 ws:on_retry(function(ws, seconds, failure)
-  print(('%s; again in %.1f s'):format(failure, seconds))
+  print(('%s; again in %.1f s'):format(tostring(failure), seconds))
 end)
 
 ws:on_closed(function(ws, code, reason, failure)

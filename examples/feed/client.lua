@@ -26,7 +26,7 @@ ws:on_receive(function(ws, update)
 end)
 
 ws:on_retry(function(ws, seconds, failure)
-  print(('%s; again in %.1f s'):format(failure, seconds))
+  print(('%s; again in %.1f s'):format(tostring(failure), seconds))
 end)
 
 ws:on_closed(function(ws, code, reason, failure)

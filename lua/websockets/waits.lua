@@ -17,7 +17,7 @@ local unpack = table.unpack or unpack
 local traceback = debug and debug.traceback
   or function(co, text) return type(co) == 'thread' and text or co end
 local get_frame = debug and debug.getinfo or function() return nil end
-local take, park, is_parked = core.take, core.park, core.is_parked
+local take, park, is_parked, raise = core.take, core.park, core.is_parked, core.raise
 local context_of, state_of = websocket.context, websocket.state
 websocket.close_status = core.close_status
 local service, after = context.service, context.after
@@ -42,7 +42,12 @@ local function tell_where(why) return traceback(core.describe(why), 2) end
 
 local function check_seconds(seconds, name, place)
   if seconds == nil or (type(seconds) == 'number' and seconds >= 0 and seconds <= 1e9) then return end
-  error(("bad argument #%d to '%s' (a number of seconds expected)"):format(place, name), 4)
+  raise(("bad argument #%d to '%s' (a number of seconds expected)"):format(place, name))
+end
+
+local function check_function(fn, name)
+  if type(fn) == 'function' then return end
+  raise(("bad argument #1 to '%s' (function expected, got %s)"):format(name, type(fn)))
 end
 
 -- --- Threads ---------------------------------------------------------------------------------------------------------
@@ -141,19 +146,19 @@ local function is_waiting(thread)
   return not thread[COROUTINE] or is_suspended(thread)
 end
 
-local function serve(thread)
+local function serve_until_woken(thread)
   local in_context = thread[CONTEXT]
   while not thread[WHY] do
-    if core.is_idle(in_context) then
-      leave(thread)
-      error('websocket: nothing is left that could end this wait', 4)
-    end
-    local ok, why = pcall(service, in_context, -1)
-    if not ok then
-      leave(thread)
-      error(why, 0)
-    end
+    if core.is_idle(in_context) then raise 'websocket: nothing is left that could end this wait' end
+    service(in_context, -1)
   end
+end
+
+local function serve(thread)
+  local ok, why = pcall(serve_until_woken, thread)
+  if ok then return end
+  leave(thread)
+  error(why, 0)
 end
 
 -- Suspends the running coroutine until its thread is woken. False: a stranger has resumed it.
@@ -184,7 +189,7 @@ local function wait(thread, in_context, seconds)
     serve(thread)
   elseif not suspend(thread, in_context) then
     leave(thread)
-    error('websocket: a coroutine that waits was resumed by somebody else', 4)
+    raise 'websocket: a coroutine that waits was resumed by somebody else'
   end
   local why = thread[WHY]
   leave(thread)
@@ -225,7 +230,7 @@ local thread_metatable = { __index = Thread, __metatable = 'websockets.thread' }
 
 local function check_thread(thread, name)
   if type(thread) ~= 'table' or getmetatable(thread) ~= 'websockets.thread' then
-    error(("bad argument #1 to '%s' (websockets.thread expected, got %s)"):format(name, type(thread)), 3)
+    raise(("bad argument #1 to '%s' (websockets.thread expected, got %s)"):format(name, type(thread)))
   end
 end
 
@@ -237,6 +242,7 @@ end
 local function finish(thread, results)
   local waits = thread.waits
   if not waits then return end
+  if thread[CONTEXT] then leave(thread) end -- a wait that failed
   thread.results, thread.waits = results, nil
   waits.threads[thread] = nil
   local joiners = thread.joiners
@@ -299,9 +305,8 @@ local function spawn(in_context, on_end, ws, ...)
 end
 
 function context.spawn(in_context, fn, ...)
-  if type(fn) ~= 'function' then
-    error(("bad argument #1 to 'spawn' (function expected, got %s)"):format(type(fn)), 2)
-  end
+  core.check_context(in_context, 'spawn')
+  check_function(fn, 'spawn')
   return spawn(in_context, nil, nil, fn, ...)
 end
 
@@ -327,7 +332,7 @@ function Thread.join(thread, seconds)
   check_thread(thread, 'join')
   check_seconds(seconds, 'join', 1)
   if thread[COROUTINE] and thread[COROUTINE] == coroutine.running() then
-    error('websocket: a thread cannot join itself', 2)
+    raise 'websocket: a thread cannot join itself'
   end
   return wait_until(thread.context, 'join', seconds, note_joiner, results_of, thread)
 end
@@ -338,10 +343,10 @@ function Thread.cancel(thread)
   if thread.arguments then -- it has not begun
     thread.arguments = nil
     finish(thread, pack(nil, 'cancelled'))
-  elseif thread[CONTEXT] then
-    wake(thread, 'cancelled')
   elseif awaits_message(thread) then
     core.cancel_receiver(thread.last_queue, thread.last_context)
+  elseif is_waiting(thread) then
+    wake(thread, 'cancelled')
   else
     thread[IS_CANCELLED] = true
     if thread.last_queue then core.forget_receiver(thread.last_queue) end -- so that it looks
@@ -355,7 +360,7 @@ local function note_other(thread, waits)
 end
 
 function websockets.sleep(seconds)
-  if seconds == nil then error("bad argument #1 to 'sleep' (a number of seconds expected)", 2) end
+  if seconds == nil then raise "bad argument #1 to 'sleep' (a number of seconds expected)" end
   check_seconds(seconds, 'sleep', 1)
   local in_context = core.current_context()
   local thread, waits = begin(in_context, 'sleep')
@@ -368,7 +373,6 @@ end
 -- --- Messages --------------------------------------------------------------------------------------------------------
 
 local function wait_for_message(ws, seconds, queue)
-  check_seconds(seconds, 'receive', 1)
   local in_context = context_of(ws)
   local thread = begin(in_context, 'receive')
   if seconds == 0 then
@@ -384,7 +388,7 @@ local function wait_for_message(ws, seconds, queue)
   while true do
     local other = queue[RECEIVER]
     if core.is_awaited(queue) or (other and is_waiting(other)) then
-      error('websocket receive: somebody else waits for its messages', 3)
+      raise 'websocket receive: somebody else waits for its messages'
     end
     thread[QUEUE] = queue
     core.note_receiver(queue, thread)
@@ -407,8 +411,10 @@ local function receive_slowly(ws, seconds, token)
   if token ~= AGAIN then
     local thread = threads[coroutine.running()]
     if thread and thread.last_queue then core.forget_receiver(thread.last_queue) end
-    error('websocket: a coroutine that waits was resumed by somebody else', 3)
+    raise 'websocket: a coroutine that waits was resumed by somebody else'
   end
+  core.check_websocket(ws, 'receive')
+  check_seconds(seconds, 'receive', 1)
   local data, kind, code, reason, failure = take(ws)
   if data ~= nil then return data, kind end
   if kind ~= nil then return nil, kind, code, reason, failure end
@@ -428,10 +434,10 @@ end
 websocket.receive = receive
 
 function websocket.messages(ws)
-  state_of(ws) -- checks it
+  core.check_websocket(ws, 'messages')
   if not can_iterate_in_coroutines and coroutine.running() then
-    error('websocket messages: Lua 5.1 cannot wait in an iterator within a coroutine: while true do local data = '
-      .. 'ws:receive() …', 2)
+    raise('websocket messages: Lua 5.1 cannot wait in an iterator within a coroutine: while true do local data = '
+      .. 'ws:receive() …')
   end
   return next_message, ws
 end
@@ -458,6 +464,7 @@ local function is_open(ws)
 end
 
 function websocket.wait_open(ws, seconds)
+  core.check_websocket(ws, 'wait_open')
   check_seconds(seconds, 'wait_open', 1)
   return wait_until(context_of(ws), 'wait_open', seconds, note_watcher, is_open, ws)
 end
@@ -466,12 +473,13 @@ local function has_drained(ws, bytes)
   local state = state_of(ws)
   if state == 'closed' then return closed(ws) end
   if state == 'reconnecting' then return nil, 'reconnecting' end
-  if state ~= 'connecting' and websocket.buffered_amount(ws) <= bytes then return true end
+  if state == 'open' and websocket.buffered_amount(ws) <= bytes and not core.is_broken(ws) then return true end
 end
 
 function websocket.drain(ws, bytes, seconds)
+  core.check_websocket(ws, 'drain')
   if bytes ~= nil and (type(bytes) ~= 'number' or not (bytes >= 0)) then
-    error("bad argument #1 to 'drain' (a number of bytes expected)", 2)
+    raise "bad argument #1 to 'drain' (a number of bytes expected)"
   end
   check_seconds(seconds, 'drain', 2)
   return wait_until(context_of(ws), 'drain', seconds, note_watcher, has_drained, ws, bytes or 0)
@@ -491,6 +499,7 @@ local function note_closing(thread, waits, ws)
 end
 
 function websocket.wait_closed(ws, seconds)
+  core.check_websocket(ws, 'wait_closed')
   check_seconds(seconds, 'wait_closed', 1)
   return wait_until(context_of(ws), 'wait_closed', seconds, note_closing, has_closed, ws)
 end
@@ -507,9 +516,7 @@ end
 
 -- A protocol, each of whose websockets has a coroutine.
 function websockets.handler(fn)
-  if type(fn) ~= 'function' then
-    error(("bad argument #1 to 'handler' (function expected, got %s)"):format(type(fn)), 2)
-  end
+  check_function(fn, 'handler')
   return function(ws)
     core.open_inbox(ws)
     spawn(context_of(ws), end_handler, ws, fn, ws)

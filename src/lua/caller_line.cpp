@@ -21,10 +21,13 @@ void push_caller_line(lua_State* L) {
   lua_Debug frame;
   lua_Debug caller;
   int level = 1;
+  bool calls_embedded = false;
   for (; get_frame(L, level, frame); ++level) {
     const bool has_left = std::strcmp(frame.what, "tail") == 0;  // in Lua 5.1
-    const bool is_pcall = std::strcmp(frame.what, "C") == 0 && get_frame(L, level + 1, caller) && is_embedded(caller);
-    if (!is_embedded(frame) && !has_left && !is_pcall) break;
+    const bool is_c = std::strcmp(frame.what, "C") == 0;
+    const bool is_pcall = is_c && get_frame(L, level + 1, caller) && is_embedded(caller);
+    if (!is_embedded(frame) && !has_left && !is_pcall && !(is_c && calls_embedded)) break;
+    calls_embedded = is_embedded(frame);
   }
   luaL_where(L, level);
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "lua/entry.h"
 #include "lua/inbox.h"
 #include "lua/lua_clients.h"
 #include "lua/lua_context.h"
@@ -115,7 +116,7 @@ void LuaWaits::go_on(lua_State* L, int waits) {
   luaL_checkstack(L, 16, "websocket");
   lua_pushnil(L);
   const int interruption = lua_gettop(L);
-  for (const int last = last_; first_ <= last;) {
+  for (int left = last_ - first_ + 1; left > 0 && first_ <= last_; --left) {  // one may serve the context, too
     lua_settop(L, interruption);
     push_function(L, kGoOn);
     lua_rawgeti(L, waits, first_);
@@ -163,7 +164,7 @@ void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   } else if (inbox.websocket != nullptr && !inbox.is_empty()) {
     inbox.take(L, index, coroutine);
     LuaWebsocket& ws = *inbox.websocket;
-    if (ws.is_full && resumes_reading(inbox)) guarded(L, [&] { apply_reading(ws); });
+    if (ws.is_full && resumes_reading(inbox)) update_reading(L, ws);
   } else if (inbox.websocket != nullptr && is_late) {
     lua_pushnil(coroutine);
     lua_pushliteral(coroutine, "timeout");
@@ -309,9 +310,17 @@ bool LuaWaits::receive(LuaWebsocket& ws, Session& session, MessageBatch& message
   });
 }
 
+// Watching the descriptor no more, or again, may call on_del_fd or on_add_fd: so an Entry is needed within a function.
+void LuaWaits::update_reading(lua_State* L, LuaWebsocket& ws) {
+  guarded(L, [&] {
+    const Entry entry(context_, L, kCallbacks);
+    apply_reading(ws);
+  });
+}
+
 void LuaWaits::note_full(lua_State* L, LuaWebsocket& ws) {
   ws.is_full = true;
-  guarded(L, [&] { apply_reading(ws); });
+  update_reading(L, ws);
   push_function(L, kNoteFull);
   lua_rawgeti(L, kCallbacks, ws.self);
   lua_call(L, 2, 0);

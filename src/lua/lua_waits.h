@@ -95,6 +95,7 @@ class LuaWaits {
   void go_on(lua_State* L, int waits);
   void go_on_receiving(lua_State* L, int waits, int interruption);
   void resume_receiver(lua_State* L, Inbox& inbox, int interruption);
+  void update_reading(lua_State* L, LuaWebsocket& ws);
   void note_full(lua_State* L, LuaWebsocket& ws);
   void wake_noted(lua_State* L, int callbacks, int queue, Inbox& inbox);
   bool has_lingered() const;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/clock.h"
+#include "lua/caller_line.h"
 #include "lua/inbox.h"
 #include "lua/lua_waits.h"
 #include "lua/shared_state.h"
@@ -75,9 +76,9 @@ int take_of_closed(lua_State* L, LuaWebsocket& ws) {
 
 void check_receives(lua_State* L, const LuaWebsocket& ws) {
   if ((ws.on_receive != kNoSlot && !ws.has_inbox) || ws.on_receive_chunk != kNoSlot) {
-    raise(L, "websocket receive: the messages of this websocket go to a function, on_receive");
+    raise_at_caller(L, "websocket receive: the messages of this websocket go to a function, on_receive");
   }
-  if (http_of(ws) != nullptr) raise(L, "websocket receive is for websockets, this is a request");
+  if (http_of(ws) != nullptr) raise_at_caller(L, "websocket receive is for websockets, this is a request");
 }
 
 // The first message that waits: its data, its type. Else nil, nil, and the queue of the inbox; of a websocket that is

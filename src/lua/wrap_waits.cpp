@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "lua/caller_line.h"
 #include "lua/default_context.h"
 #include "lua/describe_error.h"
 #include "lua/inbox.h"
@@ -25,12 +26,10 @@ namespace {
 // Suspends the running coroutine. Returns what it is resumed with.
 int park(lua_State* L) { return lua_yield(L, 0); }
 
-// Whether a coroutine is suspended by park(), or awaits a message.
+// Whether a coroutine is suspended by park().
 int is_parked(lua_State* L) {
   lua_State* const coroutine = lua_tothread(L, 1);
-  const bool is =
-      coroutine != nullptr && coroutine != L && (is_suspended_by(coroutine, park) || awaits_message(coroutine));
-  lua_pushboolean(L, is ? 1 : 0);
+  lua_pushboolean(L, coroutine != nullptr && coroutine != L && is_suspended_by(coroutine, park) ? 1 : 0);
   return 1;
 }
 
@@ -39,12 +38,30 @@ int is_parked(lua_State* L) {
 int place(lua_State* L) {
   const LuaContext* const running = shared_state(L).running;
   if (running != nullptr && const_cast<LuaContext*>(running)->calls().state() == L) {
-    return luaL_error(L,
-                      "websocket %s inside a callback, which cannot wait: context:spawn starts a coroutine, which can",
-                      luaL_checkstring(L, 1));
+    raise_at_caller(L, "websocket %s inside a callback, which cannot wait: context:spawn starts a coroutine, which can",
+                    luaL_checkstring(L, 1));
   }
   if (lua_pushthread(L) != 0) lua_pushboolean(L, 0);
   return 1;
+}
+
+// --- Errors ---
+
+// Raises a text, where the module was called.
+int raise_text(lua_State* L) { raise_at_caller(L, "%s", luaL_checkstring(L, 1)); }
+
+int raise_self_error(lua_State* L, const char* expected) {
+  raise_at_caller(L, "bad argument #1 to '%s' (%s expected, got %s)", luaL_checkstring(L, 2), expected,
+                  luaL_typename(L, 1));
+}
+
+// Raises unless the first argument is a websocket: that of the function whose name is the second.
+int check_websocket_of(lua_State* L) {
+  return find_object<LuaWebsocket>(L, 1) != nullptr ? 0 : raise_self_error(L, LuaWebsocket::kType);
+}
+
+int check_context_of(lua_State* L) {
+  return context_at(L, 1) != nullptr ? 0 : raise_self_error(L, "websockets.context");
 }
 
 // Whether the error of a coroutine is Ctrl-C.
@@ -153,6 +170,14 @@ int watch(lua_State* L) {
   return 0;
 }
 
+// Whether the connection is lost, which the websocket is about to be told of: nothing waits in its queue any more.
+int is_broken(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  const Session* const session = is_closed(ws) ? nullptr : session_of(ws);
+  lua_pushboolean(L, session != nullptr && session->is_broken() ? 1 : 0);
+  return 1;
+}
+
 // Whether what was sent before a websocket was closed is leaving still, or the peer's answer has not come.
 int lingers(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
@@ -174,9 +199,12 @@ int await_end(lua_State* L) {
 
 constexpr luaL_Reg kCore[] = {
     {"await_end", await_end},
+    {"check_context", check_context_of},
+    {"check_websocket", check_websocket_of},
     {"current_context", current_context},
     {"describe", describe},
     {"in_round", in_round},
+    {"is_broken", is_broken},
     {"is_default", is_default},
     {"is_idle", is_idle},
     {"is_interruption", is_interruption},
@@ -186,6 +214,7 @@ constexpr luaL_Reg kCore[] = {
     {"now", now},
     {"park", park},
     {"place", place},
+    {"raise", raise_text},
     {"report", report},
     {"waits", waits},
     {"watch", watch},

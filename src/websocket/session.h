@@ -85,6 +85,8 @@ class Session final {
 
   // Messages can be sent.
   bool is_open() const { return state_ == State::kOpen && failure_ == CloseCode::kNone; }
+  // The connection is lost, and all that waited for it: on_closed() is to come.
+  bool is_broken() const { return failure_ == CloseCode::kAbnormal; }
   // Our Close frame is queued or sent, the peer's has not come.
   bool is_closing() const { return state_ == State::kClosing; }
   bool has_ended() const { return state_ == State::kClosed; }
@@ -132,7 +134,6 @@ class Session final {
 
   bool goes_on() const { return state_ != State::kClosed && reading_; }
   // It cannot send any more, or must not: the queue may end in the middle of a frame.
-  bool is_broken() const { return failure_ == CloseCode::kAbnormal; }
   template <typename Function>
   void run_reader(Function function);
   template <typename Function>

@@ -336,6 +336,49 @@ TEST_P(SessionTest, DrainedIsNotReportedWhenSomethingWaitsAgain) {
   EXPECT_EQ(side.take_log(), Log());
 }
 
+TEST_P(SessionTest, ProgressIsReportedLater) {
+  side.carrier.room = 0;
+  send("abcdef");
+  session.set_notifies_progress(true);
+  for (int i = 0; i < 2; ++i) {
+    side.carrier.room = 2;
+    side.carrier.flush();
+    EXPECT_EQ(side.take_log(), Log());
+    side.carrier.run_deferred();
+    EXPECT_GT(session.buffered_bytes(), 0U);
+    EXPECT_EQ(side.take_log(), Log({"drained"}));  // once
+  }
+  side.carrier.room = FakeCarrier::kAnything;
+  side.carrier.flush();
+  side.carrier.run_deferred();
+  EXPECT_EQ(session.buffered_bytes(), 0U);
+  EXPECT_EQ(side.take_log(), Log({"drained"}));
+}
+
+TEST_P(SessionTest, ProgressIsReportedWhileClosing) {
+  side.carrier.room = 0;
+  send("abcdef");
+  session.close(CloseCode::kNormal, "");
+  side.take_log();
+  session.set_notifies_progress(true);
+  side.carrier.room = 2;
+  side.carrier.flush();
+  side.carrier.run_deferred();
+  EXPECT_EQ(side.take_log(), Log({"drained"}));
+}
+
+TEST_P(SessionTest, ProgressIsNotReportedToWhoDoesNotAsk) {
+  side.carrier.room = 0;
+  send("abcdef");
+  session.set_notifies_progress(true);
+  session.set_notifies_progress(false);
+  session.set_notifies_drain(true);
+  side.carrier.room = 2;
+  side.carrier.flush();
+  side.carrier.run_deferred();
+  EXPECT_EQ(side.take_log(), Log());
+}
+
 TEST_P(SessionTest, PinnedPayloadIsGivenBack) {
   Keeper keeper;
   const std::string payload(3000, 'p');

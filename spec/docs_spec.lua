@@ -214,6 +214,7 @@ describe('the manual and the annotations', function()
       local source = read(path):gsub('"%s*\n%s*"', '')
       insert_all(texts, source, 'luaL_error%(L,%s*"([^"]*)"')
       insert_all(texts, source, 'raise%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise_at_caller%(L, "(websocket [^"]*)"')
       insert_all(texts, source, 'raise_create_error%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_create_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_create_error%(reader.state%(%), "([^"]*)"')
@@ -240,7 +241,8 @@ describe('the manual and the annotations', function()
     insert_all(texts, waits, "'(websocket[ :][^']*)'")
     insert_all(texts, waits, '"bad argument #[^"(]*%(([^")]*)%)"')
     texts['not the queue of an inbox'] = nil -- no script gets there
-    texts['websocket could not create context: %s'] = nil -- stands above the table
+    texts['websocket could not connect: %s'] = nil -- stands above the table
+    texts['websocket could not create context: %s'] = nil
     texts['websocket could not serve a folder: %s'] = nil
     same_names(texts, documented_in_tables(section 'Errors'), 'in the manual')
   end)

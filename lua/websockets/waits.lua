@@ -117,6 +117,12 @@ local function begin(in_context, name)
   return thread, waits
 end
 
+-- Its coroutine does not wait any more by receive_now(), nor may it.
+local function forget_last_queue(thread)
+  if thread.last_queue then core.forget_receiver(thread.last_queue, thread[COROUTINE]) end
+  thread.last_queue = nil
+end
+
 -- Whether its coroutine waits for a message by receive_now().
 local function awaits_message(thread)
   return thread.last_queue ~= nil and core.is_awaited(thread.last_queue, thread[COROUTINE])
@@ -245,6 +251,7 @@ local function finish(thread, results)
   if thread[CONTEXT] then leave(thread) end -- a wait that failed
   thread.results, thread.waits = results, nil
   waits.threads[thread] = nil
+  forget_last_queue(thread)
   local joiners = thread.joiners
   thread.joiners = nil
   for joiner in pairs(joiners or {}) do
@@ -267,6 +274,13 @@ local function fail(thread, co, why)
   end
   core.report(in_context, thread.websocket, traceback(co, core.describe(why))) -- its websocket is open still
   finish(thread, pack(nil, 'failed', why))
+end
+
+-- That was resumed with a message.
+local function fail_receiver(waits, co, why)
+  local thread = threads[co] or new_thread(co)
+  thread.context = thread.context or waits.context
+  return fail(thread, co, why)
 end
 
 -- Resumes the coroutine of a thread. Returns an interruption.
@@ -349,7 +363,7 @@ function Thread.cancel(thread)
     wake(thread, 'cancelled')
   else
     thread[IS_CANCELLED] = true
-    if thread.last_queue then core.forget_receiver(thread.last_queue) end -- so that it looks
+    forget_last_queue(thread) -- so that it looks
   end
   return true
 end
@@ -393,6 +407,7 @@ local function wait_for_message(ws, seconds, queue)
     thread[QUEUE] = queue
     core.note_receiver(queue, thread)
     if thread[COROUTINE] and not thread.scheduler then
+      if thread.last_queue ~= queue then forget_last_queue(thread) end
       core.note_last_receiver(queue, thread)
       thread.last_queue, thread.last_context = queue, in_context -- where it may wait without being noted
     end
@@ -410,7 +425,7 @@ end
 local function receive_slowly(ws, seconds, token)
   if token ~= AGAIN then
     local thread = threads[coroutine.running()]
-    if thread and thread.last_queue then core.forget_receiver(thread.last_queue) end
+    if thread then forget_last_queue(thread) end
     raise 'websocket: a coroutine that waits was resumed by somebody else'
   end
   core.check_websocket(ws, 'receive')
@@ -611,7 +626,7 @@ end
 
 functions[1], functions[2], functions[3] = go_on, notify, note_full
 functions[4], functions[5], functions[6] = note_end, note_destroyed, give_up_inbox
-functions[7], functions[8], functions[9] = flush, note_lingered, fail
+functions[7], functions[8], functions[9] = flush, note_lingered, fail_receiver
 
 -- --- For adapters ----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lua/inbox.h"
 
+#include <array>
 #include <cstring>
 #include <initializer_list>
 #include <new>
@@ -58,6 +59,7 @@ Inbox::Header Inbox::first() const {
 
 void Inbox::take(lua_State* L, int index, lua_State* to) {
   const Header header = first();
+  std::array<std::uint8_t, kMostSmallBytes> data;  // the string is made last: finalizers may take and put messages then
   begin_ += sizeof header;
   if (header.is_large()) {
     get_user_table(L, index);
@@ -65,21 +67,26 @@ void Inbox::take(lua_State* L, int index, lua_State* to) {
     lua_pushnil(L);
     lua_rawseti(L, -3, first_++);
     lua_remove(L, -2);
-    if (to != L) lua_xmove(L, to, 1);
     if (first_ == end_) first_ = end_ = kFirst;
-  } else {
-    push_text(to, as_text({messages_.data() + begin_, header.bytes}));
+  } else if (header.bytes > 0) {
+    std::memcpy(data.data(), messages_.data() + begin_, header.bytes);
     begin_ += header.bytes;
   }
-  lua_pushinteger(to, type_number(header.type));
   bytes_ -= header.bytes + kMessageBytes;
-  if (!is_empty()) return;
+  if (is_empty()) clear();
+  if (!header.is_large()) push_text(L, as_text({data.data(), header.bytes}));
+  lua_pushinteger(L, type_number(header.type));
+  if (to != L) lua_xmove(L, to, 2);
+}
+
+void Inbox::clear() {
   begin_ = 0;
   messages_.clear();
   if (messages_.capacity() > kMostKeptBytes) std::vector<std::uint8_t>().swap(messages_);
 }
 
 void Inbox::on_timeout() {
+  if (websocket == nullptr) return;
   is_late = true;
   context_of(*websocket).waits().make_ready(*this);
 }

@@ -45,7 +45,7 @@ class Inbox final : public Timer {
   // One of more than kMostSmallBytes. The inbox is on top of the stack. Raises if memory is short.
   void put_large(lua_State* L, const MessageBatch::Message& message);
   // Pushes the data and the type of the first message, of which there is one, onto another state's stack, too, which
-  // has room for 4 values. The inbox is at `index`.
+  // has room for 4 values. The inbox is at `index`. May run finalizers, which may do anything.
   void take(lua_State* L, int index, lua_State* to);
   void on_timeout() override;
 
@@ -72,6 +72,7 @@ class Inbox final : public Timer {
     bool is_large() const { return bytes > kMostSmallBytes; }
   };
   void put(const MessageBatch::Message& message, std::size_t copied_bytes);
+  void clear();
 
   static constexpr std::size_t kMostKeptBytes = 2048;  // of memory, while it is empty
   static constexpr int kFirst = kSelf + 1;

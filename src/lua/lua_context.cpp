@@ -104,6 +104,11 @@ void LuaContext::release(LuaWebsocket& ws) {
   lua_rawgeti(L, callbacks, ws.self);
   lua_rawgeti(L, callbacks, kWeakContext);
   set_user_table(L, -2);
+  if (ws.has_inbox) {
+    lua_rawgeti(L, callbacks, ws.on_receive);
+    inbox_at(L, -1).websocket = nullptr;
+    lua_pop(L, 1);
+  }
   for (int* slot : {&ws.on_receive, &ws.on_receive_chunk, &ws.on_closed, &ws.on_broadcast, &ws.on_server_writeable,
                     &ws.request, &ws.self}) {
     callback_table_.free_slot(L, callbacks, *slot);

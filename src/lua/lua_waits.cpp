@@ -70,6 +70,7 @@ bool may_yield(lua_State* L) {
 
 // Something was taken from an inbox that was full. Whether reading goes on now.
 bool resumes_reading(Inbox& inbox) {
+  if (inbox.websocket == nullptr) return false;  // finalizers have ended it
   inbox.taken_ms = monotonic_ms();
   if (!inbox.has_room()) return false;
   inbox.websocket->is_full = false;
@@ -156,18 +157,22 @@ void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   const bool is_late = inbox.is_late;
   stop_awaiting(inbox);
   const int index = lua_gettop(L);
+  lua_pushthread(coroutine);
+  lua_xmove(coroutine, L, 1);  // another may receive last while it runs: then the queue does not keep it
   const char* token = &kIsDone;
   if (inbox.is_cancelled) {
     inbox.is_cancelled = false;
     lua_pushnil(coroutine);
-    lua_pushliteral(coroutine, "cancelled");
+    lua_pushliteral(L, "cancelled");
+    lua_xmove(L, coroutine, 1);
   } else if (inbox.websocket != nullptr && !inbox.is_empty()) {
     inbox.take(L, index, coroutine);
-    LuaWebsocket& ws = *inbox.websocket;
-    if (ws.is_full && resumes_reading(inbox)) update_reading(L, ws);
+    LuaWebsocket* const ws = inbox.websocket;
+    if (ws != nullptr && ws->is_full && resumes_reading(inbox)) update_reading(L, *ws);
   } else if (inbox.websocket != nullptr && is_late) {
     lua_pushnil(coroutine);
-    lua_pushliteral(coroutine, "timeout");
+    lua_pushliteral(L, "timeout");
+    lua_xmove(L, coroutine, 1);
   } else {
     token = &kAgain;
     lua_pushnil(coroutine);
@@ -177,11 +182,7 @@ void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   const int status = resume(L, coroutine, 3);
   if (status == 0 || status == LUA_YIELD) return;
   push_function(L, kFail);
-  lua_pop(L, 1);
-  get_user_table(L, index);
-  lua_rawgeti(L, -1, Inbox::kLastReceiver);
-  lua_rawgeti(L, -2, Inbox::kCoroutine);
-  lua_remove(L, -3);
+  lua_pushvalue(L, index + 1);
   lua_xmove(coroutine, L, 1);
   lua_call(L, 3, 1);
   if (!lua_isnil(L, -1)) lua_replace(L, interruption);
@@ -190,7 +191,9 @@ void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
 bool LuaWaits::await(lua_State* L, Inbox& inbox, std::uint64_t timeout_ms) {
   const LuaContext* const running = context_.shared().running;
   const bool is_in_callback = running != nullptr && running->calls().state() == L;
-  if (inbox.coroutine != L || inbox.is_noted || inbox.is_ready || is_in_callback || !may_yield(L)) return false;
+  if (inbox.coroutine != L || inbox.websocket == nullptr || inbox.is_noted || inbox.is_ready || is_in_callback ||
+      !may_yield(L))
+    return false;
   inbox.is_awaited = true;
   inbox.is_late = false;
   if (timeout_ms > 0) context_.loop()->schedule(inbox, timeout_ms);
@@ -212,7 +215,7 @@ void LuaWaits::detach(lua_State* L, int callbacks) {
   Inbox& inbox = inbox_at(L, -1);
   inbox.websocket = nullptr;
   if (inbox.scheduled()) context_.loop()->cancel(inbox);
-  if (inbox.is_awaited) {
+  if (inbox.is_awaited || inbox.is_ready) {  // the table keeps it for as long as it is_ready
     lua_rawgeti(L, callbacks, kWaits);
     lua_getfield(L, -1, "detached");
     lua_pushlightuserdata(L, &inbox);

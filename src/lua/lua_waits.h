@@ -39,7 +39,7 @@ class LuaWaits {
   static constexpr int kGiveUpInbox = 6;    // (waits or false, websocket, inbox, whether it has messages)
   static constexpr int kFlush = 7;          // (waits, websocket): delivers those messages
   static constexpr int kNoteLingered = 8;   // (waits): a connection is gone that lingered
-  static constexpr int kFail = 9;           // (thread, coroutine, error) -> interruption or nil
+  static constexpr int kFail = 9;           // (waits, coroutine, error) -> interruption or nil
 
   explicit LuaWaits(LuaContext& context) : context_(context) {}
 

@@ -122,11 +122,20 @@ int note_receiver(lua_State* L) {
   return 0;
 }
 
+// Nobody awaits a message at an inbox any more.
+void forget_receiver(Inbox& inbox) {
+  if (inbox.websocket != nullptr) context_of(*inbox.websocket).waits().stop_awaiting(inbox);
+  inbox.is_awaited = false;
+  inbox.is_cancelled = false;
+  inbox.coroutine = nullptr;
+}
+
 // The thread whose coroutine has received from a queue last, and may wait there without being noted.
 int note_last_receiver(lua_State* L) {
   lua_settop(L, 2);
   Inbox& inbox = check_queue(L);
   lua_rawgeti(L, 2, LuaWaits::kCoroutine);
+  forget_receiver(inbox);  // its coroutine was closed while it waited, say
   inbox.coroutine = lua_tothread(L, -1);
   lua_rawseti(L, 1, Inbox::kCoroutine);
   lua_rawseti(L, 1, Inbox::kLastReceiver);
@@ -156,14 +165,16 @@ int cancel_receiver(lua_State* L) {
   return 0;
 }
 
-// Nobody may wait at a queue any more without being noted; nor does anybody.
+// A coroutine may not wait at a queue any more without being noted; nor does it.
 int forget_receiver(lua_State* L) {
+  lua_settop(L, 2);
   Inbox& inbox = check_queue(L);
-  if (inbox.websocket != nullptr) context_of(*inbox.websocket).waits().stop_awaiting(inbox);
-  inbox.coroutine = nullptr;
-  inbox.is_awaited = false;
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, 1, Inbox::kLastReceiver);
+  if (inbox.coroutine == nullptr || inbox.coroutine != lua_tothread(L, 2)) return 0;
+  forget_receiver(inbox);
+  for (const int place : {Inbox::kLastReceiver, Inbox::kCoroutine}) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, 1, place);
+  }
   return 0;
 }
 

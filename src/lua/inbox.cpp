@@ -97,8 +97,12 @@ namespace {
 int collect(lua_State* L) {
   Inbox* const inbox = find_object<Inbox>(L, 1);
   if (inbox == nullptr) return 0;
+  Inbox* const next_ready = inbox->next_ready;
+  const bool is_ready = inbox->is_ready;
   inbox->~Inbox();
   new (inbox) Inbox;
+  inbox->next_ready = next_ready;  // of the queue where it stays
+  inbox->is_ready = is_ready;
   return 0;
 }
 

@@ -293,6 +293,8 @@ bool LuaWaits::receive(LuaWebsocket& ws, Session& session, MessageBatch& message
   }
   MessageBatch::Message message;
   bool is_full = false;
+  while (inbox->websocket == nullptr && messages.next(message)) {
+  }  // it was collected, which nothing is after
   while (!is_full && ws.has_inbox && session.takes_messages() && messages.next(message)) {
     if (message.payload.size() > Inbox::kMostSmallBytes) {
       if (!run([&](lua_State* L) { inbox->put_large(L, message); })) return false;

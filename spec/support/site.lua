@@ -18,13 +18,15 @@ function site.folder(files)
   local root = os.tmpname()
   os.remove(root)
   folders[#folders + 1] = root
-  local names = { root }
+  local names, sorted = { root }, {}
   for name in pairs(files) do
+    sorted[#sorted + 1] = name
     names[#names + 1] = ("'%s/%s'"):format(root, name:match '^(.*)/' or '')
   end
   site.run('mkdir -p ' .. table.concat(names, ' '))
-  for name, contents in pairs(files) do
-    http.overwrite(root .. '/' .. name, contents)
+  table.sort(sorted) -- what is compressed has to be no older than what it was made of
+  for _, name in ipairs(sorted) do
+    http.overwrite(root .. '/' .. name, files[name])
   end
   return root
 end

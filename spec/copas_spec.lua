@@ -1,5 +1,4 @@
 -- SPDX-License-Identifier: MIT
-local client = require 'spec.support.client'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local remote = require 'spec.support.remote'
@@ -91,13 +90,7 @@ if rawget(_G, 'jit') then
         return tonumber((ctx:addresses()[1]:match '%d+$'))
       ]]
       server:begin "return pcall(require('copas').loop)"
-      local c = client.open({}, port, 'p')
-      c:text 'x'
-      loop.serve_until({}, function() return c:pump() end, 'a part of the message')
-      remote.signal(server.pid, 'INT')
-      local succeeded, why = server:result()
-      assert.is_false(succeeded)
-      assert.matches('interrupted!$', why)
+      require('spec.support.interruption').expect_in_callback(server, port)
     end)
   end)
 end

@@ -239,6 +239,7 @@ describe('the manual and the annotations', function()
     files:close()
     local waits = read('lua/websockets/waits.lua'):gsub("'%s*\n%s*%.%. '", '')
     insert_all(texts, waits, "'(websocket[ :][^']*)'")
+    insert_all(texts, waits, "core%.fail%(ws, '([^']*)'")
     insert_all(texts, waits, '"bad argument #[^"(]*%(([^")]*)%)"')
     texts['not the queue of an inbox'] = nil -- no script gets there
     texts['websocket could not connect: %s'] = nil -- stands above the table

@@ -2,26 +2,17 @@
 -- Ctrl-C: lua and luajit raise 'interrupted!', by a hook, in whatever runs. If that is a callback, it is not to blame.
 local client = require 'spec.support.client'
 local http = require 'spec.support.http'
+local interruption = require 'spec.support.interruption'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local remote = require 'spec.support.remote'
 
--- What a hook takes in the registry is there for ever.
-debug.sethook(print, '', 1000000)
-debug.sethook()
+local interrupt = interruption.raise
 
 describe('an interruption', function()
   leaks.check_each(before_each, after_each)
   after_each(remote.close_all)
-
-  local function interrupt()
-    debug.sethook(function()
-      debug.sethook()
-      error 'interrupted!'
-    end, '', 1)
-    while true do end
-  end
 
   local function serve(ctx)
     for _ = 1, 1000 do
@@ -223,12 +214,6 @@ describe('an interruption', function()
       return tonumber((ctx:addresses()[1]:match '%d+$'))
     ]]
     server:begin 'return pcall(function() while true do ctx:service(-1) end end)'
-    local c = client.open({}, port, 'p')
-    c:send(client.frame(client.TEXT, 'x'))
-    loop.serve_until({}, function() return c:pump() end, 'a part of the message')
-    remote.signal(server.pid, 'INT')
-    local succeeded, why = server:result()
-    assert.is_false(succeeded)
-    assert.matches('interrupted!$', why)
+    interruption.expect_in_callback(server, port)
   end)
 end)

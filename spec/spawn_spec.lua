@@ -2,6 +2,7 @@
 -- Coroutines that a context runs: context:spawn, its threads, websockets.sleep and websockets.handler.
 local client = require 'spec.support.client'
 local clients = require 'spec.support.clients'
+local interruption = require 'spec.support.interruption'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
@@ -268,6 +269,46 @@ describe('spawn', function()
     end
   end)
 
+  it('ends with its context: waits end in the order in which they began', function()
+    local ctx = loop.context { port = 0 }
+    local log = {}
+    local first
+    local expected = {}
+    for i = 1, 40 do
+      local thread = ctx:spawn(function()
+        if i % 2 == 0 then first:join() else assert.same({ nil, 'cancelled' }, { websockets.sleep(1000) }) end
+        log[i] = #log + 1
+      end)
+      first = first or thread
+      loop.step(ctx)
+      expected[i] = i
+    end
+    ctx:destroy()
+    assert.same(expected, log)
+  end)
+
+  it('has failed when a stranger has resumed it, or closed it', function()
+    local ctx = loop.context { port = 0 }
+    local co
+    local function sleep()
+      co = coroutine.running()
+      websockets.sleep(1000)
+    end
+    local thread = ctx:spawn(sleep)
+    waits.wait_for_waiting(ctx, thread)
+    local joiner = ctx:spawn(function() return (select(2, thread:join())) end)
+    waits.wait_for_waiting(ctx, joiner)
+    assert.is_false((coroutine.resume(co)))
+    assert.same({ true, 'failed' }, { waits.finish(ctx, joiner) })
+    assert.same({ nil, 'failed', 'websocket: the coroutine was ended by somebody else' }, { thread:join() })
+    if not coroutine.close then return end
+    thread = ctx:spawn(sleep)
+    waits.wait_for_waiting(ctx, thread)
+    coroutine.close(co)
+    assert.equal('ended', thread:status())
+    assert.is_false(thread:cancel())
+  end)
+
   it('cancels who joins, and leaves whom he joins alone', function()
     local ctx = loop.context { port = 0 }
     local thread = ctx:spawn(function() return websockets.sleep(0.02) end)
@@ -304,13 +345,7 @@ describe('spawn', function()
   -- --- Nesting ---
 
   it('may serve its context, and run it', function()
-    local c, ws, ctx = pair.open(nil, websockets.handler(function(ws)
-      while true do
-        local data = ws:receive()
-        if not data then return end
-        ws:write(data)
-      end
-    end))
+    local c, ws, ctx = pair.open(nil, waits.echo)
     local other = loop.context { port = 0 }
     local log = {}
     for _, served in ipairs { ctx, other } do
@@ -429,13 +464,7 @@ describe('spawn', function()
     local count = is_slow and 200 or 10000
     local most_sockets = math.min(count, 200)
     local reasons, waiting = {}, 0
-    local server, url = clients.server(nil, websockets.handler(function(ws)
-      while true do
-        local data = ws:receive()
-        if not data then return end
-        ws:write(data)
-      end
-    end))
+    local server, url = clients.server(nil, waits.echo)
     local sockets, threads = {}, {}
     for i = 1, most_sockets do
       sockets[i] = server:connect(url)
@@ -519,20 +548,8 @@ describe('spawn', function()
 end)
 
 describe('an interruption', function()
-  -- What a hook takes in the registry is there for ever.
-  debug.sethook(print, '', 1000000)
-  debug.sethook()
-
   leaks.check_each(before_each, after_each)
   after_each(remote.close_all)
-
-  local function interrupt()
-    debug.sethook(function()
-      debug.sethook()
-      error 'interrupted!'
-    end, '', 1)
-    while true do end
-  end
 
   it('by Ctrl-C leaves service() while coroutines wait and run, and is no error of theirs', function()
     for _, busy in ipairs { 'websockets.sleep(0)', 'ws:receive(0.0001)', 'for _ = 1, 10000 do end websockets.sleep(0)' } do
@@ -602,7 +619,7 @@ describe('an interruption', function()
     ws:receive(0)
     for _, wait in ipairs { function() ws:receive() end, function() ws:wait_closed() end,
       function() ctx:spawn(function() websockets.sleep(0.01) end):join() end } do
-      ctx:after(0, interrupt)
+      ctx:after(0, interruption.raise)
       local ok, why = pcall(wait)
       assert.is_false(ok)
       assert.matches('^[^\n]*interrupted!$', why)

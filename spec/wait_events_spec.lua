@@ -320,13 +320,7 @@ describe('a websocket of one context', function()
   require('spec.support.leaks').check_each(before_each, after_each)
 
   it('may be waited for in a coroutine of another', function()
-    local ctx, url = clients.server(nil, websockets.handler(function(ws)
-      while true do
-        local data = ws:receive()
-        if not data then return end
-        ws:write(data)
-      end
-    end))
+    local ctx, url = clients.server(nil, waits.echo)
     local other = loop.context { port = 0 }
     local got = {}
     local thread = other:spawn(function()

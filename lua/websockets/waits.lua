@@ -25,15 +25,17 @@ local service, after = context.service, context.after
 local can_continue = _VERSION ~= 'Lua 5.1' and _VERSION ~= 'Lua 5.2'
 local can_iterate_in_coroutines = _VERSION ~= 'Lua 5.1' or jit -- there an iterator cannot yield
 
--- The places of a thread, and of the queue of an inbox: see LuaWaits and Inbox.
+-- The places of a thread; false: there is nothing. Why it goes on: true, 'timeout', 'cancelled'; false: it waits, or is
+-- running. The context in which it waits; the queue of the inbox where it is noted; its next wait ends at once.
 local COROUTINE, WHY, CONTEXT, QUEUE, IS_CANCELLED = 1, 2, 3, 4, 5
-local RECEIVER = 1
+local RECEIVER = 1 -- the place in the queue of an inbox of the thread that is noted there
 local DONE, AGAIN = core.done, core.again
 local WAKE = {} -- what a coroutine that was suspended by park() is resumed with by us
 
 local threads = setmetatable({}, { __mode = 'kv' }) -- a coroutine -> its thread
 local schedulers = {} -- whose coroutines are resumed by themselves: see add_scheduler()
 local depth = 0 -- of coroutines that have started others
+local wait_count = 0
 local MOST_DEPTH = 16
 
 local function pack(...) return { n = select('#', ...), ... } end
@@ -59,6 +61,18 @@ local function wake(thread, why)
   if thread[WHY] or not thread[CONTEXT] then return end
   thread[WHY] = why
   core.make_ready(thread[CONTEXT], thread)
+end
+
+-- The same of each in a set, in the order in which they began to wait.
+local function wake_all(set, why)
+  local list = {}
+  for thread in pairs(set) do
+    list[#list + 1] = thread
+  end
+  table.sort(list, function(one, other) return one.number < other.number end)
+  for _, thread in ipairs(list) do
+    wake(thread, why)
+  end
 end
 
 -- Forgets all about the last wait of a thread: where it was noted, its timer.
@@ -177,9 +191,16 @@ local function suspend(thread, in_context)
   return scheduler.park(thread)
 end
 
+-- Its coroutine was resumed by a stranger, who gets the error: nobody else would see that it has come to an end.
+local function raise_of_stranger(thread)
+  if thread.waits then core.make_ready(thread.context, thread) end
+  raise 'websocket: a coroutine that waits was resumed by somebody else'
+end
+
 -- Waits until somebody wakes the thread, who has been told of it. Returns why: true, 'timeout', 'cancelled'.
 local function wait(thread, in_context, seconds)
-  thread[CONTEXT] = in_context
+  wait_count = wait_count + 1
+  thread[CONTEXT], thread.number = in_context, wait_count
   if thread[IS_CANCELLED] then
     thread[IS_CANCELLED] = false
     leave(thread)
@@ -195,7 +216,7 @@ local function wait(thread, in_context, seconds)
     serve(thread)
   elseif not suspend(thread, in_context) then
     leave(thread)
-    raise 'websocket: a coroutine that waits was resumed by somebody else'
+    raise_of_stranger(thread)
   end
   local why = thread[WHY]
   leave(thread)
@@ -252,14 +273,17 @@ local function finish(thread, results)
   thread.results, thread.waits = results, nil
   waits.threads[thread] = nil
   forget_last_queue(thread)
-  local joiners = thread.joiners
+  wake_all(thread.joiners or {}, true)
   thread.joiners = nil
-  for joiner in pairs(joiners or {}) do
-    wake(joiner, true)
-  end
   if thread.on_end then thread.on_end(thread.websocket, results) end
   thread.name = tostring(thread[COROUTINE]):match '%S+$'
   thread[COROUTINE], thread.on_end = false, nil
+end
+
+-- Somebody else has resumed its coroutine, which has failed, or has closed it.
+local function finish_if_dead(thread)
+  if not thread[COROUTINE] or status(thread[COROUTINE]) ~= 'dead' then return end
+  finish(thread, pack(nil, 'failed', 'websocket: the coroutine was ended by somebody else'))
 end
 
 local function body(thread, fn, ...) return finish(thread, pack(true, fn(...))) end
@@ -327,6 +351,7 @@ end
 -- "waiting", "running", "ended"; a coroutine that has yielded to somebody else is "suspended".
 function Thread.status(thread)
   check_thread(thread, 'status')
+  finish_if_dead(thread)
   if thread.results then return 'ended' end
   if thread.arguments or thread[CONTEXT] or awaits_message(thread) then return 'waiting' end
   return status(thread[COROUTINE]) == 'suspended' and 'suspended' or 'running'
@@ -339,6 +364,7 @@ local function note_joiner(joiner, waits, thread)
 end
 
 local function results_of(thread)
+  finish_if_dead(thread)
   if thread.results then return unpack(thread.results, 1, thread.results.n) end
 end
 
@@ -353,6 +379,7 @@ end
 
 function Thread.cancel(thread)
   check_thread(thread, 'cancel')
+  finish_if_dead(thread)
   if thread.results then return false end
   if thread.arguments then -- it has not begun
     thread.arguments = nil
@@ -426,7 +453,7 @@ local function receive_slowly(ws, seconds, token)
   if token ~= AGAIN then
     local thread = threads[coroutine.running()]
     if thread then forget_last_queue(thread) end
-    raise 'websocket: a coroutine that waits was resumed by somebody else'
+    raise_of_stranger(thread or {})
   end
   core.check_websocket(ws, 'receive')
   check_seconds(seconds, 'receive', 1)
@@ -478,11 +505,13 @@ local function is_open(ws)
   if state == 'closed' then return closed(ws) end
 end
 
-function websocket.wait_open(ws, seconds)
-  core.check_websocket(ws, 'wait_open')
-  check_seconds(seconds, 'wait_open', 1)
-  return wait_until(context_of(ws), 'wait_open', seconds, note_watcher, is_open, ws)
+local function wait_for_event(ws, name, seconds, note, check)
+  core.check_websocket(ws, name)
+  check_seconds(seconds, name, 1)
+  return wait_until(context_of(ws), name, seconds, note, check, ws)
 end
+
+function websocket.wait_open(ws, seconds) return wait_for_event(ws, 'wait_open', seconds, note_watcher, is_open) end
 
 local function has_drained(ws, bytes)
   local state = state_of(ws)
@@ -513,17 +542,13 @@ local function note_closing(thread, waits, ws)
   core.await_end(ws)
 end
 
-function websocket.wait_closed(ws, seconds)
-  core.check_websocket(ws, 'wait_closed')
-  check_seconds(seconds, 'wait_closed', 1)
-  return wait_until(context_of(ws), 'wait_closed', seconds, note_closing, has_closed, ws)
-end
+function websocket.wait_closed(ws, seconds) return wait_for_event(ws, 'wait_closed', seconds, note_closing, has_closed) end
 
 local function end_handler(ws, results)
   if results[1] then
     websocket.close(ws, 1000)
   elseif results[2] == 'failed' then
-    core.fail(ws)
+    core.fail(ws, 'the handler failed')
   else
     websocket.close(ws, 1001)
   end
@@ -548,7 +573,7 @@ local function flush(waits, ws)
   local ok, why = xpcall(function() core.deliver_unread(ws, inbox) end, tell_where)
   if ok then return end
   core.report(waits.context, ws, why)
-  core.fail(ws)
+  core.fail(ws, 'the handler failed')
 end
 
 -- Returns an interruption.
@@ -557,28 +582,25 @@ local function go_on(waits, thread)
     flush(waits, thread.has_unread)
   elseif thread.arguments then
     return start(thread)
-  elseif thread[WHY] and thread[COROUTINE] then
+  elseif thread[WHY] and thread[COROUTINE] and is_suspended(thread) then
     thread.is_woken = true
-    if is_suspended(thread) and not (thread.scheduler and thread.scheduler.wake(thread)) then
-      return step(thread, WAKE)
-    end
+    if not (thread.scheduler and thread.scheduler.wake(thread)) then return step(thread, WAKE) end
+  else
+    finish_if_dead(thread)
   end
 end
 
 local function note_lingered(waits)
-  for thread in pairs(waits.lingering) do
-    waits.lingering[thread] = nil
-    wake(thread, true)
-  end
+  local lingering = waits.lingering
+  waits.lingering = nil
+  wake_all(lingering, true)
 end
 
 local function notify(waits, ws)
   local others = waits.watched[ws]
   waits.watched[ws] = nil
   core.watch(ws, false)
-  for thread in pairs(others or {}) do
-    wake(thread, true)
-  end
+  wake_all(others or {}, true)
 end
 
 -- An inbox is full: if nobody receives for the idle timeout, the websocket is closed.
@@ -591,7 +613,7 @@ local function note_full(waits, ws)
     waits.full[ws] = nil
     local full_for = core.full_for(ws)
     if not full_for then return end
-    if full_for >= seconds then return core.give_up(ws) end
+    if full_for >= seconds then return core.fail(ws, 'nobody receives') end
     waits.full[ws] = after(waits.context, seconds - full_for, check)
   end
   waits.full[ws] = after(waits.context, seconds, check)
@@ -610,9 +632,7 @@ local function note_destroyed(waits)
   for thread in pairs(waits.threads) do
     if thread.arguments then thread:cancel() end
   end
-  for thread in pairs(waits.others) do
-    wake(thread, 'cancelled')
-  end
+  wake_all(waits.others, 'cancelled')
 end
 
 local function give_up_inbox(waits, ws, inbox, has_messages)
@@ -621,8 +641,6 @@ local function give_up_inbox(waits, ws, inbox, has_messages)
   waits.unread[ws] = inbox
   core.make_ready(waits.context, { has_unread = ws })
 end
-
-
 
 functions[1], functions[2], functions[3] = go_on, notify, note_full
 functions[4], functions[5], functions[6] = note_end, note_destroyed, give_up_inbox

@@ -63,6 +63,15 @@ function waits.expect_raised(pattern, fn, ...)
   assert.matches('^spec/[%w_]+_spec.lua:%d+: ' .. pattern, why)
 end
 
+-- A protocol that echoes, by a coroutine for each websocket.
+waits.echo = websockets.handler(function(ws)
+  while true do
+    local data = ws:receive()
+    if not data then return end
+    ws:write(data)
+  end
+end)
+
 waits.text = function(payload) return client.frame(client.TEXT, payload) end
 
 return waits

@@ -257,7 +257,8 @@ void LuaWaits::abandon() {
 }
 
 void LuaWaits::await_end(const LuaWebsocket& ws) {
-  lingering_.push_back({ws.closed_fd, ws.closed_serial, ws.is_client});
+  const Lingering one{ws.closed_fd, ws.closed_serial, ws.is_client};
+  if (std::find(lingering_.begin(), lingering_.end(), one) == lingering_.end()) lingering_.push_back(one);
 }
 
 bool LuaWaits::lingers(const LuaWebsocket& ws) const { return lingers({ws.closed_fd, ws.closed_serial, ws.is_client}); }
@@ -293,9 +294,10 @@ bool LuaWaits::receive(LuaWebsocket& ws, Session& session, MessageBatch& message
   }
   MessageBatch::Message message;
   bool is_full = false;
+  // An inbox without its websocket: finalizers, which may do anything, have ended it, or it was collected itself.
   while (inbox->websocket == nullptr && messages.next(message)) {
-  }  // it was collected, which nothing is after
-  while (!is_full && ws.has_inbox && session.takes_messages() && messages.next(message)) {
+  }
+  while (!is_full && inbox->websocket != nullptr && session.takes_messages() && messages.next(message)) {
     if (message.payload.size() > Inbox::kMostSmallBytes) {
       if (!run([&](lua_State* L) { inbox->put_large(L, message); })) return false;
     } else if (!inbox->put_small(message)) {
@@ -303,7 +305,7 @@ bool LuaWaits::receive(LuaWebsocket& ws, Session& session, MessageBatch& message
     }
     is_full = inbox->is_full();
   }
-  if (!ws.has_inbox) return true;  // finalizers may do anything
+  if (inbox->websocket == nullptr) return true;
   make_ready(*inbox);
   if (!inbox->is_noted && !is_full) return true;
   return run([&](lua_State* L) {

@@ -24,12 +24,9 @@ struct LuaWebsocket;
 // table: its places 1, 2 and so on are those threads.
 class LuaWaits {
  public:
-  // The places of a thread, which is a table; false: there is none.
+  // The places of a thread, which is a table: see waits.lua.
   static constexpr int kCoroutine = 1;
-  static constexpr int kWhy = 2;      // why it goes on: true, "timeout", "cancelled"; false: it waits, or is running
-  static constexpr int kContext = 3;  // in which it waits
-  static constexpr int kQueue = 4;    // of the inbox where it is noted
-  static constexpr int kIsCancelled = 5;  // its next wait ends at once
+  static constexpr int kWhy = 2;
   // The places of the functions that are called here, in the table of kWaitFunctions.
   static constexpr int kGoOn = 1;           // (waits, thread) -> interruption or nil: the thread goes on
   static constexpr int kNotify = 2;         // (waits, websocket): something has happened to it
@@ -77,6 +74,7 @@ class LuaWaits {
   // Within an Entry. False: it has failed, which was reported.
   bool receive(LuaWebsocket& ws, Session& session, MessageBatch& messages);
   // What follows is for protected functions of LuaCalls.
+
   // Something has happened that a thread may wait for, if it has_waiters.
   void notify(lua_State* L, const LuaWebsocket& ws);
   // The messages that its function has to get first, if it is_flushing.
@@ -90,6 +88,8 @@ class LuaWaits {
     int fd;
     std::uint32_t serial;
     bool is_client;
+
+    bool operator==(const Lingering&) const = default;
   };
 
   void go_on(lua_State* L, int waits);

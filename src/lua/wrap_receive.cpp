@@ -208,16 +208,6 @@ int idle_timeout(lua_State* L) {
   return 1;
 }
 
-// Ends a websocket from which nobody receives.
-int give_up(lua_State* L) {
-  const LuaWebsocket& ws = check_websocket(L);
-  if (is_closed(ws)) return 0;
-  with_entry(L, ws, [&] {
-    if (Session* const session = session_of(ws)) session->fail(CloseCode::kInternalError, "nobody receives");
-  });
-  return 0;
-}
-
 // The messages of an inbox, the second argument, go to the function that the websocket has now.
 int deliver_unread(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
@@ -242,12 +232,13 @@ int deliver_unread(lua_State* L) {
   return 0;
 }
 
-// The handler of its messages has failed.
+// Closes a websocket whose messages do not get to where they should, for a reason.
 int fail(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
+  const char* const reason = luaL_checkstring(L, 2);
   if (is_closed(ws)) return 0;
   with_entry(L, ws, [&] {
-    if (Session* const session = session_of(ws)) session->fail(CloseCode::kInternalError, "the handler failed");
+    if (Session* const session = session_of(ws)) session->fail(CloseCode::kInternalError, reason);
   });
   return 0;
 }
@@ -267,10 +258,6 @@ int make_next_message(lua_State* L) {
   lua_pushcclosure(L, next_message, 1);
   return 1;
 }
-
-}  // namespace
-
-namespace {
 
 // The second argument, a number of seconds or none. False: it is no such, or 0.
 bool read_timeout(lua_State* L, std::uint64_t& timeout_ms) {
@@ -407,7 +394,6 @@ const luaL_Reg kReceiveCore[] = {
     {"fail", fail},
     {"forget_receiver", forget_receiver},
     {"full_for", full_for},
-    {"give_up", give_up},
     {"idle_timeout", idle_timeout},
     {"is_awaited", is_awaited},
     {"make_next_message", make_next_message},

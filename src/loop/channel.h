@@ -189,7 +189,7 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool is_broken_ : 1 = false;  // nothing more can be sent
   bool was_shut_down_ : 1 = false;
   bool had_second_chance_ : 1 = false;
-  std::uint8_t error_ = 0;  // no system has a greater errno
+  std::uint8_t error_ = 0;  // no errno of sockets is greater
   Loop& loop_;
   ChannelHandler& handler_;
   Stream stream_;

@@ -37,7 +37,7 @@ int is_parked(lua_State* L) {
 // in which its context is served would. The argument says what is waited for.
 int place(lua_State* L) {
   const LuaContext* const running = shared_state(L).running;
-  if (running != nullptr && const_cast<LuaContext*>(running)->calls().state() == L) {
+  if (running != nullptr && running->calls().state() == L) {
     raise_at_caller(L, "websocket %s inside a callback, which cannot wait: context:spawn starts a coroutine, which can",
                     luaL_checkstring(L, 1));
   }
@@ -125,14 +125,13 @@ int waits(lua_State* L) {
 int make_ready(lua_State* L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  const LuaContext* const found = context_at(L, 1);
-  if (found == nullptr) return 0;
-  LuaContext& context = *const_cast<LuaContext*>(found);
+  LuaContext* const context = context_at(L, 1);
+  if (context == nullptr) return 0;
   luaL_checkstack(L, 12, "websocket");
   get_user_table(L, 1);
   lua_pushvalue(L, 2);
-  context.waits().make_ready(L, 3);
-  if (context.is_open() && !context.in_round()) enter(L, context, 3, [] {});
+  context->waits().make_ready(L, 3);
+  if (context->is_open() && !context->in_round()) enter(L, *context, 3, [] {});
   return 0;
 }
 

@@ -105,15 +105,15 @@ def free_port():
 
 
 class Process:
-    """In a process group of its own: what it has started ends with it."""
+    """In a process group of its own: what it has started ends with it, and it with the thread that has started it."""
 
     def __init__(self, core, command, environment=None, stderr=None):
         self.name = pathlib.Path(command[0]).name
         pinned = ['taskset', '-c', str(core)] if core in os.sched_getaffinity(0) else []
         self.process = subprocess.Popen(
-            [*pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+            ['setpriv', '--pdeathsig', 'KILL', *pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
             env=environment, process_group=0)
-        self.pid = self.process.pid  # taskset becomes the program
+        self.pid = self.process.pid  # setpriv and taskset become the program
 
     def __enter__(self):
         return self

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -83,7 +84,33 @@ Result<Listener> adopt_listener(const std::string& where) {
   }
   make_non_blocking(number);
   set_socket_option(number, IPPROTO_TCP, TCP_NODELAY, 1);
-  return Listener{UniqueFd(number), {}};
+  return Listener{UniqueFd(number), {}, where};
+}
+
+// Without `takes_ipv4` [::] is for IPv6 alone, so that it can stand beside 0.0.0.0, in any order.
+std::string name_of(const SocketAddress& address, bool takes_ipv4) {
+  return takes_ipv4 ? "*:" + std::to_string(address.port()) : address.text();
+}
+
+Result<Listener> open_listener(const SocketAddress& address, const ListenOptions& options, bool takes_ipv4) {
+  UniqueFd fd = open_stream_socket(address.storage.ss_family);
+  if (!fd) return listen_error(address);
+  if (!address.is_unix()) {
+    set_socket_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  }
+  if (address.storage.ss_family == AF_INET6) {
+    set_socket_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.is_any() && !takes_ipv4 ? 1 : 0);
+  }
+#ifdef SO_REUSEPORT
+  if (options.reuse_port && !address.is_unix()) set_socket_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+#endif
+  SocketFile file;
+  const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode, file)
+                                       : ::bind(fd.get(), address.get(), address.size) == 0;
+  if (!bound || ::listen(fd.get(), options.backlog) != 0) return listen_error(address);
+  std::string name = name_of(address.is_unix() ? address : local_address(fd.get()), takes_ipv4);
+  return Listener{std::move(fd), std::move(file), std::move(name)};
 }
 
 Result<std::vector<Listener>> only(Result<Listener> listener) {
@@ -93,18 +120,41 @@ Result<std::vector<Listener>> only(Result<Listener> listener) {
   return listeners;
 }
 
+// Those of the source, or what `open` gives.
+template <typename Open>
+Result<std::vector<Listener>> take_or_open(const std::string& name, const ListenOptions& options, Open open) {
+  if (options.source != nullptr) {
+    std::vector<Listener> given = options.source->take(name);
+    if (!given.empty()) return given;
+  }
+  return only(open());
+}
+
+Result<std::vector<Listener>> listen_at_address(const SocketAddress& address, const ListenOptions& options) {
+  return take_or_open(address.text(), options, [&] { return listen_on(address, options); });
+}
+
+Result<std::vector<Listener>> listen_at_all(std::uint16_t port, const ListenOptions& options) {
+  Result<std::vector<Listener>> listeners = take_or_open(name_of(any_address(true, port), true), options, [&] {
+    return open_listener(any_address(true, port), options, true);
+  });
+  const bool has_ipv6 =
+      listeners || (listeners.error().code != EAFNOSUPPORT && listeners.error().code != EADDRNOTAVAIL);
+  return has_ipv6 ? std::move(listeners) : listen_at_address(any_address(false, port), options);
+}
+
 Result<std::vector<Listener>> try_each(std::vector<SocketAddress> addresses, const ListenOptions& options) {
   std::vector<Listener> listeners;
   Error missing{"the host has no address"};
   for (SocketAddress& address : addresses) {
     if (!listeners.empty()) address.set_port(local_address(listeners.front().fd.get()).port());
-    Result<Listener> listener = listen_on(address, options);
-    if (listener) {
-      listeners.push_back(std::move(*listener));
-    } else if (listener.error().code == EADDRNOTAVAIL || listener.error().code == EAFNOSUPPORT) {
-      missing = listener.error();
+    Result<std::vector<Listener>> found = listen_at_address(address, options);
+    if (found) {
+      std::move(found->begin(), found->end(), std::back_inserter(listeners));
+    } else if (found.error().code == EADDRNOTAVAIL || found.error().code == EAFNOSUPPORT) {
+      missing = found.error();
     } else {
-      return listener.error();
+      return found.error();
     }
   }
   if (listeners.empty()) return missing;
@@ -154,52 +204,21 @@ AcceptStatus status_of(int error) {
 
 }  // namespace
 
-namespace {
-
-// Without `takes_ipv4` [::] is for IPv6 alone, so that it can stand beside 0.0.0.0, in any order.
-Result<Listener> open_listener(const SocketAddress& address, const ListenOptions& options, bool takes_ipv4) {
-  UniqueFd fd = open_stream_socket(address.storage.ss_family);
-  if (!fd) return listen_error(address);
-  if (!address.is_unix()) {
-    set_socket_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-    set_socket_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  }
-  if (address.storage.ss_family == AF_INET6) {
-    set_socket_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, address.is_any() && !takes_ipv4 ? 1 : 0);
-  }
-#ifdef SO_REUSEPORT
-  if (options.reuse_port && !address.is_unix()) set_socket_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
-#endif
-  SocketFile file;
-  const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode, file)
-                                       : ::bind(fd.get(), address.get(), address.size) == 0;
-  if (!bound || ::listen(fd.get(), options.backlog) != 0) return listen_error(address);
-  return Listener{std::move(fd), std::move(file)};
-}
-
-}  // namespace
-
 Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& options) {
   return open_listener(address, options, false);
 }
 
-Result<Listener> listen_on_all(std::uint16_t port, const ListenOptions& options) {
-  Result<Listener> listener = open_listener(any_address(true, port), options, true);
-  const bool has_ipv6 = listener || (listener.error().code != EAFNOSUPPORT && listener.error().code != EADDRNOTAVAIL);
-  return has_ipv6 ? std::move(listener) : listen_on(any_address(false, port), options);
-}
-
 Result<std::vector<Listener>> listen_on_interface(const std::string& interface, std::uint16_t port,
                                                   const ListenOptions& options) {
-  if (interface.empty()) return only(listen_on_all(port, options));
+  if (interface.empty()) return listen_at_all(port, options);
   return listen_on_each(interface_addresses(interface, port), options);
 }
 
 Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOptions& options) {
-  if (where.starts_with("fd:")) return only(adopt_listener(where));
+  if (where.starts_with("fd:")) return take_or_open(where, options, [&] { return adopt_listener(where); });
   if (where.starts_with("unix:")) {
     const Result<SocketAddress> address = unix_address(where.substr(5));
-    return address ? only(listen_on(*address, options)) : Result<std::vector<Listener>>(address.error());
+    return address ? listen_at_address(*address, options) : Result<std::vector<Listener>>(address.error());
   }
   const std::size_t colon = where.rfind(':');
   int port = -1;
@@ -207,7 +226,7 @@ Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOp
     return Error{"'" + where + "' is not host:port (up to 65535), unix:/path or fd:number"};
   }
   std::string host = where.substr(0, colon);
-  if (host.empty() || host == "*") return only(listen_on_all(static_cast<std::uint16_t>(port), options));
+  if (host.empty() || host == "*") return listen_at_all(static_cast<std::uint16_t>(port), options);
   if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   return listen_on_each(host_addresses(host, static_cast<std::uint16_t>(port)), options);
 }

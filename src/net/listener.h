@@ -14,31 +14,42 @@
 
 namespace websockets {
 
+class ListenerSource;
+
 struct ListenOptions {
   int backlog = 16384;  // may be cut by the system (net.core.somaxconn)
   bool reuse_port = false;
   mode_t unix_mode = 0666;
+  ListenerSource* source = nullptr;  // is asked first, for listeners that this process was given
 };
 
 // A socket that listens, and the file that belongs to it: none for TCP, and when it was inherited.
 struct Listener {
   UniqueFd fd;
   SocketFile file;
+  std::string name;  // "192.0.2.1:80", "[::]:80" (IPv6 only), "*:80", "unix:/path", "fd:3"
 };
 
-// A non-blocking socket that listens on `address`; on [::] for IPv6 only. The file of a unix socket on which nobody
-// listens any more is replaced.
+// Where listeners of a name may be had without opening them.
+class ListenerSource {
+ public:
+  // All that have this name; none: it has to be opened.
+  virtual std::vector<Listener> take(const std::string& name) = 0;
+
+ protected:
+  ~ListenerSource() = default;
+};
+
+// A new, non-blocking socket that listens on `address`; on [::] for IPv6 only. The file of a unix socket on which
+// nobody listens any more is replaced.
 Result<Listener> listen_on(const SocketAddress& address, const ListenOptions& options);
 
-// The same on all addresses of this machine.
-Result<Listener> listen_on_all(std::uint16_t port, const ListenOptions& options);
-
-// The same on the addresses of an interface: see interface_addresses(); "": all.
+// Listeners on the addresses of an interface: see interface_addresses(); "": all. New ones, or those of the source.
 Result<std::vector<Listener>> listen_on_interface(const std::string& interface, std::uint16_t port,
                                                   const ListenOptions& options);
 
-// "host:port", "[::1]:port", "eth0:port", ":port" or "*:port" for all addresses, "unix:/path", "fd:3" for a listening
-// socket that the process has inherited. Port 0: any that is free.
+// The same on "host:port", "[::1]:port", "eth0:port", ":port" or "*:port" for all addresses, "unix:/path", "fd:3" for a
+// listening socket that the process has inherited. Port 0: any that is free, and always a new one.
 Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOptions& options);
 
 // The address that a listening socket got.

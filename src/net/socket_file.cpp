@@ -24,17 +24,18 @@ ino_t inode_of(const SocketAddress& address) {
 SocketFile::SocketFile(const SocketAddress& address) : address_(address), inode_(inode_of(address)) {}
 
 SocketFile::SocketFile(SocketFile&& other) noexcept
-    : address_(other.address_), inode_(std::exchange(other.inode_, ino_t{0})) {}
+    : address_(other.address_), inode_(std::exchange(other.inode_, ino_t{0})), is_ours_(other.is_ours_) {}
 
 SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
   std::swap(address_, other.address_);
   std::swap(inode_, other.inode_);
+  std::swap(is_ours_, other.is_ours_);
   return *this;
 }
 
 void SocketFile::remove() {
   const ino_t inode = std::exchange(inode_, ino_t{0});
-  if (inode != 0 && inode_of(address_) == inode) ::unlink(path_of(address_));
+  if (is_ours_ && inode != 0 && inode_of(address_) == inode) ::unlink(path_of(address_));
 }
 
 }  // namespace websockets

@@ -7,7 +7,8 @@
 
 namespace websockets {
 
-// The file that a unix socket was bound to. Removed with this, unless somebody else has put another one in its place.
+// The file that a unix socket was bound to. Removed with this, unless somebody else has put another one in its place,
+// or another process has it.
 class SocketFile {
  public:
   SocketFile() = default;  // none
@@ -18,12 +19,15 @@ class SocketFile {
   SocketFile& operator=(SocketFile&& other) noexcept;
 
   void remove();
-  // Another process has it now.
-  void leave() { inode_ = 0; }
+  // Another process has it now; or this one, again.
+  void leave() { is_ours_ = false; }
+  void own() { is_ours_ = true; }
+  bool exists() const { return inode_ != 0; }
 
  private:
   SocketAddress address_;
   ino_t inode_ = 0;  // 0: there is none
+  bool is_ours_ = true;
 };
 
 }  // namespace websockets

@@ -3,10 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "temporary_folder.h"
 
 #ifdef __linux__
 #include <sched.h>
@@ -26,21 +27,15 @@ constexpr const char* kV1Mounts =
 // A directory in place of the root of the file system.
 class CpuQuota : public testing::Test {
  protected:
-  CpuQuota() {
-    std::string name = testing::TempDir() + "cpu_count_XXXXXX";
-    root_ = ::mkdtemp(name.data());
-  }
-  ~CpuQuota() override { fs::remove_all(root_); }
-
   void write(const std::string& path, const std::string& text) {
-    const fs::path file(root_ + path);
+    const fs::path file(root_.path() + path);
     fs::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
-  int quota() const { return cpu_quota(root_); }
+  int quota() const { return cpu_quota(root_.path()); }
 
  private:
-  std::string root_;
+  TemporaryFolder root_;
 };
 
 TEST_F(CpuQuota, IsNoneWhereNothingTellsOfIt) {

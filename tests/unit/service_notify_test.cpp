@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "temporary_folder.h"
 
 namespace websockets {
 namespace {
@@ -60,16 +61,13 @@ TEST_F(ServiceNotify, TakesNoOtherKindOfAddress) {
 }
 
 TEST_F(ServiceNotify, SendsToAPath) {
-  std::string directory = testing::TempDir() + "service_notify_XXXXXX";
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
-  const std::string path = directory + "/socket";
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/socket";
   const UniqueFd manager = manager_at(path);
   ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
   EXPECT_TRUE(notify_service(service_main_process(12) + kServiceReady));
   EXPECT_EQ(received(manager.get()), "MAINPID=12\nREADY=1\n");
   EXPECT_STREQ(::getenv("NOTIFY_SOCKET"), path.c_str());
-  ::unlink(path.c_str());
-  ::rmdir(directory.c_str());
 }
 
 #ifdef __linux__

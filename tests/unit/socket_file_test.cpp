@@ -47,6 +47,17 @@ TEST_F(SocketFileTest, StaysWhenAnotherProcessHasIt) {
   EXPECT_TRUE(is_there());
 }
 
+TEST_F(SocketFileTest, IsRemovedByTheProcessThatHasItNow) {
+  SocketFile file = bind();
+  file.leave();
+  SocketFile moved(std::move(file));
+  EXPECT_TRUE(moved.exists());
+  moved.own();
+  moved.remove();
+  EXPECT_FALSE(is_there());
+  EXPECT_FALSE(moved.exists());
+}
+
 TEST_F(SocketFileTest, OneThatSomebodyElseHasPutThereStays) {
   {
     const SocketFile file = bind();

@@ -14,18 +14,13 @@
 
 #include "base/bytes.h"
 #include "base/interrupted.h"
-#include "server/hub.h"
+#include "cluster/hub_message.h"
 
 namespace websockets {
 namespace {
 
 // A child that is still in a callback after so long is not waited for.
 constexpr int kChildEndMs = 5'000;
-
-// A message's tag: the place of the subprotocol that it is broadcast to, or else one of these; then the size of the
-// topic's name and the name come before the data.
-constexpr std::uint32_t kPublishText = 0xFFFFFFFE;
-constexpr std::uint32_t kPublishBinary = 0xFFFFFFFF;
 
 }  // namespace
 
@@ -55,26 +50,29 @@ DeliveryStatus ForkBackplane::send(std::uint32_t tag, std::span<const std::uint8
 }
 
 DeliveryStatus ForkBackplane::broadcast(std::size_t subprotocol, std::span<const std::uint8_t> data) {
-  return send(static_cast<std::uint32_t>(subprotocol), data);
+  return send(HubMessage::broadcast(subprotocol, data).tag, data);
 }
 
+// The size of the topic's name, and the name, come before the data.
 DeliveryStatus ForkBackplane::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data) {
   const std::uint64_t topic_bytes = topic.size();
   std::vector<std::uint8_t> message(sizeof topic_bytes + topic.size() + data.size());
   std::memcpy(message.data(), &topic_bytes, sizeof topic_bytes);
   std::memcpy(message.data() + sizeof topic_bytes, topic.data(), topic.size());
   std::copy(data.begin(), data.end(), message.end() - static_cast<std::ptrdiff_t>(data.size()));
-  return send(opcode == Opcode::kText ? kPublishText : kPublishBinary, message);
+  return send(HubMessage::publish(topic, opcode, data).tag, message);
 }
 
 void ForkBackplane::deliver(std::uint32_t tag, std::span<const std::uint8_t> message, Hub& hub) {
-  if (tag < hub.subprotocols().size()) return hub.deliver(hub.subprotocols()[tag], message);
-  std::uint64_t topic_bytes;
-  std::memcpy(&topic_bytes, message.data(), sizeof topic_bytes);
-  message = message.subspan(sizeof topic_bytes);
-  const auto topic = static_cast<std::size_t>(topic_bytes);
-  hub.deliver(as_text(message.first(topic)), tag == kPublishText ? Opcode::kText : Opcode::kBinary,
-              message.subspan(topic));
+  HubMessage received{tag, {}, message};
+  if (received.is_published()) {
+    std::uint64_t topic_bytes;
+    std::memcpy(&topic_bytes, message.data(), sizeof topic_bytes);
+    received.data = message.subspan(sizeof topic_bytes);
+    received.topic = as_text(received.data.first(static_cast<std::size_t>(topic_bytes)));
+    received.data = received.data.subspan(received.topic.size());
+  }
+  received.deliver(hub);
 }
 
 void ForkBackplane::finish() {

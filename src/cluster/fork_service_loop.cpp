@@ -9,15 +9,12 @@
 #include <memory>
 #include <utility>
 
+#include "cluster/delivery_budget.h"
 #include "cluster/fork_backplane.h"
 #include "server/context.h"
 
 namespace websockets {
 namespace {
-
-// After so many the clients are served.
-constexpr int kMessagesPerRound = 64;
-constexpr std::size_t kMessageBytesPerRound = 1U << 20U;
 
 // Delivers in the child what the parent sends: between the rounds, so that a callback of a broadcast that serves the
 // context does not begin the next one.
@@ -34,12 +31,12 @@ class Deliverer final : public Pollable {
   void deliver() {
     std::uint32_t tag;
     std::span<const std::uint8_t> message;
-    std::size_t bytes = 0;
-    for (int i = 0; has_more_ && i < kMessagesPerRound && bytes < kMessageBytesPerRound; ++i) {
+    DeliveryBudget budget;
+    while (has_more_ && !budget.is_spent()) {
       if (context_.is_destroyed()) return;
       has_more_ = link_.receive(tag, message);
       if (!has_more_) break;
-      bytes += message.size();
+      budget.spend(message.size());
       const Loop::Round round(context_.loop());
       ForkBackplane::deliver(tag, message, context_.hub());
     }

@@ -6,12 +6,26 @@
 
 namespace websockets::lua {
 
+// Why a message was not sent; nullptr: it was.
+inline const char* delivery_failure(DeliveryStatus status) {
+  switch (status) {
+    case DeliveryStatus::kBusy:
+      return "busy";
+    case DeliveryStatus::kClosed:
+      return "closed";
+    case DeliveryStatus::kTooLarge:
+      return "too large";
+    default:
+      return nullptr;
+  }
+}
+
 // Pushes what a function returns that has sent something to many.
 inline int push_delivery(lua_State* L, DeliveryStatus status) {
-  const bool is_sent = status == DeliveryStatus::kDelivered || status == DeliveryStatus::kForwarded;
-  lua_pushinteger(L, is_sent ? 0 : -1);
-  if (is_sent) return 1;
-  lua_pushstring(L, status == DeliveryStatus::kBusy ? "busy" : "closed");
+  const char* const failure = delivery_failure(status);
+  lua_pushinteger(L, failure == nullptr ? 0 : -1);
+  if (failure == nullptr) return 1;
+  lua_pushstring(L, failure);
   return 2;
 }
 

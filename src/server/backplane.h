@@ -16,9 +16,11 @@ enum class DeliveryStatus : std::uint8_t {
   kForwarded,  // to the process that has all the receivers: how many, is not known here
   kBusy,       // that process takes nothing, and will see nothing of this message
   kClosed,     // it has ended
+  kTooLarge,   // to nobody: the backplane does not take messages of that size
 };
 
-// Carries what a hub sends to the hubs of other processes. What comes from there goes to Hub::deliver().
+// Carries what a hub sends to the hubs of other processes, before it is delivered here. What comes from there goes to
+// Hub::deliver().
 class Backplane {
  public:
   virtual ~Backplane() = default;

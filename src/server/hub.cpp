@@ -57,15 +57,19 @@ void Hub::refuse(Receiver& receiver) const {
   if (!drops_when_full_) owner_.defer_failure(receiver, CloseCode::kTryAgainLater);
 }
 
+// The backplane comes first: it may refuse, and a callback that sends something in turn must not get in front of this.
 DeliveryStatus Hub::broadcast(const Subprotocol& subprotocol, std::span<const std::uint8_t> data) {
-  deliver(subprotocol, data);
-  return backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->broadcast(index_of(subprotocol), data);
+  const DeliveryStatus status =
+      backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->broadcast(index_of(subprotocol), data);
+  if (status != DeliveryStatus::kTooLarge) deliver(subprotocol, data);
+  return status;
 }
 
 Hub::Published Hub::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                             const Receiver* except) {
-  const std::size_t receivers = deliver(topic, opcode, data, except);
-  return {backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->publish(topic, opcode, data), receivers};
+  const DeliveryStatus status =
+      backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->publish(topic, opcode, data);
+  return {status, status == DeliveryStatus::kTooLarge ? 0 : deliver(topic, opcode, data, except)};
 }
 
 void Hub::deliver(const Subprotocol& subprotocol, std::span<const std::uint8_t> data) {

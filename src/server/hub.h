@@ -58,14 +58,14 @@ class Hub {
   // --- Sending ---
 
   // To every receiver of the subprotocol that had joined when the call began, as its mode says. `data` must stay valid
-  // whatever the callbacks do. Throws std::bad_alloc, as long as nobody has got it as text, or nobody as binary.
+  // whatever the callbacks do. Throws std::bad_alloc, as long as nobody here has got it as text, or nobody as binary.
   DeliveryStatus broadcast(const Subprotocol& subprotocol, std::span<const std::uint8_t> data);
   struct Published {
     DeliveryStatus status;
     std::size_t receivers;  // of this process, that have taken it
   };
   // As text or binary, to every receiver that is subscribed but to `except`. Calls nobody. Throws std::bad_alloc, as
-  // long as nobody has got it.
+  // long as nobody here has got it.
   Published publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                     const Receiver* except = nullptr);
 

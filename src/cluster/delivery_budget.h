@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+namespace websockets {
+
+// How much of what other processes send is delivered before the clients are served again: so many messages, or so many
+// bytes, whatever comes first.
+class DeliveryBudget {
+ public:
+  static constexpr int kMessages = 64;
+  static constexpr std::size_t kBytes = 1U << 20U;
+
+  bool is_spent() const { return messages_ >= kMessages || bytes_ >= kBytes; }
+  void spend(std::size_t message_bytes) {
+    ++messages_;
+    bytes_ += message_bytes;
+  }
+
+ private:
+  int messages_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace websockets

@@ -275,6 +275,31 @@ TEST_F(HubTest, HandsWhatItSendsToTheBackplane) {
   EXPECT_EQ(hub.publish("news", Opcode::kText, as_bytes("4")).status, DeliveryStatus::kBusy);
 }
 
+TEST_F(HubTest, SendsNothingThatIsTooLargeForTheBackplane) {
+  FakeBackplane backplane;
+  backplane.status = DeliveryStatus::kTooLarge;
+  hub.set_backplane(&backplane);
+  FakeReceiver& a = open(1);
+  hub.subscribe(a, "news");
+  EXPECT_EQ(broadcast("1", 1), DeliveryStatus::kTooLarge);
+  const Hub::Published published = hub.publish("news", Opcode::kText, as_bytes("2"));
+  EXPECT_EQ(std::tuple(published.status, published.receivers), std::tuple(DeliveryStatus::kTooLarge, 0U));
+  EXPECT_EQ(a.got, Got{});
+}
+
+TEST_F(HubTest, AsksTheBackplaneFirst) {
+  FakeBackplane backplane;
+  hub.set_backplane(&backplane);
+  FakeReceiver& a = open(0);
+  a.set_broadcast_mode(BroadcastMode::kCallback);
+  a.callback = [&] {
+    hub.publish("news", Opcode::kText, as_bytes("2"));
+    return true;
+  };
+  broadcast("1", 0);
+  EXPECT_EQ(backplane.sent, (Got{"0:1", "news:t:2"}));
+}
+
 TEST_F(HubTest, DoesNotHandBackWhatComesFromThere) {
   FakeBackplane backplane;
   hub.set_backplane(&backplane);

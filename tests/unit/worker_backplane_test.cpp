@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+#include "cluster/worker_backplane.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/memory_budget.h"
+#include "cluster/delivery_budget.h"
+#include "cluster/worker_rings.h"
+#include "failing_allocations.h"
+#include "fake_pollable.h"
+#include "fake_receiver.h"
+#include "forked.h"
+#include "loop_fixture.h"
+#include "server/hub.h"
+#include "server/options.h"
+
+namespace websockets {
+namespace {
+
+using Got = FakeReceiver::Got;
+
+constexpr std::size_t kMostBytes = WorkerRings::kTopicBytes;  // of a message, where max_message_size is 0
+
+// A worker without clients: one receiver of each subprotocol, subscribed to "news".
+class FakeWorker final : private WorkerBackplaneOwner {
+ public:
+  FakeWorker(WorkerRings& rings, std::size_t slot) : backplane(rings, slot, hub, loop, *this) {
+    hub.join(chat, hub.subprotocols()[0]);
+    hub.join(echo, hub.subprotocols()[1]);
+    hub.subscribe(chat, "news");
+    is_open = !loop.open() && backplane.open();
+  }
+
+  // What a worker does again and again; it does not wait.
+  void serve() {
+    loop.service(0);
+    backplane.deliver();
+  }
+  void settle() {
+    do {
+      serve();
+    } while (backplane.has_more());
+  }
+  Got take_got() { return std::exchange(chat.got, {}); }
+  DeliveryStatus publish(std::string_view data) { return hub.publish("news", Opcode::kText, as_bytes(data)).status; }
+
+  FakeReceiverOwner owner;
+  FakeReceiver chat, echo;
+  MemoryBudget memory{0};
+  Hub hub{options(), owner, memory};
+  FakeLoopOwner loop_owner;
+  Loop loop{{}, loop_owner};
+  std::vector<std::size_t> gaps;
+  std::function<void()> during_gap = [] {};
+  WorkerBackplane backplane;
+  bool is_open = false;
+
+ private:
+  void on_gap(std::size_t slot) override {
+    EXPECT_TRUE(loop.in_round());
+    gaps.push_back(slot);
+    during_gap();
+  }
+  static ContextOptions options() {
+    ContextOptions made;
+    made.protocols = {"chat", "echo"};
+    return made;
+  }
+};
+
+class WorkerBackplaneTest : public ::testing::Test {
+ protected:
+  void SetUp() override { make(3); }
+  void make(std::size_t count) {
+    workers.clear();
+    auto made = WorkerRings::create(count, 0);
+    ASSERT_TRUE(made);
+    rings = std::move(*made);
+    for (std::size_t slot = 0; slot < count; ++slot) {
+      workers.push_back(std::make_unique<FakeWorker>(*rings, slot));
+      ASSERT_TRUE(workers[slot]->is_open);
+      workers[slot]->settle();
+    }
+  }
+  void replace(std::size_t slot) {
+    rings->recover(slot);
+    workers[slot].reset();
+    workers[slot] = std::make_unique<FakeWorker>(*rings, slot);
+  }
+
+  std::unique_ptr<WorkerRings> rings;
+  std::vector<std::unique_ptr<FakeWorker>> workers;
+};
+
+TEST_F(WorkerBackplaneTest, ReachesEverybodyOnce) {
+  FakeWorker& sender = *workers[1];
+  EXPECT_EQ(sender.hub.broadcast(sender.hub.subprotocols()[1], as_bytes("1")), DeliveryStatus::kDelivered);
+  const Hub::Published published = sender.hub.publish("news", Opcode::kBinary, as_bytes("2"));
+  EXPECT_EQ(published.status, DeliveryStatus::kDelivered);
+  EXPECT_EQ(published.receivers, 1U);  // of this worker
+  EXPECT_EQ(sender.hub.publish("other", Opcode::kText, as_bytes("3")).receivers, 0U);
+  for (int i = 0; i < 2; ++i) {
+    for (const auto& worker : workers) {
+      worker->settle();
+      EXPECT_EQ(worker->echo.got, Got{"t:1"});
+      EXPECT_EQ(worker->chat.got, Got{"b:2"});
+      EXPECT_EQ(worker->gaps.size(), 0U);
+    }
+  }
+}
+
+TEST_F(WorkerBackplaneTest, LeavesOutAReceiverInTheSendersWorkerOnly) {
+  workers[0]->hub.publish("news", Opcode::kText, as_bytes("1"), &workers[0]->chat);
+  for (const auto& worker : workers) worker->settle();
+  EXPECT_EQ(workers[0]->chat.got, Got{});
+  EXPECT_EQ(workers[1]->chat.got, Got{"t:1"});
+}
+
+TEST_F(WorkerBackplaneTest, WorksWithOneWorker) {
+  make(1);
+  EXPECT_FALSE(workers[0]->backplane.has_more());
+  EXPECT_EQ(workers[0]->publish("1"), DeliveryStatus::kDelivered);
+  workers[0]->settle();
+  EXPECT_EQ(workers[0]->take_got(), Got{"t:1"});
+}
+
+TEST_F(WorkerBackplaneTest, TellsThatAMessageIsTooLargeBeforeAnybodyHasIt) {
+  const std::string large(kMostBytes, 'x');
+  EXPECT_EQ(workers[0]->publish(large), DeliveryStatus::kTooLarge);  // with the topic
+  const Subprotocol& subprotocol = workers[0]->hub.subprotocols()[0];
+  EXPECT_EQ(workers[0]->hub.broadcast(subprotocol, as_bytes(large + "x")), DeliveryStatus::kTooLarge);
+  workers[1]->settle();
+  EXPECT_EQ(workers[0]->take_got(), Got{});
+  EXPECT_EQ(workers[1]->take_got(), Got{});
+  EXPECT_EQ(workers[0]->hub.broadcast(subprotocol, as_bytes(large)), DeliveryStatus::kDelivered);
+  workers[1]->settle();
+  EXPECT_EQ(workers[1]->take_got(), Got{"t:" + large});
+}
+
+// What a callback sends meanwhile comes behind what it was called for, in all workers.
+TEST_F(WorkerBackplaneTest, KeepsTheOrderOfWhatACallbackSends) {
+  for (const auto& worker : workers) worker->chat.set_broadcast_mode(BroadcastMode::kCallback);
+  workers[0]->chat.callback = [&] {
+    workers[0]->publish("2");
+    return true;
+  };
+  workers[0]->hub.broadcast(workers[0]->hub.subprotocols()[0], as_bytes("1"));
+  workers[1]->settle();
+  EXPECT_EQ(workers[0]->take_got(), (Got{"c:1", "t:2"}));
+  EXPECT_EQ(workers[1]->take_got(), (Got{"c:1", "t:2"}));
+}
+
+TEST_F(WorkerBackplaneTest, IsWokenOnceForWhatComesInARow) {
+  FakeWorker& worker = *workers[0];
+  EXPECT_FALSE(worker.backplane.has_more());
+  workers[1]->publish("1");
+  workers[2]->publish("2");
+  EXPECT_TRUE(is_readable(worker.backplane.fd()));
+  worker.loop.service(0);
+  EXPECT_TRUE(worker.backplane.has_more());
+  workers[1]->publish("3");
+  EXPECT_FALSE(is_readable(worker.backplane.fd()));
+  worker.backplane.deliver();
+  EXPECT_FALSE(worker.backplane.has_more());
+  EXPECT_EQ(worker.take_got(), (Got{"t:1", "t:2", "t:3"}));
+  workers[1]->publish("4");
+  EXPECT_TRUE(is_readable(worker.backplane.fd()));
+}
+
+TEST_F(WorkerBackplaneTest, DeliversNothingWithinARound) {
+  FakeWorker& worker = *workers[0];
+  workers[1]->publish("1");
+  worker.loop.service(0);
+  {
+    const Loop::Round round(worker.loop);
+    worker.backplane.deliver();
+    EXPECT_EQ(worker.take_got(), Got{});
+  }
+  EXPECT_TRUE(worker.backplane.has_more());
+  worker.backplane.deliver();
+  EXPECT_EQ(worker.take_got(), Got{"t:1"});
+}
+
+TEST_F(WorkerBackplaneTest, DeliversSoManyMessagesAtATimeAndTakesTurns) {
+  FakeWorker& worker = *workers[0];
+  for (int i = 0; i < 2 * DeliveryBudget::kMessages; ++i) workers[1]->publish("1");
+  workers[2]->publish("2");
+  worker.serve();
+  EXPECT_EQ(worker.chat.got.size(), static_cast<std::size_t>(DeliveryBudget::kMessages));
+  EXPECT_EQ(std::count(worker.chat.got.begin(), worker.chat.got.end(), "t:2"), 1);
+  EXPECT_TRUE(worker.backplane.has_more());
+  worker.serve();
+  EXPECT_TRUE(worker.backplane.has_more());
+  worker.settle();
+  EXPECT_EQ(worker.chat.got.size(), 2U * DeliveryBudget::kMessages + 1);
+}
+
+TEST_F(WorkerBackplaneTest, DeliversSoManyBytesAtATime) {
+  auto made = WorkerRings::create(2, 4U << 20U);
+  ASSERT_TRUE(made);
+  FakeWorker sender(**made, 0);
+  FakeWorker worker(**made, 1);
+  worker.settle();
+  const std::string message(700'000, 'x');
+  for (int i = 0; i < 3; ++i) sender.publish(message);
+  worker.serve();
+  EXPECT_EQ(worker.take_got().size(), 2U);
+  worker.serve();
+  EXPECT_EQ(worker.take_got().size(), 1U);
+}
+
+TEST_F(WorkerBackplaneTest, TellsWhoHasSentTooMuch) {
+  const std::string message(kMostBytes / 2, 'x');
+  for (int i = 0; i < 20; ++i) workers[2]->publish(message);
+  workers[2]->publish("newest");
+  workers[1]->publish("1");
+  workers[0]->settle();
+  EXPECT_EQ(workers[0]->gaps, std::vector<std::size_t>{2});
+  EXPECT_EQ(workers[0]->take_got(), (Got{"t:1", "t:newest"}));
+  workers[0]->settle();
+  EXPECT_EQ(workers[0]->gaps.size(), 1U);
+}
+
+TEST_F(WorkerBackplaneTest, EndsWithItsLoop) {
+  for (int i = 0; i < 20; ++i) workers[1]->publish(std::string(kMostBytes / 2, 'x'));
+  workers[0]->during_gap = [&] { workers[0]->loop.stop(); };
+  workers[0]->serve();
+  EXPECT_EQ(workers[0]->gaps.size(), 1U);
+  EXPECT_EQ(workers[0]->take_got(), Got{});
+}
+
+TEST_F(WorkerBackplaneTest, LosesWhatItHasNoMemoryFor) {
+  workers[1]->publish(std::string(kMostBytes / 2, 'x'));
+  workers[0]->loop.service(0);
+  {
+    const FailingAllocation failing(1);
+    workers[0]->backplane.deliver();
+    EXPECT_TRUE(failing.has_failed());
+  }
+  EXPECT_EQ(workers[0]->gaps, std::vector<std::size_t>{1});
+  workers[1]->publish("2");
+  workers[0]->settle();
+  EXPECT_EQ(workers[0]->take_got(), Got{"t:2"});
+}
+
+TEST_F(WorkerBackplaneTest, ReplacedWorkersBeginWithWhatComesNext) {
+  workers[1]->publish("1");
+  workers[0]->publish("2");
+  replace(0);
+  workers[0]->settle();
+  EXPECT_EQ(workers[0]->take_got(), Got{});
+  for (int i = 3; i < 5; ++i) {
+    workers[i % 2 == 0 ? 1 : 0]->publish(std::to_string(i));
+    for (const auto& worker : workers) worker->settle();
+  }
+  EXPECT_EQ(workers[0]->take_got(), (Got{"t:3", "t:4"}));
+  EXPECT_EQ(workers[1]->take_got(), (Got{"t:1", "t:2", "t:3", "t:4"})) << "and nothing twice";
+}
+
+// The one before was woken, and died before it has looked.
+TEST_F(WorkerBackplaneTest, ReplacedWorkersAreWoken) {
+  workers[1]->publish("1");
+  rings->clear_wake(0);
+  replace(0);
+  EXPECT_TRUE(workers[0]->backplane.has_more());
+  workers[0]->settle();
+  workers[1]->publish("2");
+  EXPECT_TRUE(is_readable(workers[0]->backplane.fd()));
+  workers[0]->settle();
+  EXPECT_EQ(workers[0]->take_got(), Got{"t:2"});
+}
+
+TEST_F(WorkerBackplaneTest, LeavesTheHubWhenItEnds) {
+  FakeWorker& worker = *workers[0];
+  {
+    struct Quiet final : WorkerBackplaneOwner {
+      void on_gap(std::size_t) override {}
+    } quiet;
+    WorkerBackplane other(*rings, 1, worker.hub, worker.loop, quiet);
+    ASSERT_TRUE(other.open());
+  }
+  EXPECT_EQ(worker.publish(std::string(2 * kMostBytes, 'x')), DeliveryStatus::kDelivered);  // nothing is asked
+}
+
+// Each sends to the other one when it has heard of it; a wake-up that is lost keeps both waiting.
+TEST_F(WorkerBackplaneTest, CarriesAHundredThousandMessagesBetweenTwoProcesses) {
+  constexpr int kMessages = 100'000;
+  constexpr int kAtOnce = 50;
+  auto made = WorkerRings::create(2, 0);
+  ASSERT_TRUE(made);
+  std::array<std::array<int, 2>, 2> listening{};  // each tells the other one by a byte
+  for (auto& pipe : listening) ASSERT_EQ(::pipe(pipe.data()), 0);
+  const auto play = [&](std::size_t slot) {
+    FakeWorker worker(**made, slot);
+    char said = '!';
+    if (!worker.is_open || ::write(listening[slot][1], &said, 1) != 1 ||
+        ::read(listening[1 - slot][0], &said, 1) != 1) {
+      return false;
+    }
+    bool is_good = true;
+    for (int sent = 0, received = 0; is_good && (sent < kMessages || received < kMessages);) {
+      const bool may_send = sent < kMessages && sent - received < kAtOnce;
+      if (may_send) worker.hub.publish("news", Opcode::kText, as_bytes(std::to_string(sent++)), &worker.chat);
+      const bool may_wait = received < kMessages && !may_send && !worker.backplane.has_more();
+      worker.loop.service(may_wait ? -1 : 0);
+      worker.backplane.deliver();
+      for (const std::string& got : worker.take_got()) is_good = is_good && got == "t:" + std::to_string(received++);
+    }
+    return is_good && worker.gaps.empty();
+  };
+  const pid_t child = ::fork();
+  if (child == 0) run_in_child([&] { return play(1); });
+  ASSERT_GT(child, 0);
+  EXPECT_TRUE(play(0));
+  EXPECT_TRUE(has_succeeded(child));
+  for (const auto& pipe : listening) {
+    for (const int end : pipe) ::close(end);
+  }
+}
+
+}  // namespace
+}  // namespace websockets

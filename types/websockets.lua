@@ -274,7 +274,7 @@ function Context:spawn(fn, ...) end
 ---@param protocol string
 ---@param data string|number
 ---@return 0|-1
----@return nil|"busy"|"closed" why only in a process that called fork_service_loop()
+---@return nil|"busy"|"closed"|"too large" why "too large" in a worker, else only in a process that called fork_service_loop()
 function Context:broadcast(protocol, data) end
 
 ---The open websockets, of all protocols or of one, or the clients: `for ws in context:websockets() do`.
@@ -287,7 +287,7 @@ function Context:websockets(protocol) end
 ---@param data string|number
 ---@param type? 0|1 WRITE_TEXT, the default, or WRITE_BINARY
 ---@return 0|-1
----@return integer|"busy"|"closed"|nil receivers in a process that called fork_service_loop(): why
+---@return integer|"busy"|"closed"|"too large"|nil receivers in a worker, and in a process that called fork_service_loop(): or why
 function Context:publish(topic, data, type) end
 
 ---The topics, and how many subscribers each has.

@@ -2,31 +2,25 @@
 #pragma once
 
 #include "lua/compat.h"
+#include "lua/wrap_websocket.h"
 #include "server/backplane.h"
 
 namespace websockets::lua {
 
-// Why a message was not sent; nullptr: it was.
-inline const char* delivery_failure(DeliveryStatus status) {
-  switch (status) {
-    case DeliveryStatus::kBusy:
-      return "busy";
-    case DeliveryStatus::kClosed:
-      return "closed";
-    case DeliveryStatus::kTooLarge:
-      return "too large";
-    default:
-      return nullptr;
-  }
-}
-
 // Pushes what a function returns that has sent something to many.
 inline int push_delivery(lua_State* L, DeliveryStatus status) {
-  const char* const failure = delivery_failure(status);
-  lua_pushinteger(L, failure == nullptr ? 0 : -1);
-  if (failure == nullptr) return 1;
-  lua_pushstring(L, failure);
-  return 2;
+  switch (status) {
+    case DeliveryStatus::kDelivered:
+    case DeliveryStatus::kForwarded:
+      break;
+    case DeliveryStatus::kBusy:
+      return push_failure(L, "busy");
+    case DeliveryStatus::kClosed:
+      return push_failure(L, "closed");
+    case DeliveryStatus::kTooLarge:
+      return push_failure(L, "too large");
+  }
+  return push_status(L, 0);
 }
 
 // The same with the number of receivers, where it is known.

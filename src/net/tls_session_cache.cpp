@@ -12,10 +12,19 @@
 namespace websockets {
 namespace {
 
+// Each function is there, and not deprecated, where the other one is not.
+std::time_t begin_of(SSL_SESSION* session) {
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+  return SSL_SESSION_get_time_ex(session);
+#else
+  return static_cast<std::time_t>(SSL_SESSION_get_time(session));
+#endif
+}
+
 // The server may see it otherwise; then there is a whole handshake. What the certificate said is not verified again.
 bool is_good(SSL_SESSION* session) {
   if (SSL_SESSION_is_resumable(session) != 1) return false;
-  const long age = static_cast<long>(std::time(nullptr)) - SSL_SESSION_get_time(session);
+  const std::time_t age = std::time(nullptr) - begin_of(session);
   if (age < 0 || age >= SSL_SESSION_get_timeout(session)) return false;
   const X509* const certificate = SSL_SESSION_get0_peer(session);
   return certificate == nullptr || X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;

@@ -71,7 +71,11 @@ TEST(TlsSessionCache, GivesNoneThatIsOver) {
   for (const long age : {-1000L, 1000L}) {
     TlsSessionCache::Session session = make_session(TLS1_2_VERSION);
     SSL_SESSION_set_timeout(session.get(), 500);
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+    SSL_SESSION_set_time_ex(session.get(), std::time(nullptr) - age);
+#else
     SSL_SESSION_set_time(session.get(), static_cast<long>(std::time(nullptr)) - age);
+#endif
     cache.add("a", std::move(session));
     EXPECT_EQ(number_of(cache.take("a")), -1) << age;
     EXPECT_EQ(cache.size(), 0U) << age;

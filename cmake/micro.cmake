@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Microbenchmarks, where Google Benchmark is found: micro of the engine's parts, micro_${lua} of what Lua itself takes.
-# They are built only when they are asked for.
+# workers_latency needs nothing beside the engine, on Linux. They are built only when they are asked for.
+
+if(CMAKE_SYSTEM_NAME STREQUAL Linux)
+  add_executable(workers_latency EXCLUDE_FROM_ALL bench/workers/latency.cpp)
+  target_link_libraries(workers_latency PRIVATE websockets_engine)
+endif()
 
 find_package(benchmark QUIET)
 if(NOT benchmark_FOUND)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/bytes.h"
 #include "cluster/delivery_budget.h"
@@ -58,30 +59,38 @@ DeliveryStatus WorkerBackplane::publish(std::string_view topic, Opcode opcode, s
 
 // --- From the others ---
 
+// The descriptor stays readable until there is nothing to deliver, so that the clients do not wait for that system
+// call. But when the loop comes here again, a callback may be serving it, and nothing is delivered before that returns.
 void WorkerBackplane::on_ready(unsigned /*events*/) {
-  rings_.clear_wake(slot_);
+  if (is_readable_) rings_.clear_wake(slot_);
+  is_readable_ = !is_readable_;
   has_more_ = !sources_.empty();
 }
 
-bool WorkerBackplane::has_arrived() const {
-  return std::any_of(sources_.begin(), sources_.end(), [](const Source& source) { return source.reader.has_more(); });
-}
-
-// All of it in one round, so that what a client is sent of it leaves by one system call.
 void WorkerBackplane::deliver() {
   if (!has_more_ || loop_.in_round()) return;
+  has_more_ = deliver_within_budget() || wait_for_more();
+}
+
+// True: there may be more. All of it in one round, so that what a client is sent of it leaves by one system call.
+bool WorkerBackplane::deliver_within_budget() {
   const Loop::Round round(loop_);
   DeliveryBudget budget;
   std::size_t idle_sources = 0;  // in a row
-  while (has_more_ && !budget.is_spent() && !loop_.is_stopped()) {
+  while (idle_sources < sources_.size()) {
+    if (budget.is_spent() || loop_.is_stopped()) return true;
     Source& source = sources_[next_source_];
     next_source_ = (next_source_ + 1) % sources_.size();
     idle_sources = deliver_next(source, budget) ? 0 : idle_sources + 1;
-    if (idle_sources < sources_.size()) continue;
-    idle_sources = 0;
-    rings_.await_wake(slot_);
-    has_more_ = has_arrived();
   }
+  return false;
+}
+
+// True: something has come in the meantime, for which nobody wakes this worker.
+bool WorkerBackplane::wait_for_more() {
+  if (std::exchange(is_readable_, false)) rings_.clear_wake(slot_);
+  rings_.await_wake(slot_);
+  return std::any_of(sources_.begin(), sources_.end(), [](const Source& source) { return source.reader.has_more(); });
 }
 
 // False: there is nothing. Where memory is short, what was to be delivered is lost, as if it had been overwritten.

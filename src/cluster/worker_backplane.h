@@ -62,8 +62,9 @@ class WorkerBackplane final : public Backplane, public Pollable {
   };
 
   DeliveryStatus send(const HubMessage& message);
+  bool deliver_within_budget();
   bool deliver_next(Source& source, DeliveryBudget& budget);
-  bool has_arrived() const;
+  bool wait_for_more();
 
   WorkerRings& rings_;
   std::size_t slot_;
@@ -74,6 +75,7 @@ class WorkerBackplane final : public Backplane, public Pollable {
   std::size_t next_source_ = 0;
   BroadcastRing::Copy copy_;
   bool is_open_ = false;
+  bool is_readable_ = false;  // it was woken, which was not cleared
   bool has_more_;
 };
 

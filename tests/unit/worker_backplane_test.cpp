@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -168,12 +169,33 @@ TEST_F(WorkerBackplaneTest, IsWokenOnceForWhatComesInARow) {
   EXPECT_TRUE(is_readable(worker.backplane.fd()));
   worker.loop.service(0);
   EXPECT_TRUE(worker.backplane.has_more());
+  rings->clear_wake(0);
   workers[1]->publish("3");
   EXPECT_FALSE(is_readable(worker.backplane.fd()));
   worker.backplane.deliver();
   EXPECT_FALSE(worker.backplane.has_more());
   EXPECT_EQ(worker.take_got(), (Got{"t:1", "t:2", "t:3"}));
   workers[1]->publish("4");
+  EXPECT_TRUE(is_readable(worker.backplane.fd()));
+}
+
+TEST_F(WorkerBackplaneTest, DoesNotKeepACallbackAwakeThatServesTheLoop) {
+  FakeWorker& worker = *workers[0];
+  worker.chat.set_broadcast_mode(BroadcastMode::kCallback);
+  int services = 0;
+  worker.chat.callback = [&] {
+    EXPECT_TRUE(is_readable(worker.backplane.fd()));
+    for (; is_readable(worker.backplane.fd()) && services < 10; ++services) worker.loop.service(0);
+    workers[2]->publish("2");
+    EXPECT_FALSE(is_readable(worker.backplane.fd()));
+    return true;
+  };
+  workers[1]->hub.broadcast(workers[1]->hub.subprotocols()[0], as_bytes("1"));
+  worker.serve();
+  EXPECT_EQ(services, 1);
+  EXPECT_FALSE(worker.backplane.has_more());
+  EXPECT_EQ(worker.take_got(), (Got{"c:1", "t:2"}));
+  workers[2]->publish("3");
   EXPECT_TRUE(is_readable(worker.backplane.fd()));
 }
 
@@ -292,21 +314,32 @@ TEST_F(WorkerBackplaneTest, LeavesTheHubWhenItEnds) {
   EXPECT_EQ(worker.publish(std::string(2 * kMostBytes, 'x')), DeliveryStatus::kDelivered);  // nothing is asked
 }
 
-// Each sends to the other one when it has heard of it; a wake-up that is lost keeps both waiting.
-TEST_F(WorkerBackplaneTest, CarriesAHundredThousandMessagesBetweenTwoProcesses) {
-  constexpr int kMessages = 100'000;
-  constexpr int kAtOnce = 50;
-  auto made = WorkerRings::create(2, 0);
-  ASSERT_TRUE(made);
-  std::array<std::array<int, 2>, 2> listening{};  // each tells the other one by a byte
-  for (auto& pipe : listening) ASSERT_EQ(::pipe(pipe.data()), 0);
-  const auto play = [&](std::size_t slot) {
-    FakeWorker worker(**made, slot);
-    char said = '!';
-    if (!worker.is_open || ::write(listening[slot][1], &said, 1) != 1 ||
-        ::read(listening[1 - slot][0], &said, 1) != 1) {
-      return false;
+// Two workers that send to each other, each no further than so many messages in front of what it has received: a
+// wake-up that is lost keeps both waiting.
+class Exchange {
+ public:
+  static constexpr int kMessages = 100'000, kAtOnce = 50;
+
+  Exchange() {
+    auto made = WorkerRings::create(2, 0);
+    if (made) rings_ = std::move(*made);
+    for (auto& pipe : listening_) is_good_ = is_good_ && ::pipe(pipe.data()) == 0;
+  }
+  ~Exchange() {
+    for (const auto& pipe : listening_) {
+      for (const int end : pipe) ::close(end);
     }
+  }
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // Whether the worker of this slot has got everything, once and in order.
+  bool play(std::size_t slot) {
+    if (rings_ == nullptr || !is_good_) return false;
+    FakeWorker worker(*rings_, slot);
+    char said = '!';
+    if (!worker.is_open || ::write(listening_[slot][1], &said, 1) != 1) return false;
+    if (::read(listening_[1 - slot][0], &said, 1) != 1) return false;
     bool is_good = true;
     for (int sent = 0, received = 0; is_good && (sent < kMessages || received < kMessages);) {
       const bool may_send = sent < kMessages && sent - received < kAtOnce;
@@ -317,15 +350,30 @@ TEST_F(WorkerBackplaneTest, CarriesAHundredThousandMessagesBetweenTwoProcesses) 
       for (const std::string& got : worker.take_got()) is_good = is_good && got == "t:" + std::to_string(received++);
     }
     return is_good && worker.gaps.empty();
-  };
-  const pid_t child = ::fork();
-  if (child == 0) run_in_child([&] { return play(1); });
-  ASSERT_GT(child, 0);
-  EXPECT_TRUE(play(0));
-  EXPECT_TRUE(has_succeeded(child));
-  for (const auto& pipe : listening) {
-    for (const int end : pipe) ::close(end);
   }
+
+ private:
+  std::unique_ptr<WorkerRings> rings_;
+  std::array<std::array<int, 2>, 2> listening_{};  // each tells the other one by a byte
+  bool is_good_ = true;
+};
+
+TEST(WorkerBackplanes, CarryAHundredThousandMessagesBetweenTwoProcesses) {
+  Exchange exchange;
+  const pid_t child = ::fork();
+  if (child == 0) run_in_child([&] { return exchange.play(1); });
+  ASSERT_GT(child, 0);
+  EXPECT_TRUE(exchange.play(0));
+  EXPECT_TRUE(has_succeeded(child));
+}
+
+TEST(WorkerBackplanes, CarryAHundredThousandMessagesBetweenTwoThreads) {
+  Exchange exchange;
+  bool is_good = false;
+  std::thread other([&] { is_good = exchange.play(1); });
+  EXPECT_TRUE(exchange.play(0));
+  other.join();
+  EXPECT_TRUE(is_good);
 }
 
 }  // namespace

@@ -284,7 +284,7 @@ TEST(BroadcastRing, SkipsWhatASenderHasNotFinished) {
   ASSERT_EQ(::mprotect(static_cast<std::uint8_t*>(source.data()) + kPage, 2 * kPage, PROT_NONE), 0);
   TestRing ring(2 * kPage + 8);
   Reader reader(ring);
-  for (std::size_t there = 0; there <= kPage; there += 64) {
+  for (std::size_t there = 0; there <= kPage; there += 200) {
     write(ring, 1, "before", "");
     const pid_t child = ::fork();
     if (child == 0) {
@@ -425,7 +425,7 @@ TEST(BroadcastRing, CarriesAHundredThousandRecordsToAnotherProcess) {
 }
 
 TEST(BroadcastRing, SurvivesSendersThatAreKilled) {
-  constexpr std::uint32_t kRounds = 200;
+  constexpr std::uint32_t kRounds = 100;
   constexpr std::size_t kMaxBytes = 100'000;
   TestRing ring(kMaxBytes + 8);
   Checker checker(ring);

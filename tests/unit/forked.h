@@ -2,16 +2,23 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <exception>
 
 namespace websockets {
 
-// The end of a test's forked process: nothing of the test may go on there.
+// The end of a test's forked process: nothing of the test may go on there. It ends with the test, too.
 template <typename Function>
 [[noreturn]] void run_in_child(Function succeeds) {
+#ifdef __linux__
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
   int status = 1;
   try {
     if (succeeds()) status = 0;

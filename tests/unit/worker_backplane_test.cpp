@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -374,6 +376,53 @@ TEST(WorkerBackplanes, CarryAHundredThousandMessagesBetweenTwoThreads) {
   EXPECT_TRUE(exchange.play(0));
   other.join();
   EXPECT_TRUE(is_good);
+}
+
+// There is one message at a time: if nobody is woken for it, both wait for ever. The next one comes just as the one who
+// has answered is about to wait.
+TEST(WorkerBackplanes, LoseNoWakeUp) {
+  constexpr int kMessages = 20'000;
+  auto rings = WorkerRings::create(2, 0);
+  ASSERT_TRUE(rings);
+  FakeWorker asking(**rings, 0);
+  std::array<int, 2> listening{};
+  ASSERT_EQ(::pipe(listening.data()), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    run_in_child([&] {
+      FakeWorker answering(**rings, 1);
+      std::mt19937 random(1);
+      int answers = 0;
+      answering.chat.set_broadcast_mode(BroadcastMode::kCallback);
+      answering.chat.callback = [&] {
+        answering.hub.publish("answers", Opcode::kText, as_bytes(std::to_string(answers++)));
+        const std::uint64_t steps = random() % 4096;
+        for (std::atomic<std::uint64_t> step{0}; step < steps; ++step) {
+        }
+        return true;
+      };
+      if (!answering.is_open || ::write(listening[1], "!", 1) != 1) return false;
+      while (answers < kMessages) {
+        answering.loop.service(answering.backplane.has_more() ? 0 : -1);
+        answering.backplane.deliver();
+        answering.chat.got.clear();
+      }
+      return answering.gaps.empty();
+    });
+  }
+  ASSERT_GT(child, 0);
+  char said = 0;
+  ASSERT_EQ(::read(listening[0], &said, 1), 1);
+  asking.hub.unsubscribe(asking.chat, "news");
+  asking.hub.subscribe(asking.chat, "answers");
+  for (int i = 0; i < kMessages; ++i) {
+    asking.hub.broadcast(asking.hub.subprotocols()[0], as_bytes("1"));
+    asking.take_got();  // its own
+    while (asking.chat.got.empty()) asking.serve();
+    ASSERT_EQ(asking.take_got(), Got{"t:" + std::to_string(i)});
+  }
+  EXPECT_TRUE(has_succeeded(child));
+  for (const int end : listening) ::close(end);
 }
 
 }  // namespace

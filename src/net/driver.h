@@ -28,7 +28,11 @@ class Pollable {
   void set_interest(unsigned interest) { interest_ = interest & (kReadable | kWritable); }
   // Where its driver finds it.
   std::uint32_t driver_slot() const { return driver_slot_; }
-  void set_driver_slot(std::size_t slot) { driver_slot_ = static_cast<std::uint32_t>(slot) & 0x3FFFFFFFU; }
+  void set_driver_slot(std::size_t slot) { driver_slot_ = static_cast<std::uint32_t>(slot) & 0x1FFFFFFFU; }
+  // Whether other processes watch the same, of which one is enough to serve it: where the system can, not all of them
+  // are woken. It is watched for reading only, or not at all.
+  bool is_exclusive() const { return is_exclusive_ != 0; }
+  void set_exclusive(bool is_exclusive) { is_exclusive_ = is_exclusive ? 1U : 0U; }
 
  protected:
   explicit Pollable(int fd) : fd_(fd) {}
@@ -36,7 +40,8 @@ class Pollable {
   int fd_;
 
  private:
-  std::uint32_t driver_slot_ : 30 = 0;
+  std::uint32_t driver_slot_ : 29 = 0;
+  std::uint32_t is_exclusive_ : 1 = 0;
   std::uint32_t interest_ : 2 = 0;
 };
 

@@ -19,6 +19,7 @@
 
 #if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
 #define WEBSOCKETS_HAVE_ACCEPT4
+#define WEBSOCKETS_SPREADS_CLIENTS
 #endif
 
 namespace websockets {
@@ -230,6 +231,28 @@ Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOp
   if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   return listen_on_each(host_addresses(host, static_cast<std::uint16_t>(port)), options);
 }
+
+#ifdef WEBSOCKETS_SPREADS_CLIENTS
+
+Result<Listener> listen_beside(const Listener& first, const ListenOptions& options) {
+  const SocketAddress address = local_address(first.fd.get());
+  if (address.is_unix() || first.name.starts_with("fd:")) return Error{"this listener is one for all", ENOTSUP};
+  set_socket_option(first.fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  int is_ipv6_only = 1;
+  socklen_t size = sizeof is_ipv6_only;
+  ::getsockopt(first.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &is_ipv6_only, &size);
+  ListenOptions same = options;
+  same.reuse_port = true;
+  return open_listener(address, same, is_ipv6_only == 0);
+}
+
+#else
+
+Result<Listener> listen_beside(const Listener&, const ListenOptions&) {
+  return Error{"this system does not spread clients over listeners", ENOTSUP};
+}
+
+#endif
 
 SocketAddress local_address(int fd) {
   SocketAddress address;

@@ -16,6 +16,7 @@ namespace {
 constexpr int kAcceptsPerRound = 16;
 constexpr std::uint64_t kPauseMs = 100;
 constexpr std::uint64_t kShortPauseMs = 1;
+constexpr std::uint64_t kLeaveToOthersMs = 5;
 
 UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
@@ -25,31 +26,35 @@ Acceptor::Acceptor(Loop& loop, AcceptorOwner& owner, Listener listener)
     : Pollable(listener.fd.get()),
       loop_(loop),
       owner_(owner),
-      listener_(std::move(listener.fd)),
-      file_(std::move(listener.file)),
-      spare_(open_spare()),
-      address_(local_address(listener_.get())) {}
+      listener_(std::move(listener)),
+      address_(local_address(listener_.fd.get())) {}
 
 Acceptor::~Acceptor() { stop(); }
 
-bool Acceptor::start() {
+bool Acceptor::start(bool is_shared) {
   if (watched_) return true;
+  if (!spare_) spare_ = open_spare();
+  set_exclusive(is_shared);
   loop_.add(*this);
   watched_ = true;
   return loop_.watch(*this, kReadable);
 }
 
-void Acceptor::stop() {
+void Acceptor::suspend() {
   watched_ = false;
-  if (listener_) loop_.remove(*this);
-  file_.remove();
-  listener_.reset();
+  if (listener_.fd) loop_.remove(*this);
   spare_.reset();
   loop_.cancel(*this);
 }
 
+void Acceptor::stop() {
+  suspend();
+  listener_.file.remove();
+  listener_.fd.reset();
+}
+
 void Acceptor::abandon() {
-  file_.leave();
+  share_file();
   stop();
 }
 
@@ -65,10 +70,11 @@ void Acceptor::on_ready(unsigned) {
 void Acceptor::accept_batch() {
   int lost = 0;
   for (int i = 0; i < kAcceptsPerRound && watched_; ++i) {
-    Accepted accepted = accept_from(listener_.get());
+    Accepted accepted = accept_from(listener_.fd.get());
     switch (accepted.status) {
       case AcceptStatus::kAccepted:
         owner_.on_accepted(std::move(accepted.fd), accepted.peer);
+        if (is_exclusive() && owner_.has_more_than_others()) return pause(kLeaveToOthersMs);
         break;
       case AcceptStatus::kNone:
         return;
@@ -89,13 +95,13 @@ void Acceptor::accept_batch() {
 }
 
 void Acceptor::on_timeout() {
-  if (!start()) pause(kPauseMs);
+  if (!start(is_exclusive())) pause(kPauseMs);
 }
 
 bool Acceptor::turn_one_away() {
   if (!spare_) return false;
   spare_.reset();
-  const bool accepted = accept_from(listener_.get()).status == AcceptStatus::kAccepted;
+  const bool accepted = accept_from(listener_.fd.get()).status == AcceptStatus::kAccepted;
   spare_ = open_spare();
   return accepted;
 }

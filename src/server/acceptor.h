@@ -18,6 +18,8 @@ class AcceptorOwner {
   virtual void on_accepted(UniqueFd fd, const SocketAddress& peer) = 0;
   // The process may open no more descriptors: a client was closed at once.
   virtual void on_turned_away() = 0;
+  // Of a listener that other processes accept from, too: whether they are to take the next clients.
+  virtual bool has_more_than_others() const = 0;
 
  protected:
   ~AcceptorOwner() = default;
@@ -32,10 +34,16 @@ class Acceptor final : public Pollable, public Timer {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  bool start();
+  // Where other processes accept from it, too, it is shared.
+  bool start(bool is_shared = false);
+  // Accepts nobody until start(), but listens still.
+  void suspend();
   void stop();
   // Another process has it now.
   void abandon();
+  // The same, but it is this one's, too.
+  void share_file() { listener_.file.leave(); }
+  const Listener& listener() const { return listener_; }
   // Whether the last on_ready() could not accept somebody who was waiting.
   bool failed() const { return failed_; }
   const SocketAddress& address() const { return address_; }
@@ -49,8 +57,7 @@ class Acceptor final : public Pollable, public Timer {
 
   Loop& loop_;
   AcceptorOwner& owner_;
-  UniqueFd listener_;
-  SocketFile file_;
+  Listener listener_;
   UniqueFd spare_;  // given up to accept and close one connection
   SocketAddress address_;
   bool watched_ = false;

@@ -4,10 +4,10 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <string>
+#include <algorithm>
 #include <utility>
 
-#include "net/listener.h"
+#include "base/clock.h"
 #include "net/stream.h"
 #include "net/tls_server_context.h"
 #include "server/backplane.h"
@@ -45,7 +45,8 @@ Context::Context(const ContextOptions& options, Handler& handler)
               FrameWriter(loop_.output_pool()), handler, loop_.memory(), stats_, rates_},
              handler,
              hub_,
-             http_connections_} {
+             http_connections_},
+      listeners_(loop_, *this) {
   if (options.compression) compression_ = std::make_unique<CompressionPool>(*options.compression);
   rules_.server.compression = compression_.get();
   rules_.session.receive.partial_messages = &partial_messages_;
@@ -63,7 +64,8 @@ Error Context::open() {
     if (Error error = reload_certificates()) return error;
   }
   if (Error error = loop_.open()) return error;
-  if (Error error = listen()) return error;
+  if (Error error = listeners_.open(options_)) return error;
+  if (Error error = listeners_.start()) return error;
   return drop_privileges(options_.uid, options_.gid);
 }
 
@@ -75,28 +77,6 @@ Error Context::reload_certificates() {
   Result<std::unique_ptr<TlsServerContext>> loaded = TlsServerContext::create(options_.tls, tls_.get());
   if (!loaded) return loaded.error();
   tls_ = std::move(*loaded);
-  return {};
-}
-
-Error Context::listen() {
-  const auto add = [&](Result<std::vector<Listener>> opened) {
-    if (!opened) return opened.error();
-    for (Listener& listener : *opened) {
-      acceptors_.push_back(std::make_unique<Acceptor>(loop_, static_cast<AcceptorOwner&>(*this), std::move(listener)));
-    }
-    return Error{};
-  };
-  if (options_.port != 0) {
-    Error error = add(listen_on_interface(options_.interface, options_.port, options_.listen_options));
-    if (error) return error;
-  }
-  for (const std::string& where : options_.listen) {
-    Error error = add(listen_at(where, options_.listen_options));
-    if (error) return error;
-  }
-  for (const auto& acceptor : acceptors_) {
-    if (!acceptor->start()) return system_error("the listener cannot be watched");
-  }
   return {};
 }
 
@@ -134,8 +114,7 @@ Context::DescriptorStatus Context::service_descriptor(int fd) {
   const Loop::Round round(loop_);
   const Pollable* const pollable = loop_.service_descriptor(fd);
   if (pollable == nullptr) return DescriptorStatus::kServed;
-  for (const auto& acceptor : acceptors_) {
-    if (acceptor.get() != pollable) continue;
+  if (const Acceptor* const acceptor = listeners_.find(pollable)) {
     return acceptor->failed() ? DescriptorStatus::kAcceptFailed : DescriptorStatus::kServed;
   }
   return pollable->fd() < 0 ? DescriptorStatus::kClosed : DescriptorStatus::kServed;
@@ -210,13 +189,49 @@ void Context::defer_failure(Receiver& receiver, CloseCode code) {
 
 // --- The end ---
 
+void Context::drain(std::uint64_t duration_ms, std::uint64_t shutdown_ms, CloseCode code) {
+  if (is_destroyed() || is_shutting_down() || drain_timer_.was_started()) return;
+  listeners_.stop();
+  drain_timer_.start(monotonic_ms() + duration_ms, shutdown_ms, code);
+}
+
+void Context::DrainTimer::start(std::uint64_t end_ms, std::uint64_t shutdown_ms, CloseCode code) {
+  end_ms_ = end_ms;
+  shutdown_ms_ = shutdown_ms;
+  code_ = code;
+  context_.loop_.schedule(*this, 0);
+}
+
+void Context::DrainTimer::on_timeout() {
+  constexpr std::uint64_t kStepMs = 50;
+  if (context_.is_shutting_down()) return;
+  const std::uint64_t now_ms = monotonic_ms();
+  const std::uint64_t left_ms = end_ms_ > now_ms ? end_ms_ - now_ms : 0;
+  if (left_ms == 0 || context_.loop_.channel_count() == 0) return context_.shut_down(shutdown_ms_, code_, {});
+  context_.close_share(left_ms / kStepMs + 1, code_);
+  context_.loop_.schedule(*this, std::min(left_ms, kStepMs));
+}
+
+// One of so many, rounded up.
+void Context::close_share(std::uint64_t of, CloseCode code) {
+  std::size_t open = 0;
+  for (const Subprotocol& subprotocol : hub_.subprotocols()) open += subprotocol.open;
+  std::size_t left = open / of + (open % of > 0 ? 1 : 0);
+  const Loop::Round round(loop_);
+  for_each_connection([&](Connection& connection) {
+    if (left == 0 || !connection.is_open()) return;
+    --left;
+    connection.shut_down(code, {});
+  });
+}
+
 void Context::shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_view reason) {
   if (is_destroyed()) return;
   const Loop::Round round(loop_);
   loop_.schedule(shutdown_timer_, timeout_ms);
   if (!std::exchange(rules_.server.is_shutting_down, true)) {
     // The callbacks may do anything.
-    for (const auto& acceptor : acceptors_) acceptor->stop();
+    listeners_.stop();
     handler_.on_shut_down(code, reason);
     for_each_connection([&](Connection& connection) { connection.shut_down(code, reason); });
   }
@@ -243,7 +258,7 @@ void Context::destroy() {
     backplane_->finish();
     return end_backplane();
   }
-  for (const auto& acceptor : acceptors_) acceptor->stop();
+  listeners_.stop();
   handler_.on_destroy();
   for_each_connection([](Connection& connection) { connection.destroy(); });
   loop_.close();
@@ -273,7 +288,7 @@ void Context::end_backplane() {
 
 void Context::abandon() {
   refusals_.take();
-  for (const auto& acceptor : acceptors_) acceptor->abandon();
+  listeners_.abandon();
   handler_.on_abandon();
   for_each_connection([](Connection& connection) { connection.abandon(); });
 }

@@ -19,6 +19,7 @@
 #include "server/connection.h"
 #include "server/connection_rules.h"
 #include "server/hub.h"
+#include "server/listeners.h"
 #include "server/options.h"
 #include "server/refusals.h"
 #include "server/stats.h"
@@ -33,6 +34,16 @@ class Handler;
 class Runner;
 class SocketConnection;
 class TlsServerContext;
+
+// How many connections other processes have that accept from the same listeners.
+class ConnectionBalance {
+ public:
+  // Whether these are more than this process's share.
+  virtual bool is_above_mean(std::size_t connections) = 0;
+
+ protected:
+  ~ConnectionBalance() = default;
+};
 
 // One server on a loop of its own: its listeners, its connections, what they have in common. Contexts know nothing of
 // each other.
@@ -72,9 +83,15 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   StatsReport report();
 
   // Where it listens.
-  std::size_t listener_count() const { return is_shutting_down() ? 0 : acceptors_.size(); }
-  const SocketAddress& address(std::size_t listener) const { return acceptors_[listener]->address(); }
+  std::size_t listener_count() const { return is_shutting_down() ? 0 : listeners_.count(); }
+  const SocketAddress& address(std::size_t listener) const { return listeners_.address(listener); }
+  Listeners& listeners() { return listeners_; }
+  // Listeners that are shared are left to the others while this process has more than they. nullptr: there are none.
+  void set_balance(ConnectionBalance* balance) { balance_ = balance; }
 
+  // Listens no more, closes the websockets with this code, one after the other, and then shuts down; who asks for a
+  // websocket meanwhile, on a connection that is there, gets it. A second call does nothing.
+  void drain(std::uint64_t duration_ms, std::uint64_t shutdown_ms, CloseCode code);
   // Ends gracefully: listens no more, closes the websockets with this code, lets requests that have begun be answered,
   // and destroys itself when all connections are gone, or after so long. A second call changes how long.
   void shut_down(std::uint64_t timeout_ms, CloseCode code, std::string_view reason);
@@ -92,6 +109,21 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   Error reload_certificates();
 
  private:
+  // Closes some of the websockets from time to time, and shuts the context down in the end.
+  class DrainTimer final : public Timer {
+   public:
+    explicit DrainTimer(Context& context) : context_(context) {}
+    void start(std::uint64_t end_ms, std::uint64_t shutdown_ms, CloseCode code);
+    bool was_started() const { return end_ms_ != 0; }
+    void on_timeout() override;
+
+   private:
+    Context& context_;
+    std::uint64_t end_ms_ = 0;
+    std::uint64_t shutdown_ms_ = 0;
+    CloseCode code_ = CloseCode::kServiceRestart;
+  };
+
   // Destroys the context.
   class ShutdownTimer final : public Timer {
    public:
@@ -104,8 +136,8 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
 
   Context(const ContextOptions& options, Handler& handler);
   Error open();
-  Error listen();
   bool report_refusals();
+  void close_share(std::uint64_t of, CloseCode code);
   void end_shutdown();
   void abandon();
   void end_backplane();
@@ -120,6 +152,9 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
 
   void on_accepted(UniqueFd fd, const SocketAddress& peer) override;
   void on_turned_away() override { rules_.server.refuse(RefusalReason::kDescriptors, {}); }
+  bool has_more_than_others() const override {
+    return balance_ != nullptr && balance_->is_above_mean(admission_.total());
+  }
 
   Session* session_of(Receiver& receiver);
   WriteStatus send(Receiver& receiver, PreparedMessage& message) override;
@@ -141,8 +176,10 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   Hub hub_;
   ReceiverList http_connections_;
   ConnectionRules rules_;
-  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  Listeners listeners_;
+  ConnectionBalance* balance_ = nullptr;
   std::unique_ptr<Backplane> backplane_;  // to the process that serves it instead
+  DrainTimer drain_timer_{*this};
   ShutdownTimer shutdown_timer_{*this};
   Runner* runner_ = nullptr;
 };

@@ -33,6 +33,7 @@ EpollDriver::EpollDriver() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
 
 bool EpollDriver::add(Pollable& pollable, unsigned interest) {
   epoll_event event = make_event(pollable, interest);
+  if (pollable.is_exclusive()) event.events |= EPOLLEXCLUSIVE;
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pollable.fd(), &event) == 0;
 }
 

@@ -13,13 +13,15 @@ constexpr std::uint64_t kPublishMs = 1'000;
 
 }  // namespace
 
-Worker::Worker(Context& context, WorkerStatus& status, WorkerOwner& owner, UniqueFd control, const Place& place)
+Worker::Worker(Context& context, WorkerStatus& status, WorkerRings& rings, WorkerOwner& owner, UniqueFd control,
+               const Place& place)
     : context_(context),
       status_(status),
       owner_(owner),
       place_(place),
       control_(std::move(control), context.loop(), *this),
-      signals_(context.loop(), *this) {}
+      signals_(context.loop(), *this),
+      backplane_(rings, place.slot, context.hub(), context.loop(), *this) {}
 
 Worker::~Worker() {
   context_.loop().cancel(heartbeat_);
@@ -33,6 +35,7 @@ Error Worker::begin(ProcessSignals::Blocked& blocked) {
   if (Error error = signals_.open({SIGTERM}, {SIGINT, SIGHUP, SIGUSR2})) return error;
   blocked.end();
   if (!control_.open()) return system_error("the supervisor cannot be heard");
+  if (!backplane_.open()) return system_error("the other workers cannot be heard");
   context_.set_balance(this);
   beat();
   if (Error error = owner_.on_worker(*this)) return error;
@@ -57,6 +60,10 @@ int Worker::serve() {
     deliver();
   }
   return 0;
+}
+
+void Worker::deliver() {
+  if (!context_.is_destroyed()) backplane_.deliver();
 }
 
 void Worker::ask_to_stop() { control_.send({ControlMessage::Kind::kStopAll}); }

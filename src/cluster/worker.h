@@ -11,6 +11,7 @@
 #include "base/unique_fd.h"
 #include "cluster/control_channel.h"
 #include "cluster/process_signals.h"
+#include "cluster/worker_backplane.h"
 #include "cluster/worker_status.h"
 #include "net/timer_wheel.h"
 #include "server/context.h"
@@ -19,6 +20,7 @@
 namespace websockets {
 
 class Worker;
+class WorkerRings;
 
 class WorkerOwner {
  public:
@@ -36,7 +38,10 @@ class WorkerOwner {
 
 // A process that serves a context beside others, in a slot of a pool: what its supervisor tells it, what it tells of
 // itself, what the other workers send.
-class Worker final : private ControlHandler, private ProcessSignalsHandler, private ConnectionBalance {
+class Worker final : private ControlHandler,
+                     private ProcessSignalsHandler,
+                     private ConnectionBalance,
+                     private WorkerBackplaneOwner {
  public:
   struct Place {
     std::size_t slot;
@@ -47,7 +52,8 @@ class Worker final : private ControlHandler, private ProcessSignalsHandler, priv
 
   // In the new process, which has nothing of the supervisor's open any more but the context, and in which all signals
   // are blocked. Everything outlives it. `control` is the worker's end.
-  Worker(Context& context, WorkerStatus& status, WorkerOwner& owner, UniqueFd control, const Place& place);
+  Worker(Context& context, WorkerStatus& status, WorkerRings& rings, WorkerOwner& owner, UniqueFd control,
+         const Place& place);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -68,9 +74,9 @@ class Worker final : private ControlHandler, private ProcessSignalsHandler, priv
   int serve();
   // What serve() does in each round, for an owner with a loop of its own: it waits no longer than this,
   int wait_ms(int wanted_ms) const { return has_more() ? 0 : wanted_ms; }
-  bool has_more() const { return false; }
+  bool has_more() const { return backplane_.has_more(); }
   // and delivers between the rounds what other workers have sent.
-  void deliver() {}
+  void deliver();
 
   // All workers are to end.
   void ask_to_stop();
@@ -95,6 +101,7 @@ class Worker final : private ControlHandler, private ProcessSignalsHandler, priv
   void on_end(ControlChannel& channel) override;
   void on_signal(int number, int count) override;
   bool is_above_mean(std::size_t connections) override;
+  void on_gap(std::size_t slot) override { owner_.on_gap(static_cast<int>(slot) + 1); }
 
   Context& context_;
   WorkerStatus& status_;
@@ -102,6 +109,7 @@ class Worker final : private ControlHandler, private ProcessSignalsHandler, priv
   Place place_;
   ControlChannel control_;
   ProcessSignals signals_;
+  WorkerBackplane backplane_;
   HeartbeatTimer heartbeat_{*this};
   std::uint64_t published_ms_ = 0;
   bool accepts_ = false;

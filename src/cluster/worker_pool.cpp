@@ -69,6 +69,10 @@ Error WorkerPool::open() {
   Result<std::unique_ptr<WorkerStatus>> status = WorkerStatus::create(members_.size(), protocol_names(context_));
   if (!status) return status.error();
   status_ = std::move(*status);
+  Result<std::unique_ptr<WorkerRings>> rings =
+      WorkerRings::create(members_.size(), context_.options().rules.max_message_bytes);
+  if (!rings) return rings.error();
+  rings_ = std::move(*rings);
   status_->publish(0, context_.report());  // what it has counted until now is not forgotten
   if (Error error = loop_.open()) return error;
   if (Error error = signals_.open({SIGINT, SIGTERM, SIGHUP, SIGUSR2, SIGCHLD})) return error;
@@ -149,7 +153,7 @@ void WorkerPool::become_worker(std::size_t number, UniqueFd control, ProcessSign
       if (member.control != nullptr) member.control->abandon();
     }
     if (options_.deployment != nullptr) options_.deployment->leave();
-    Worker worker(context_, *status_, owner_, std::move(control),
+    Worker worker(context_, *status_, *rings_, owner_, std::move(control),
                   {number, supervisor, options_.shutdown_ms, beat_ms()});
     status = worker.run(blocked);
   } catch (const std::exception& error) {
@@ -175,6 +179,7 @@ void WorkerPool::on_exit(std::size_t number, int status) {
   member.control.reset();
   member.slot.on_exit(monotonic_ms());
   status_->vacate(number);
+  rings_->recover(number);
   if (was_first && ready_count_ == 0) {
     if (!start_error_) start_error_ = Error{"a worker has ended before it was ready: " + why, 0};
     if (++start_failures_ == members_.size() && !is_ending_) {

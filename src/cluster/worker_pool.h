@@ -14,6 +14,7 @@
 #include "cluster/deployment.h"
 #include "cluster/process_signals.h"
 #include "cluster/worker.h"
+#include "cluster/worker_rings.h"
 #include "cluster/worker_slot.h"
 #include "cluster/worker_status.h"
 #include "loop/loop.h"
@@ -122,6 +123,7 @@ class WorkerPool final : private LoopOwner,
   ProcessSignals signals_{loop_, *this};
   CheckTimer check_timer_{*this};
   std::unique_ptr<WorkerStatus> status_;
+  std::unique_ptr<WorkerRings> rings_;
   std::vector<Member> members_;
   Error start_error_;  // why the first worker that failed did so, until one was ready
   std::size_t start_failures_ = 0;

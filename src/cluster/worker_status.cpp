@@ -88,8 +88,8 @@ std::vector<std::uint64_t> WorkerStatus::words_of(const StatsReport& report) con
 
 StatsReport WorkerStatus::report_of(std::span<const std::uint64_t> words) const {
   StatsReport report;
-  std::memcpy(&report.counted, words.data(), sizeof report.counted);
-  std::memcpy(&report.moved, words.data() + kStatsWords, sizeof report.moved);
+  std::memcpy(static_cast<void*>(&report.counted), words.data(), sizeof report.counted);
+  std::memcpy(static_cast<void*>(&report.moved), words.data() + kStatsWords, sizeof report.moved);
   const std::span<const std::uint64_t> opened = words.subspan(kStatsWords + kLoopWords);
   std::span<const std::uint64_t> gauges = words.subspan(counters_);
   for (std::size_t* const gauge : {&report.connections, &report.queued_bytes, &report.topics, &report.subscriptions}) {

@@ -238,12 +238,9 @@ Result<Listener> listen_beside(const Listener& first, const ListenOptions& optio
   const SocketAddress address = local_address(first.fd.get());
   if (address.is_unix() || first.name.starts_with("fd:")) return Error{"this listener is one for all", ENOTSUP};
   set_socket_option(first.fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
-  int is_ipv6_only = 1;
-  socklen_t size = sizeof is_ipv6_only;
-  ::getsockopt(first.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &is_ipv6_only, &size);
   ListenOptions same = options;
   same.reuse_port = true;
-  return open_listener(address, same, is_ipv6_only == 0);
+  return open_listener(address, same, first.name.starts_with("*:"));
 }
 
 #else

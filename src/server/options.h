@@ -26,7 +26,7 @@ struct ContextOptions {
   std::string interface;            // a name ("eth0") or a literal address; "": all
   std::vector<std::string> listen;  // further places: see listen_at()
   ListenOptions listen_options;
-  std::size_t workers = 0;  // that will accept: see Listeners; 0: it is not known yet, or there will be none
+  std::size_t workers = 0;   // that will accept: see Listeners; 0: it is not known yet, or there will be none
   std::optional<uid_t> uid;  // what to become once everything is opened
   std::optional<gid_t> gid;
   std::vector<std::string> protocols;               // the subprotocols that are served

@@ -69,6 +69,7 @@ class AcceptorTest : public testing::Test, public LoopOwner, public AcceptorOwne
     accepted_.push_back(std::move(fd));
   }
   void on_turned_away() override { ++turned_away_; }
+  bool has_more_than_others() const override { return has_more_; }
 
   LoopOptions options_;
   Loop loop_{options_, *this};
@@ -76,6 +77,7 @@ class AcceptorTest : public testing::Test, public LoopOwner, public AcceptorOwne
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<UniqueFd> accepted_;
   int turned_away_ = 0;
+  bool has_more_ = false;
   bool is_short_of_memory_ = false;
 };
 
@@ -129,6 +131,33 @@ TEST_F(AcceptorTest, PausesWhenMemoryIsShort) {
   EXPECT_TRUE(acceptor_->scheduled());
   while (accepted_.empty()) loop_.service(1000);
   EXPECT_FALSE(acceptor_->scheduled());
+}
+
+TEST_F(AcceptorTest, LeavesTheNextOneToOtherProcessesWhileItHasMoreThanThey) {
+  has_more_ = true;
+  const UniqueFd first = connect();
+  const UniqueFd second = connect();
+  loop_.service(0);
+  EXPECT_EQ(accepted_.size(), 2U) << "it is the only one that accepts";
+  acceptor_->suspend();
+  ASSERT_TRUE(acceptor_->start(true));
+  const UniqueFd third = connect();
+  const UniqueFd fourth = connect();
+  loop_.service(0);
+  EXPECT_EQ(accepted_.size(), 3U);
+  EXPECT_TRUE(acceptor_->scheduled());
+  while (accepted_.size() < 4) loop_.service(1000);
+}
+
+TEST_F(AcceptorTest, AcceptsNobodyWhileItIsSuspended) {
+  acceptor_->suspend();
+  const UniqueFd client = connect();
+  EXPECT_TRUE(client) << "it listens";
+  loop_.service(0);
+  EXPECT_TRUE(accepted_.empty());
+  ASSERT_TRUE(acceptor_->start());
+  loop_.service(0);
+  EXPECT_EQ(accepted_.size(), 1U);
 }
 
 TEST_F(AcceptorTest, ListensNoMoreOnceItWasStopped) {

@@ -61,6 +61,10 @@ void WorkerRings::wake_others(std::size_t slot) {
   }
 }
 
+// An exchange, as in wake_others(): of two of them the later one sees what came before the earlier one. So either this
+// worker sees what was written before it was found awake, or it is woken.
+void WorkerRings::await_wake(std::size_t slot) { slots_[slot].is_awake->exchange(false); }
+
 void WorkerRings::recover(std::size_t slot) {
   slots_[slot].ring.recover();
   wake_others(slot);

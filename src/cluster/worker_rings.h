@@ -40,7 +40,7 @@ class WorkerRings {
   // It is not readable any more.
   void clear_wake(std::size_t slot) { slots_[slot].wake.clear(); }
   // It has read everything, and is to be woken. What came in between, it has to look for itself afterwards.
-  void await_wake(std::size_t slot) { slots_[slot].is_awake->exchange(false); }
+  void await_wake(std::size_t slot);
 
   // --- The supervisor ---
 

@@ -289,7 +289,7 @@ TEST(BroadcastRing, SkipsWhatASenderHasNotFinished) {
     const pid_t child = ::fork();
     if (child == 0) {
       for (const int number : {SIGSEGV, SIGBUS}) ::signal(number, SIG_DFL);
-      const std::span body(static_cast<const std::uint8_t*>(source.data()) + kPage - there, 2 * kPage - there % 80);
+      const std::span body(static_cast<const std::uint8_t*>(source.data()) + kPage - there, 2 * kPage - there % 77);
       run_in_child([&] { return ring.write({2, as_bytes("head"), body}); });
     }
     ASSERT_GT(child, 0);

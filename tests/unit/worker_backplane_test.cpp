@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -423,6 +425,101 @@ TEST(WorkerBackplanes, LoseNoWakeUp) {
   }
   EXPECT_TRUE(has_succeeded(child));
   for (const int end : listening) ::close(end);
+}
+
+// What a worker gets of the others is in the order of who has sent it, nothing of it twice, and nothing is missing but
+// where it was told of a gap. Takes "t:slot generation sequence", and "g:slot" for a gap.
+class SequenceCheck {
+ public:
+  bool accepts(const std::string& message) {
+    std::istringstream in(message.substr(2));
+    std::size_t slot = 0;
+    Place place;
+    if (!(in >> slot) || slot >= places_.size()) return false;
+    if (message.front() == 'g') {
+      places_[slot].is_open = true;
+      return true;
+    }
+    if (!(in >> place.generation >> place.sequence)) return false;
+    Place& last = places_[slot];
+    const bool is_next = place.generation == last.generation
+                             ? place.sequence == last.sequence + 1
+                             : place.generation > last.generation && place.sequence == 0;
+    const bool is_later = std::pair(place.generation, place.sequence) > std::pair(last.generation, last.sequence);
+    const bool is_good = last.is_open ? is_later : is_next;
+    place.count = last.count + 1;
+    last = place;
+    return is_good;
+  }
+  void open(std::size_t slot) { places_[slot].is_open = true; }
+  // Whether so many have come from each but `own`.
+  bool has_heard(std::size_t own, int count) const {
+    for (std::size_t slot = 0; slot < places_.size(); ++slot) {
+      if (slot != own && places_[slot].count < count) return false;
+    }
+    return true;
+  }
+
+ private:
+  struct Place {
+    int generation = -1;
+    int sequence = -1;
+    int count = 0;
+    bool is_open = false;  // whatever comes next may be further
+  };
+  std::array<Place, 3> places_;
+};
+
+// Publishes, and checks what it gets, until it is killed. Tells by a byte when it has heard the others.
+bool publish_for_ever(WorkerRings& rings, std::size_t slot, int generation, int report) {
+  FakeWorker worker(rings, slot);
+  SequenceCheck check;
+  for (std::size_t other = 0; other < rings.count(); ++other) check.open(other);  // they are in the middle of it
+  worker.during_gap = [&] { worker.chat.got.push_back("g:" + std::to_string(worker.gaps.back())); };
+  bool has_told = false;
+  bool is_good = worker.is_open;
+  for (int sequence = 0; is_good; ++sequence) {
+    std::ostringstream message;
+    message << slot << ' ' << generation << ' ' << sequence;
+    worker.hub.publish("news", Opcode::kText, as_bytes(message.str()), &worker.chat);
+    worker.loop.service(worker.backplane.has_more() ? 0 : sequence % 2);
+    worker.backplane.deliver();
+    for (const std::string& got : worker.take_got()) is_good = is_good && check.accepts(got);
+    if (!has_told && check.has_heard(slot, 20)) has_told = ::write(report, "!", 1) == 1;
+  }
+  return ::write(report, "?", 1) != 1;
+}
+
+TEST(WorkerBackplanes, SurviveWorkersThatAreKilled) {
+  constexpr int kRounds = 60;
+  auto rings = WorkerRings::create(3, 0);
+  ASSERT_TRUE(rings);
+  std::array<int, 2> report{};
+  ASSERT_EQ(::pipe(report.data()), 0);
+  std::array<pid_t, 3> workers{};
+  const auto start = [&](std::size_t slot, int generation) {
+    workers[slot] = ::fork();
+    if (workers[slot] == 0) run_in_child([&] { return publish_for_ever(**rings, slot, generation, report[1]); });
+  };
+  const auto was_killed = [&](std::size_t slot) {
+    int status = 0;
+    ::kill(workers[slot], SIGKILL);
+    return ::waitpid(workers[slot], &status, 0) == workers[slot] && WIFSIGNALED(status);
+  };
+  char said = 0;
+  for (std::size_t slot = 0; slot < workers.size(); ++slot) start(slot, 0);
+  const auto is_well = [&] { return ::read(report[0], &said, 1) == 1 && said == '!'; };
+  for (std::size_t slot = 0; slot < workers.size(); ++slot) ASSERT_TRUE(is_well());
+  std::mt19937 random(5);
+  for (int round = 1; round <= kRounds; ++round) {
+    const std::size_t slot = random() % workers.size();
+    ASSERT_TRUE(was_killed(slot));
+    (*rings)->recover(slot);
+    start(slot, round);
+    ASSERT_TRUE(is_well());
+  }
+  for (std::size_t slot = 0; slot < workers.size(); ++slot) EXPECT_TRUE(was_killed(slot));
+  for (const int end : report) ::close(end);
 }
 
 }  // namespace

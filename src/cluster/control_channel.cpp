@@ -88,6 +88,7 @@ bool ControlChannel::take(ControlMessage& message) {
 }
 
 void ControlChannel::on_ready(unsigned) {
+  if (!end_) return;
   const bool is_open = receive();
   ControlMessage message;
   while (end_ && take(message)) handler_.on_message(*this, message);

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "loop/disposable.h"
 #include "net/driver.h"
 
 namespace websockets {
@@ -51,14 +52,15 @@ class ControlHandler {
   ~ControlHandler() = default;
 };
 
-// One end of the connection between a supervisor and a worker. Never waits.
-class ControlChannel final : public Pollable {
+// One end of the connection between a supervisor and a worker. Never waits. It is disposed of by its loop, which may
+// have collected a report of it already.
+class ControlChannel final : public Pollable, public Disposable {
  public:
   // Both ends of one; close-on-exec, each to be closed in the process that has the other.
   static Result<std::array<UniqueFd, 2>> make_ends();
 
   ControlChannel(UniqueFd end, Loop& loop, ControlHandler& handler);
-  ~ControlChannel() { close(); }
+  ~ControlChannel() override { close(); }
   ControlChannel(const ControlChannel&) = delete;
   ControlChannel& operator=(const ControlChannel&) = delete;
 

@@ -173,10 +173,11 @@ void WorkerPool::reap() {
 
 void WorkerPool::on_exit(std::size_t number, int status) {
   Member& member = members_[number];
-  if (member.control != nullptr) member.control->on_ready(kReadable);  // its last words
+  member.control->on_ready(kReadable);  // its last words
   const std::string why = member.failure.empty() ? describe_status(status) : std::exchange(member.failure, {});
   const bool was_first = member.slot.generation() == 1;
-  member.control.reset();
+  member.control->close();
+  loop_.dispose(std::move(member.control));
   member.slot.on_exit(monotonic_ms());
   status_->vacate(number);
   rings_->recover(number);

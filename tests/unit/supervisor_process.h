@@ -3,6 +3,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -58,7 +59,10 @@ class FakePoolOwner final : public WorkerPoolOwner {
     note("exit of " + std::to_string(id) + ": " + std::string(why));
     during_exit();
   }
-  void on_report(std::string_view text) override { note("report: " + std::string(text)); }
+  void on_report(std::string_view text) override {
+    note("report: " + std::string(text));
+    during_report();
+  }
   void note(std::string line) const {
     line += '\n';
     static_cast<void>(!::write(log_, line.data(), line.size()));
@@ -67,6 +71,7 @@ class FakePoolOwner final : public WorkerPoolOwner {
   std::function<Error(Worker&)> during_start = [](Worker&) { return Error{}; };
   std::function<void(Worker&, const std::string& target)> during_request = [](Worker&, const std::string&) {};
   std::function<void()> during_exit = [] {};
+  std::function<void()> during_report = [] {};
 
  private:
   PidHandler& handler_;
@@ -101,13 +106,15 @@ class SupervisorProcess {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(log[0]);
-      static_cast<void>(context_->take_over());
-      FakePoolOwner owner(handler_, log[1]);
-      WorkerPool pool(*context_, options, owner);
-      set_up(pool, owner);
-      Result<WorkersEnd> end = pool.run();
-      owner.note(end ? "end: " + std::to_string(end->signal) + (end->was_cut_short ? " cut short" : "")
-                     : "error " + std::to_string(end.error().code) + ": " + end.error().text);
+      const FakePoolOwner teller(handler_, log[1]);
+      if (context_->take_over()) ::_exit(1);
+      const int before = count_descriptors();
+      Result<WorkersEnd> end = run(log[1], set_up);
+      // Of the context only its listeners, where it is as it was.
+      const int left = count_descriptors() - before;
+      if (end ? left > 0 : left > 4) teller.note("descriptors are left: " + std::to_string(left));
+      teller.note(end ? "end: " + std::to_string(end->signal) + (end->was_cut_short ? " cut short" : "")
+                      : "error " + std::to_string(end.error().code) + ": " + end.error().text);
       ::_exit(0);
     }
     ::close(log[1]);
@@ -131,6 +138,12 @@ class SupervisorProcess {
     char byte = 0;
     while (::read(log_.get(), &byte, 1) == 1 && byte != '\n') line += byte;
     return line;
+  }
+
+  static int count_descriptors() {
+    int count = 0;
+    for (int fd = 0; fd < 1024; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    return count;
   }
 
   UniqueFd connect() const {
@@ -163,8 +176,17 @@ class SupervisorProcess {
 
   ContextOptions context_options;
   WorkerPoolOptions options;
+  std::function<Deployment*(const FakePoolOwner&)> deployment = [](const FakePoolOwner&) { return nullptr; };
 
  private:
+  Result<WorkersEnd> run(int log, const std::function<void(WorkerPool&, FakePoolOwner&)>& set_up) {
+    FakePoolOwner owner(handler_, log);
+    options.deployment = deployment(owner);
+    WorkerPool pool(*context_, options, owner);
+    set_up(pool, owner);
+    return pool.run();
+  }
+
   PidHandler handler_;
   std::unique_ptr<Context> context_;
   SocketAddress address_;

@@ -92,7 +92,7 @@ Result<WorkersEnd> WorkerPool::run() {
   check();
   while (!has_ended()) loop_.service(-1);
   signals_.close();
-  if (!error && ready_count_ == 0 && start_failures_ == members_.size()) error = start_error_;
+  if (!error && start_failures_ == members_.size()) error = start_error_;
   if (!error) {
     context_.destroy();
     return end_;
@@ -179,14 +179,13 @@ void WorkerPool::on_exit(std::size_t number, int status) {
   member.control->close();
   loop_.dispose(std::move(member.control));
   member.slot.on_exit(monotonic_ms());
+  on_down(number);
   status_->vacate(number);
   rings_->recover(number);
-  if (was_first && ready_count_ == 0) {
+  if (was_first && !was_ready_ && !is_ending_) {
     if (!start_error_) start_error_ = Error{"a worker has ended before it was ready: " + why, 0};
-    if (++start_failures_ == members_.size() && !is_ending_) {
-      is_ending_ = true;
-      kill_all();
-    }
+    is_ending_ = ++start_failures_ == members_.size();
+    if (is_ending_) kill_all();
   }
   owner_.on_worker_exit(static_cast<int>(number) + 1, why);
 }
@@ -225,7 +224,9 @@ void WorkerPool::check() {
   next_ms = std::min(next_ms, kill_ms_);
   for (std::size_t i = 0; i < members_.size() && !is_ending_; ++i) {
     next_ms = std::min(next_ms, members_[i].slot.restart_ms());
-    if (members_[i].neighbour == i) next_ms = std::min(next_ms, members_[i].slot.neighbour_ms());
+    const std::uint64_t neighbour_ms = members_[i].slot.neighbour_ms();
+    // Later, somebody has it already, or nobody can: then this is called when one is ready.
+    if (neighbour_ms > now_ms) next_ms = std::min(next_ms, neighbour_ms);
   }
   if (next_ms == kNever) return loop_.cancel(check_timer_);
   loop_.schedule(check_timer_, next_ms > now_ms ? next_ms - now_ms : 1);
@@ -246,9 +247,7 @@ void WorkerPool::find_hung(std::uint64_t now_ms) {
 void WorkerPool::find_neighbours(std::uint64_t now_ms) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     Member& member = members_[i];
-    const bool has_neighbour = member.neighbour != i && members_[member.neighbour].slot.is_ready();
-    if (member.slot.neighbour_ms() > now_ms || has_neighbour) continue;
-    member.neighbour = i;
+    if (member.slot.neighbour_ms() > now_ms || member.neighbour != i) continue;
     for (std::size_t k = 1; k < members_.size() && member.neighbour == i; ++k) {
       const std::size_t other = (i + k) % members_.size();
       if (members_[other].slot.is_ready()) member.neighbour = other;
@@ -258,10 +257,27 @@ void WorkerPool::find_neighbours(std::uint64_t now_ms) {
   }
 }
 
-void WorkerPool::leave_neighbour(std::size_t number) {
-  const std::size_t neighbour = std::exchange(members_[number].neighbour, number);
-  if (neighbour == number || !members_[neighbour].slot.is_ready()) return;
-  members_[neighbour].control->send({ControlMessage::Kind::kLeave, static_cast<std::uint32_t>(number)});
+void WorkerPool::on_ready(std::size_t number) {
+  Member& member = members_[number];
+  member.slot.on_ready(monotonic_ms());
+  was_ready_ = true;
+  const std::size_t neighbour = std::exchange(member.neighbour, number);
+  if (neighbour != number) {
+    members_[neighbour].control->send({ControlMessage::Kind::kLeave, static_cast<std::uint32_t>(number)});
+  }
+  const auto is_ready = [](const Member& one) { return one.slot.is_ready(); };
+  if (!was_complete_ && std::all_of(members_.begin(), members_.end(), is_ready)) {
+    was_complete_ = true;
+    if (options_.deployment != nullptr) options_.deployment->on_ready();
+  }
+  loop_.schedule(check_timer_, 0);
+}
+
+// What it served for others needs another one.
+void WorkerPool::on_down(std::size_t number) {
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (members_[i].neighbour == number) members_[i].neighbour = i;
+  }
 }
 
 // --- What is asked for ---
@@ -304,14 +320,10 @@ void WorkerPool::on_message(ControlChannel& channel, const ControlMessage& messa
   const std::string name = "worker " + std::to_string(number + 1);
   switch (message.kind) {
     case Kind::kReady:
-      member.slot.on_ready(monotonic_ms());
-      leave_neighbour(number);
-      if (member.slot.generation() == 1 && ++ready_count_ == members_.size() && options_.deployment != nullptr) {
-        options_.deployment->on_ready();
-      }
-      return;
+      return on_ready(number);
     case Kind::kEnding:
       member.slot.on_ending(monotonic_ms());
+      on_down(number);
       return loop_.schedule(check_timer_, 0);
     case Kind::kFailed:
       member.failure = "failed: " + message.text;

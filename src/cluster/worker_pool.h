@@ -98,7 +98,8 @@ class WorkerPool final : private LoopOwner,
   void replace(std::size_t number, std::uint64_t now_ms);
   void find_hung(std::uint64_t now_ms);
   void find_neighbours(std::uint64_t now_ms);
-  void leave_neighbour(std::size_t number);
+  void on_ready(std::size_t number);
+  void on_down(std::size_t number);
   void end_all(const ControlMessage& message, std::uint64_t within_ms);
   void kill_all();
   void reload_certificates();
@@ -125,9 +126,10 @@ class WorkerPool final : private LoopOwner,
   std::unique_ptr<WorkerStatus> status_;
   std::unique_ptr<WorkerRings> rings_;
   std::vector<Member> members_;
-  Error start_error_;  // why the first worker that failed did so, until one was ready
+  Error start_error_;  // why the first worker that failed did so
   std::size_t start_failures_ = 0;
-  std::size_t ready_count_ = 0;                 // of the first ones
+  bool was_ready_ = false;                      // one of them
+  bool was_complete_ = false;                   // all of them
   bool is_ending_ = false;                      // nobody is replaced any more
   bool is_stopping_ = false;                    // for another reason than a new version
   std::uint64_t kill_ms_ = WorkerSlot::kNever;  // when those that have not ended are killed

@@ -145,6 +145,38 @@ TEST_F(WorkerPoolTest, ANeighbourServesTheClientsOfASlotThatStaysDown) {
   EXPECT_FALSE(servers.contains(0));
 }
 
+TEST_F(WorkerPoolTest, AnotherNeighbourTakesTheSlotWhenTheFirstOneEnds) {
+  static bool fails;
+  fails = false;
+  supervisor.options.workers = 3;
+  supervisor.start([](WorkerPool&, FakePoolOwner& owner) {
+    owner.during_exit = [] { fails = true; };
+    owner.during_start = [](Worker& worker) { return fails && worker.id() < 3 ? Error{"no database", 13} : Error{}; };
+    owner.during_request = [](Worker& worker, const std::string& target) {
+      if (target == "/end/" + std::to_string(worker.id())) ::_exit(3);
+    };
+  });
+  static_cast<void>(find_workers(3));
+  for (const std::string id : {"1", "2"}) {
+    while (supervisor.ask("/end/" + id) != 0) {
+    }
+    for (int i = 0; i < 50; ++i) EXPECT_NE(supervisor.ask(), 0);
+  }
+  std::set<pid_t> servers;
+  for (int i = 0; i < 50; ++i) servers.insert(supervisor.ask());
+  EXPECT_EQ(servers.size(), 1U);
+}
+
+TEST_F(WorkerPoolTest, AWorkerThatIsStoppedForLessThanTheTimeoutGoesOn) {
+  supervisor.options.hang_timeout_ms = 20'000;
+  supervisor.start();
+  const std::vector<pid_t> workers = find_workers(2);
+  ::kill(workers[0], SIGSTOP);
+  ::usleep(2'000'000);
+  ::kill(workers[0], SIGCONT);
+  EXPECT_EQ(find_workers(2), workers);
+}
+
 TEST_F(WorkerPoolTest, TellsWhyAllHaveFailedAtTheStart) {
   supervisor.start([](WorkerPool&, FakePoolOwner& owner) {
     owner.during_start = [](Worker&) { return Error{"no database", 13}; };
@@ -171,7 +203,7 @@ TEST_F(WorkerPoolTest, GoesOnWhenSomeOfTheFirstWorkersFail) {
 }
 
 TEST_F(WorkerPoolTest, ReplacesAWorkerThatHangs) {
-  supervisor.options.hang_timeout_ms = 500;
+  supervisor.options.hang_timeout_ms = 1'500;
   supervisor.start([](WorkerPool&, FakePoolOwner& owner) {
     owner.during_request = [](Worker&, const std::string& target) {
       while (target == "/hang") ::pause();

@@ -26,6 +26,7 @@ constexpr unsigned kSecondsAfterParent = 1;
 std::array<std::atomic<int>, kSignals> counts;
 std::atomic<int> stops{0};  // SIGINT and SIGTERM
 std::atomic<int> writer{-1};
+std::atomic<bool> is_in_use{false};
 std::atomic<pid_t> parent{0};  // 0: this process does not end with it
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<pid_t>::is_always_lock_free);
 
@@ -37,7 +38,10 @@ void on_signal(int number) {
     if (++stops >= 2) {
       for (const int one : {SIGINT, SIGTERM}) static_cast<void>(::signal(one, SIG_DFL));
     }
-    if (parent != 0 && ::getppid() != parent) ::alarm(kSecondsAfterParent);
+    if (parent != 0 && ::getppid() != parent) {
+      static_cast<void>(::signal(SIGALRM, SIG_DFL));
+      ::alarm(kSecondsAfterParent);
+    }
   }
   errno = error;
 }
@@ -48,8 +52,12 @@ void on_ignored(int) {}
 }  // namespace
 
 Error ProcessSignals::open(std::vector<int> told, std::vector<int> ignored) {
+  if (is_in_use.exchange(true)) return {"workers run in this process already"};
   std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return system_error("no pipe");
+  if (::pipe(ends.data()) != 0) {
+    is_in_use = false;
+    return system_error("no pipe");
+  }
   reader_.reset(ends[0]);
   writer_.reset(ends[1]);
   for (const int end : ends) {
@@ -59,6 +67,7 @@ Error ProcessSignals::open(std::vector<int> told, std::vector<int> ignored) {
   fd_ = reader_.get();
   if (!loop_.watch_internal(*this)) {
     fd_ = -1;
+    is_in_use = false;
     return system_error("signals cannot be watched");
   }
   for (std::atomic<int>& count : counts) count = 0;
@@ -98,11 +107,11 @@ void ProcessSignals::abandon() {
   fd_ = -1;
   reader_.reset();
   writer_.reset();
+  is_in_use = false;
 }
 
 bool ProcessSignals::end_with_parent([[maybe_unused]] pid_t of) {
 #ifdef WEBSOCKETS_HAVE_PARENT_DEATH_SIGNAL
-  static_cast<void>(::signal(SIGALRM, SIG_DFL));
   parent = of;
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
 #endif

@@ -50,10 +50,9 @@ WorkerPool::WorkerPool(Context& context, const WorkerPoolOptions& options, Worke
     : context_(context),
       options_(options),
       owner_(owner),
-      loop_(loop_options(), *this),
-      members_(std::max<std::size_t>(options.workers, 1)) {
-  for (std::size_t i = 0; i < members_.size(); ++i) members_[i].neighbour = i;
-}
+      loop_(loop_options(), idle_owner_),
+      members_(std::max<std::size_t>(options.workers, 1)),
+      neighbours_(members_.size()) {}
 
 // Some are left only where memory was short.
 WorkerPool::~WorkerPool() {
@@ -179,7 +178,7 @@ void WorkerPool::on_exit(std::size_t number, int status) {
   member.control->close();
   loop_.dispose(std::move(member.control));
   member.slot.on_exit(monotonic_ms());
-  on_down(number);
+  neighbours_.forget(number);
   status_->vacate(number);
   rings_->recover(number);
   if (was_first && !was_ready_ && !is_ending_) {
@@ -246,24 +245,18 @@ void WorkerPool::find_hung(std::uint64_t now_ms) {
 // Who waits in the queue of a listener whose worker is down is served by another one.
 void WorkerPool::find_neighbours(std::uint64_t now_ms) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    Member& member = members_[i];
-    if (member.slot.neighbour_ms() > now_ms || member.neighbour != i) continue;
-    for (std::size_t k = 1; k < members_.size() && member.neighbour == i; ++k) {
-      const std::size_t other = (i + k) % members_.size();
-      if (members_[other].slot.is_ready()) member.neighbour = other;
-    }
-    if (member.neighbour == i) continue;
-    members_[member.neighbour].control->send({ControlMessage::Kind::kServe, static_cast<std::uint32_t>(i)});
+    if (members_[i].slot.neighbour_ms() > now_ms || neighbours_.has_neighbour(i)) continue;
+    if (!neighbours_.find(i, [&](std::size_t other) { return members_[other].slot.is_ready(); })) continue;
+    members_[neighbours_.neighbour_of(i)].control->send({ControlMessage::Kind::kServe, static_cast<std::uint32_t>(i)});
   }
 }
 
 void WorkerPool::on_ready(std::size_t number) {
-  Member& member = members_[number];
-  member.slot.on_ready(monotonic_ms());
+  members_[number].slot.on_ready(monotonic_ms());
   was_ready_ = true;
-  const std::size_t neighbour = std::exchange(member.neighbour, number);
-  if (neighbour != number) {
-    members_[neighbour].control->send({ControlMessage::Kind::kLeave, static_cast<std::uint32_t>(number)});
+  if (neighbours_.has_neighbour(number)) {
+    const Member& neighbour = members_[neighbours_.release(number)];
+    neighbour.control->send({ControlMessage::Kind::kLeave, static_cast<std::uint32_t>(number)});
   }
   const auto is_ready = [](const Member& one) { return one.slot.is_ready(); };
   if (!was_complete_ && std::all_of(members_.begin(), members_.end(), is_ready)) {
@@ -271,13 +264,6 @@ void WorkerPool::on_ready(std::size_t number) {
     if (options_.deployment != nullptr) options_.deployment->on_ready();
   }
   loop_.schedule(check_timer_, 0);
-}
-
-// What it served for others needs another one.
-void WorkerPool::on_down(std::size_t number) {
-  for (std::size_t i = 0; i < members_.size(); ++i) {
-    if (members_[i].neighbour == number) members_[i].neighbour = i;
-  }
 }
 
 // --- What is asked for ---
@@ -323,7 +309,7 @@ void WorkerPool::on_message(ControlChannel& channel, const ControlMessage& messa
       return on_ready(number);
     case Kind::kEnding:
       member.slot.on_ending(monotonic_ms());
-      on_down(number);
+      neighbours_.forget(number);
       return loop_.schedule(check_timer_, 0);
     case Kind::kFailed:
       member.failure = "failed: " + message.text;

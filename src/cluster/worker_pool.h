@@ -13,6 +13,7 @@
 #include "cluster/control_channel.h"
 #include "cluster/deployment.h"
 #include "cluster/process_signals.h"
+#include "cluster/slot_neighbours.h"
 #include "cluster/worker.h"
 #include "cluster/worker_rings.h"
 #include "cluster/worker_slot.h"
@@ -52,10 +53,7 @@ class WorkerPoolOwner : public WorkerOwner {
 
 // The workers that serve a context, and the supervisor of them, which is this process: it forks them, replaces those
 // that have ended, tells them what its own signals ask for, and serves no client itself.
-class WorkerPool final : private LoopOwner,
-                         private ControlHandler,
-                         private ProcessSignalsHandler,
-                         private DeploymentOwner {
+class WorkerPool final : private ControlHandler, private ProcessSignalsHandler, private DeploymentOwner {
  public:
   // All outlive the pool.
   WorkerPool(Context& context, const WorkerPoolOptions& options, WorkerPoolOwner& owner);
@@ -76,8 +74,15 @@ class WorkerPool final : private LoopOwner,
   struct Member {
     WorkerSlot slot;
     std::unique_ptr<ControlChannel> control;
-    std::string failure;        // why it ends
-    std::size_t neighbour = 0;  // which serves its listeners, if it is not this one itself
+    std::string failure;  // why it ends
+  };
+
+  class IdleOwner final : public LoopOwner {
+   public:
+    bool has_work() const override { return false; }
+    bool do_work() override { return false; }
+    void on_served() override {}
+    void on_round_end() override {}
   };
 
   class CheckTimer final : public Timer {
@@ -99,7 +104,6 @@ class WorkerPool final : private LoopOwner,
   void find_hung(std::uint64_t now_ms);
   void find_neighbours(std::uint64_t now_ms);
   void on_ready(std::size_t number);
-  void on_down(std::size_t number);
   void end_all(const ControlMessage& message, std::uint64_t within_ms);
   void kill_all();
   void reload_certificates();
@@ -107,10 +111,6 @@ class WorkerPool final : private LoopOwner,
   std::size_t number_of(const ControlChannel& channel) const;
   bool has_ended() const;
 
-  bool has_work() const override { return false; }
-  bool do_work() override { return false; }
-  void on_served() override {}
-  void on_round_end() override {}
   void on_message(ControlChannel& channel, const ControlMessage& message) override;
   void on_end(ControlChannel&) override {}  // the signal of its end comes, too
   void on_signal(int number, int count) override;
@@ -120,12 +120,14 @@ class WorkerPool final : private LoopOwner,
   Context& context_;
   WorkerPoolOptions options_;
   WorkerPoolOwner& owner_;
+  IdleOwner idle_owner_;
   Loop loop_;  // the supervisor's own: what is in that of the context is for the workers
   ProcessSignals signals_{loop_, *this};
   CheckTimer check_timer_{*this};
   std::unique_ptr<WorkerStatus> status_;
   std::unique_ptr<WorkerRings> rings_;
   std::vector<Member> members_;
+  SlotNeighbours neighbours_;
   Error start_error_;  // why the first worker that failed did so
   std::size_t start_failures_ = 0;
   bool was_ready_ = false;                      // one of them

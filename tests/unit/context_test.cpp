@@ -170,5 +170,31 @@ TEST_F(ContextTest, HasNoCertificatesToReloadWithoutTls) {
   EXPECT_TRUE(context->reload_certificates());
 }
 
+TEST_F(ContextTest, DrainsAndEnds) {
+  create();
+  const UniqueFd first = open_websocket();
+  const UniqueFd second = open_websocket();
+  log.clear();
+  context->drain(100, 1'000'000, CloseCode::kServiceRestart);
+  context->drain(0, 0, CloseCode::kNormal);  // does nothing
+  const SocketAddress address = context->address(0);
+  UniqueFd third(::socket(AF_INET, SOCK_STREAM, 0));
+  EXPECT_NE(::connect(third.get(), address.get(), address.size), 0);
+  EXPECT_FALSE(context->is_shutting_down());
+  for (const UniqueFd* const client : {&first, &second}) {
+    write_all(client->get(), client_close());
+    ::shutdown(client->get(), SHUT_WR);
+  }
+  while (!context->is_destroyed()) context->service(-1);
+}
+
+TEST_F(ContextTest, ClosesItsWebsocketsWhileItDrains) {
+  create();
+  const UniqueFd client = open_websocket();
+  context->drain(0, 1, CloseCode::kServiceRestart);
+  while (!context->is_destroyed()) context->service(-1);
+  EXPECT_EQ(read_exactly(client.get(), 4), std::string("\x88\x02\x03\xF4", 4));
+}
+
 }  // namespace
 }  // namespace websockets

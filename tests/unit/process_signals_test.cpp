@@ -13,7 +13,7 @@
 namespace websockets {
 namespace {
 
-class ProcessSignalsTest : public LoopFixture, private ProcessSignalsHandler {
+class ProcessSignalsTest : public LoopFixture, protected ProcessSignalsHandler {
  protected:
   ProcessSignals signals{loop(), static_cast<ProcessSignalsHandler&>(*this)};
 
@@ -56,6 +56,14 @@ TEST_F(ProcessSignalsTest, RestoresWhatWasThereBefore) {
   ::sigaction(SIGHUP, nullptr, &action);
   EXPECT_EQ(action.sa_handler, SIG_DFL);
   static_cast<void>(std::signal(SIGUSR2, before));
+}
+
+TEST_F(ProcessSignalsTest, IsOpenOnceInAProcess) {
+  ASSERT_FALSE(signals.open({SIGHUP}));
+  ProcessSignals others{loop(), static_cast<ProcessSignalsHandler&>(*this)};
+  EXPECT_TRUE(others.open({SIGHUP}));
+  signals.close();
+  EXPECT_FALSE(others.open({SIGHUP}));
 }
 
 TEST_F(ProcessSignalsTest, TheThirdStopHasItsDefaultEffect) {

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -103,6 +104,7 @@ class SupervisorProcess {
     ASSERT_TRUE(made) << made.error().text;
     context_ = std::move(*made);
     address_ = context_->address(0);
+    static_cast<void>(std::fflush(nullptr));
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(log[0]);

@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -25,6 +24,7 @@
 #include "base/unique_fd.h"
 #include "cluster/worker_pool.h"
 #include "connection_fixture.h"
+#include "forked.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "quiet_handler.h"
@@ -108,16 +108,7 @@ class SupervisorProcess {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(log[0]);
-      const FakePoolOwner teller(handler_, log[1]);
-      if (context_->take_over()) ::_exit(1);
-      const int before = count_descriptors();
-      Result<WorkersEnd> end = run(log[1], set_up);
-      // Of the context only its listeners, where it is as it was.
-      const int left = count_descriptors() - before;
-      if (end ? left > 0 : left > 4) teller.note("descriptors are left: " + std::to_string(left));
-      teller.note(end ? "end: " + std::to_string(end->signal) + (end->was_cut_short ? " cut short" : "")
-                      : "error " + std::to_string(end.error().code) + ": " + end.error().text);
-      ::_exit(0);
+      run_in_child([&] { return supervise(log[1], set_up); });
     }
     ::close(log[1]);
     log_.reset(log[0]);
@@ -181,9 +172,20 @@ class SupervisorProcess {
   std::function<Deployment*(const FakePoolOwner&)> deployment = [](const FakePoolOwner&) { return nullptr; };
 
  private:
-  Result<WorkersEnd> run(int log, const std::function<void(WorkerPool&, FakePoolOwner&)>& set_up) {
+  bool supervise(int log, const std::function<void(WorkerPool&, FakePoolOwner&)>& set_up) {
+    if (context_->take_over()) return false;
     FakePoolOwner owner(handler_, log);
     options.deployment = deployment(owner);
+    const int before = count_descriptors();
+    Result<WorkersEnd> end = run(owner, set_up);
+    // Of the context only its listeners, where it is as it was.
+    const int left = count_descriptors() - before;
+    if (end ? left > 0 : left > 4) owner.note("descriptors are left: " + std::to_string(left));
+    owner.note(end ? "end: " + std::to_string(end->signal) + (end->was_cut_short ? " cut short" : "")
+                   : "error " + std::to_string(end.error().code) + ": " + end.error().text);
+    return true;
+  }
+  Result<WorkersEnd> run(FakePoolOwner& owner, const std::function<void(WorkerPool&, FakePoolOwner&)>& set_up) {
     WorkerPool pool(*context_, options, owner);
     set_up(pool, owner);
     return pool.run();

@@ -26,12 +26,14 @@ constexpr unsigned kSecondsAfterParent = 1;
 std::array<std::atomic<int>, kSignals> counts;
 std::atomic<int> stops{0};  // SIGINT and SIGTERM
 std::atomic<int> writer{-1};
+std::atomic<int> handlers_running{0};
 std::atomic<bool> is_in_use{false};
 std::atomic<pid_t> parent{0};  // 0: this process does not end with it
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<pid_t>::is_always_lock_free);
 
 void on_signal(int number) {
   const int error = errno;
+  ++handlers_running;
   ++counts[static_cast<std::size_t>(number)];
   [[maybe_unused]] const ssize_t unused = ::write(writer, "", 1);
   if (number == SIGINT || number == SIGTERM) {
@@ -43,6 +45,7 @@ void on_signal(int number) {
       ::alarm(kSecondsAfterParent);
     }
   }
+  --handlers_running;
   errno = error;
 }
 
@@ -98,12 +101,16 @@ void ProcessSignals::restore() {
 void ProcessSignals::close() {
   if (fd_ < 0) return;
   restore();
+  // In another thread.
+  while (handlers_running != 0) {
+  }
   loop_.unwatch_internal(*this);
   abandon();
 }
 
 void ProcessSignals::abandon() {
   restore();
+  handlers_running = 0;  // the other threads are not here
   fd_ = -1;
   reader_.reset();
   writer_.reset();

@@ -124,6 +124,28 @@ TEST_F(WorkerPoolTest, AWorkerThatEndsIsReplacedAndNoClientThatWaitsForItIsLost)
   static_cast<void>(find_workers(2));
 }
 
+TEST_F(WorkerPoolTest, OnlyTheClientsOfAWorkerThatDiesLoseTheirConnection) {
+  supervisor.start();
+  const std::vector<pid_t> workers = find_workers(2);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 40; ++i) clients.push_back(open_websocket());
+  ::kill(workers[0], SIGKILL);
+  EXPECT_EQ(supervisor.next_line().substr(9), ": signal 9 (Killed)");
+  std::size_t lost = 0;
+  for (const UniqueFd& client : clients) {
+    const std::string ping = client_frame(0x89, "are you there");
+    static_cast<void>(!::send(client.get(), ping.data(), ping.size(), MSG_NOSIGNAL));
+    const std::string answer = read_exactly(client.get(), 15);
+    if (answer.empty()) {
+      ++lost;
+    } else {
+      EXPECT_EQ(answer.substr(2), "are you there");
+    }
+  }
+  EXPECT_GT(lost, 0U);
+  EXPECT_LT(lost, clients.size());
+}
+
 TEST_F(WorkerPoolTest, ANeighbourServesTheClientsOfASlotThatStaysDown) {
   static bool fails;
   fails = false;

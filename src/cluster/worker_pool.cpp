@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/interrupted.h"
+#include "cluster/describe_exit.h"
 #include "server/context.h"
 
 namespace websockets {
@@ -36,12 +37,6 @@ std::vector<std::string_view> protocol_names(Context& context) {
   std::vector<std::string_view> names;
   for (const Subprotocol& subprotocol : context.hub().subprotocols()) names.push_back(subprotocol.name);
   return names;
-}
-
-std::string describe_status(int status) {
-  if (WIFEXITED(status)) return "exit " + std::to_string(WEXITSTATUS(status));
-  const int number = WTERMSIG(status);
-  return "signal " + std::to_string(number) + " (" + ::strsignal(number) + ")";
 }
 
 }  // namespace
@@ -173,7 +168,7 @@ void WorkerPool::reap() {
 void WorkerPool::on_exit(std::size_t number, int status) {
   Member& member = members_[number];
   member.control->on_ready(kReadable);  // its last words
-  const std::string why = member.failure.empty() ? describe_status(status) : std::exchange(member.failure, {});
+  const std::string why = member.failure.empty() ? describe_exit(status) : std::exchange(member.failure, {});
   const bool was_first = member.slot.generation() == 1;
   member.control->close();
   loop_.dispose(std::move(member.control));
@@ -262,6 +257,7 @@ void WorkerPool::on_ready(std::size_t number) {
   if (!was_complete_ && std::all_of(members_.begin(), members_.end(), is_ready)) {
     was_complete_ = true;
     if (options_.deployment != nullptr) options_.deployment->on_ready();
+    context_.listeners().own_files();
   }
   loop_.schedule(check_timer_, 0);
 }

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/http_text.h"
+#include "cluster/listener_handover.h"
 #include "http/origin.h"
 #include "lua/caller_line.h"
 #include "lua/compression_options.h"
@@ -279,6 +280,7 @@ void read_context_options(lua_State* L, int config, int callbacks, LuaContext& c
   check_trust(L, options);
   warn_of_interface(L, context);
 
+  options.listen_options.source = ListenerHandover::of_process();
   const char* driver = std::getenv("WEBSOCKETS_DRIVER");
   if (driver != nullptr) guarded(L, [&] { options.driver = driver; });
   lua_settop(L, callbacks);

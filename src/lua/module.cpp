@@ -2,7 +2,9 @@
 // What require 'websockets' returns.
 #include <poll.h>
 
+#include "cluster/listener_handover.h"
 #include "lua/constants.h"
+#include "lua/guarded.h"
 #include "lua/wrap_client.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_request.h"
@@ -63,6 +65,7 @@ constexpr Constant kConstants[] = {
 
 extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_State* L) {
   using namespace websockets::lua;
+  guarded(L, [] { websockets::ListenerHandover::of_process(); });
   register_context(L);
   register_websocket(L);
   register_request(L);

@@ -43,6 +43,8 @@ class Acceptor final : public Pollable, public Timer {
   void abandon();
   // The same, but it is this one's, too.
   void share_file() { listener_.file.leave(); }
+  // No other process has it any more.
+  void own_file() { listener_.file.own(); }
   const Listener& listener() const { return listener_; }
   // Whether the last on_ready() could not accept somebody who was waiting.
   bool failed() const { return failed_; }

@@ -93,6 +93,10 @@ void Listeners::stop() {
   for_each([](Acceptor& acceptor) { acceptor.stop(); });
 }
 
+void Listeners::own_files() {
+  for_each([](Acceptor& acceptor) { acceptor.own_file(); });
+}
+
 void Listeners::abandon() {
   is_stopped_ = true;
   for_each([](Acceptor& acceptor) { acceptor.abandon(); });

@@ -33,7 +33,9 @@ class Listeners {
   // Listens no more.
   void stop();
   bool is_stopped() const { return is_stopped_; }
-  // The same, where another process has them now.
+  // What a previous version of the program has handed over is this one's from now on.
+  void own_files();
+  // Stops, where another process has them now.
   void abandon();
 
   // --- In a worker, of `count` ---

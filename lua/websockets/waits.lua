@@ -644,7 +644,16 @@ end
 
 functions[1], functions[2], functions[3] = go_on, notify, note_full
 functions[4], functions[5], functions[6] = note_end, note_destroyed, give_up_inbox
-functions[7], functions[8], functions[9] = flush, note_lingered, fail_receiver
+-- Other processes have them.
+local function give_up(waits)
+  waits.others = {}
+  for thread in pairs(waits.threads) do
+    thread.joiners, thread.arguments = nil, nil
+    finish(thread, pack(nil, 'cancelled'))
+  end
+end
+
+functions[7], functions[8], functions[9], functions[10] = flush, note_lingered, fail_receiver, give_up
 
 -- --- For adapters ----------------------------------------------------------------------------------------------------
 

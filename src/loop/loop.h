@@ -82,6 +82,8 @@ class Loop final : private ReadyHandler {
   Pollable* service_descriptor(int fd);
   // A descriptor that is readable while service(0) has something to do; Error: this system has none.
   Result<int> poll_descriptor();
+  // Whether somebody has asked for that.
+  bool is_pollable() const { return watcher_.is_woken(); }
   // For how long service() may be left uncalled when that descriptor is not readable, in milliseconds; -1: without end.
   int idle_ms();
   // Makes the own loop where there is none, or a new one in place of it, and watches everything there. Error: not

@@ -23,6 +23,9 @@ enum Slot : int {
   kInterruption,  // the error that raise_interruption() raises
   kOnRefused,
   kWaits,  // a table of waits.lua, once somebody waits; else false
+  kOnCluster,
+  kOnWorker,
+  kOnWorkerExit,
   kFirstProtocol,
 };
 

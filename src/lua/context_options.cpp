@@ -20,6 +20,7 @@
 #include "lua/option_values.h"
 #include "lua/other_names.h"
 #include "lua/push.h"
+#include "lua/worker_options.h"
 #include "server/options.h"
 #include "websocket/handshake.h"
 
@@ -262,6 +263,8 @@ void read_context_options(lua_State* L, int config, int callbacks, LuaContext& c
   reader.read_boolean("keep_request", context.upgrades().keeps_requests);
   options.reports_refusals = read_function(reader, "on_refused", callbacks, kOnRefused);
   read_function(reader, "on_error", callbacks, kOnError);
+  read_function(reader, "on_cluster", callbacks, kOnCluster);
+  read_workers(reader, options.workers);
   read_function(reader, "on_del_fd", callbacks, kOnDelFd);
   options.announces_descriptors = read_function(reader, "on_add_fd", callbacks, kOnAddFd);
   reader.read_boolean("one_fd", options.announces_one);

@@ -8,16 +8,12 @@
 
 namespace websockets::lua {
 
-Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
+EntryWithoutRound::EntryWithoutRound(LuaContext& context, lua_State* L, int callbacks)
     : context_(context),
       outer_(context.calls().enter(L, callbacks)),
-      running_before_(std::exchange(context.shared().running, &context)),
-      in_round_(context.loop()) {
-  if (in_round_ != nullptr) in_round_->enter();
-}
+      running_before_(std::exchange(context.shared().running, &context)) {}
 
-Entry::~Entry() {
-  if (in_round_ != nullptr) in_round_->leave();  // may call back
+EntryWithoutRound::~EntryWithoutRound() {
   LuaCalls& calls = context_.calls();
   if (outer_.L == nullptr) {
     context_.callback_table().drop_released_payloads(calls.state(), calls.callbacks());
@@ -29,6 +25,15 @@ Entry::~Entry() {
   }
   context_.shared().running = running_before_;
   calls.leave(outer_);
+}
+
+Entry::Entry(LuaContext& context, lua_State* L, int callbacks)
+    : entry_(context, L, callbacks), in_round_(context.loop()) {
+  if (in_round_ != nullptr) in_round_->enter();
+}
+
+Entry::~Entry() {
+  if (in_round_ != nullptr) in_round_->leave();  // may call back
 }
 
 }  // namespace websockets::lua

@@ -13,19 +13,31 @@ class Loop;
 namespace websockets::lua {
 
 // A call of the engine from Lua, which may lead to callbacks: while it lives, events reach Lua by this state. Nothing
-// may raise a Lua error meanwhile.
-class Entry {
+// may raise a Lua error meanwhile. It is no round of the loop: for who serves the context as a whole.
+class EntryWithoutRound {
  public:
   // `callbacks` is the stack index of the callbacks table. Needs room for 8 values on the stack.
+  EntryWithoutRound(LuaContext& context, lua_State* L, int callbacks);
+  ~EntryWithoutRound();
+  EntryWithoutRound(const EntryWithoutRound&) = delete;
+  EntryWithoutRound& operator=(const EntryWithoutRound&) = delete;
+
+ private:
+  LuaContext& context_;
+  LuaCalls::Place outer_;
+  LuaContext* running_before_;
+};
+
+// The same within a Round of the loop.
+class Entry {
+ public:
   Entry(LuaContext& context, lua_State* L, int callbacks);
   ~Entry();
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
 
  private:
-  LuaContext& context_;
-  LuaCalls::Place outer_;
-  LuaContext* running_before_;
+  EntryWithoutRound entry_;
   Loop* in_round_;  // of which this is a Round
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lua/lua_calls.h"
 
+#include <array>
 #include <cstdio>
 #include <utility>
 
@@ -119,9 +120,9 @@ void LuaCalls::report_warning(int text) {
   report(kNoSlot, "");
 }
 
-void LuaCalls::report_failure(int text, int self) {
+void LuaCalls::report_failure(int text, int self, const char* what) {
   lua_pushvalue(place_.L, text);
-  report(self, "error in a coroutine: ");
+  report(self, what);
 }
 
 void LuaCalls::report_error(void* const* websocket) {
@@ -136,8 +137,9 @@ void LuaCalls::report(int self, const char* what) {
   const int error = lua_gettop(L);
   struct Report {
     int self;
+    int worker;
     bool was_taken;
-  } report{self, false};
+  } report{self, worker_, false};
   ProtectedCall call{[](lua_State* inner, void* argument) {
                        auto& taken = *static_cast<Report*>(argument);
                        lua_rawgeti(inner, LuaCalls::kCallbacks, kOnError);
@@ -148,7 +150,8 @@ void LuaCalls::report(int self, const char* what) {
                        } else {
                          lua_rawgeti(inner, LuaCalls::kCallbacks, taken.self);
                        }
-                       lua_call(inner, 2, 0);
+                       if (taken.worker != 0) lua_pushinteger(inner, taken.worker);
+                       lua_call(inner, taken.worker != 0 ? 3 : 2, 0);
                        taken.was_taken = true;
                      },
                      &report};
@@ -158,8 +161,10 @@ void LuaCalls::report(int self, const char* what) {
   lua_pushvalue(L, error);
   const bool failed = lua_pcall(L, 3, 0, place_.message_handler) != 0 && !take_interruption();
   // The message handler made strings of both; if memory was short, what is there may be something else.
-  const auto show = [L](int index, const char* kind) {
-    static_cast<void>(std::fprintf(stderr, "websockets: %s%s\n", kind,
+  std::array<char, 32> where{};
+  if (worker_ != 0) static_cast<void>(std::snprintf(where.data(), where.size(), "worker %d: ", worker_));
+  const auto show = [L, &where](int index, const char* kind) {
+    static_cast<void>(std::fprintf(stderr, "websockets: %s%s%s\n", where.data(), kind,
                                    lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "not enough memory"));
   };
   if (failed || !report.was_taken) show(error, what);

@@ -48,8 +48,12 @@ class LuaCalls {
   void call(int function);
   // Takes the string at an index to on_error, or to stderr.
   void report_warning(int text);
-  // The same of the message of an error, and the websocket in a slot, or none.
-  void report_failure(int text, int self);
+  // The same of the message of an error, and the websocket in a slot, or none. `what`: where it was raised.
+  void report_failure(int text, int self, const char* what);
+
+  // Of the process, which on_error is told; 0: it is none.
+  void set_worker(int id) { worker_ = id; }
+  int worker() const { return worker_; }
 
   // A callback was interrupted by lua.c's handler of SIGINT, which is not the callback's fault: its error goes on,
   // through the function that has led to the callback, once everybody was served.
@@ -68,6 +72,7 @@ class LuaCalls {
 
   Place place_;
   bool is_interrupted_ = false;
+  int worker_ = 0;
 };
 
 // The functions that a callbacks table has in kTrampoline and kMessageHandler.

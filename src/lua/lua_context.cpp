@@ -11,6 +11,7 @@
 #include "lua/lua_client.h"
 #include "lua/lua_clients.h"
 #include "lua/lua_websocket.h"
+#include "lua/lua_workers.h"
 #include "lua/push.h"
 #include "server/connection.h"
 #include "server/context.h"
@@ -87,6 +88,11 @@ void LuaContext::warn_of_unasked_clients(const ContextOptions& given) {
 LuaClients& LuaContext::clients() {
   if (clients_ == nullptr) clients_ = std::make_unique<LuaClients>(*this);
   return *clients_;
+}
+
+LuaWorkers& LuaContext::workers() {
+  if (workers_ == nullptr) workers_ = std::make_unique<LuaWorkers>(*this);
+  return *workers_;
 }
 
 void LuaContext::detach(LuaWebsocket& ws) {
@@ -279,7 +285,7 @@ void LuaContext::on_refused(const Refusal& refusal) {
     lua_rawgeti(L, kCallbacks, kOnRefused);
     const std::string_view reason = kRefusalNames[static_cast<std::size_t>(refusal.reason)];
     push_text(L, reason);
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     set_text(L, "address", refusal.address);
     if (refusal.status != 0) {
       lua_pushinteger(L, refusal.status);
@@ -288,6 +294,10 @@ void LuaContext::on_refused(const Refusal& refusal) {
     }
     if (!refusal.uri.empty()) set_text(L, "uri", refusal.uri);
     if (!refusal.origin.empty()) set_text(L, "origin", refusal.origin);
+    if (calls_.worker() != 0) {
+      lua_pushinteger(L, calls_.worker());
+      lua_setfield(L, -2, "worker");
+    }
     lua_call(L, 2, 0);
   });
 }

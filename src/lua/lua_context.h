@@ -31,6 +31,7 @@ struct StatsReport;
 namespace websockets::lua {
 
 class LuaClients;
+class LuaWorkers;
 struct LuaWebsocket;
 struct SharedState;
 
@@ -54,6 +55,7 @@ class LuaContext final : public Handler {
   // Nothing could ever happen, but a signal: it listens nowhere, and has no connection and no timer. It is open.
   bool is_idle() const;
   SharedState& shared() { return shared_; }
+  const SharedState& shared() const { return shared_; }
   // Another loop watches the descriptor that stands for all, but only while the context is not idle: on_add_fd and
   // on_del_fd are called accordingly, if this system has such a descriptor. Within an Entry.
   void announce_while_busy();
@@ -71,6 +73,8 @@ class LuaContext final : public Handler {
   // Made when they are first asked for. Throws std::bad_alloc.
   LuaClients& clients();
   bool has_clients() const { return clients_ != nullptr; }
+  LuaWorkers& workers();
+  LuaWorkers* find_workers() const { return workers_.get(); }  // null: nobody has asked for them
   // The websocket has no more to tell; the userdata may live on. Within an Entry.
   void release(LuaWebsocket& ws);
   CallbackTable& callback_table() { return callback_table_; }
@@ -128,6 +132,7 @@ class LuaContext final : public Handler {
   bool is_announced_ = false;  // it is now
   UpgradeEvents upgrades_{calls_, callback_table_};
   std::unique_ptr<LuaClients> clients_;  // behind the context, whose loop they use; null: there never was one
+  std::unique_ptr<LuaWorkers> workers_;  // null: nobody has asked for them
 };
 
 }  // namespace websockets::lua

@@ -46,6 +46,19 @@ void LuaTimers::stop_all(lua_State* L, int callbacks) {
   schedule();
 }
 
+void LuaTimers::delay_all(double delay_ms) {
+  Pending delayed;
+  while (!pending_.empty()) {
+    Pending::node_type node = pending_.extract(pending_.begin());
+    node.mapped()->start_ms += delay_ms;
+    node.mapped()->due_ms += delay_ms;
+    node.key() = key_of(*node.mapped());
+    delayed.insert(delayed.end(), std::move(node));
+  }
+  pending_ = std::move(delayed);
+  schedule();
+}
+
 // What is passed already is due in the next round.
 void LuaTimers::schedule() {
   if (!is_running()) return;

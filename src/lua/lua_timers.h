@@ -39,6 +39,8 @@ class LuaTimers final : public Timer {
   // It will not be called any more, and nothing is kept for it.
   void stop(lua_State* L, int callbacks, LuaTimer& timer);
   void stop_all(lua_State* L, int callbacks);
+  // All are due so much later.
+  void delay_all(double delay_ms);
   bool has_pending() const { return !pending_.empty(); }
   bool is_running() const;  // not once the context is destroyed
 

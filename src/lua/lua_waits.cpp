@@ -256,6 +256,22 @@ void LuaWaits::abandon() {
   last_ = 0;
 }
 
+void LuaWaits::give_up() {
+  context_.calls().run(nullptr, [this](lua_State* L) {
+    push_function(L, kGiveUp);
+    if (!lua_istable(L, -1)) return;
+    lua_pushvalue(L, -1);
+    lua_insert(L, -3);
+    lua_call(L, 1, 0);
+    for (; first_ <= last_; ++first_) {
+      lua_pushnil(L);
+      lua_rawseti(L, -2, first_);
+    }
+  });
+  first_ = 1;
+  last_ = 0;
+}
+
 void LuaWaits::await_end(const LuaWebsocket& ws) {
   const Lingering one{ws.closed_fd, ws.closed_serial, ws.is_client};
   if (std::find(lingering_.begin(), lingering_.end(), one) == lingering_.end()) lingering_.push_back(one);

@@ -37,6 +37,7 @@ class LuaWaits {
   static constexpr int kFlush = 7;          // (waits, websocket): delivers those messages
   static constexpr int kNoteLingered = 8;   // (waits): a connection is gone that lingered
   static constexpr int kFail = 9;           // (waits, coroutine, error) -> interruption or nil
+  static constexpr int kGiveUp = 10;        // (waits): its threads have ended, and nobody goes on
 
   explicit LuaWaits(LuaContext& context) : context_(context) {}
 
@@ -52,6 +53,8 @@ class LuaWaits {
   void end();
   // No thread goes on any more: the context is collected, or another process has it.
   void abandon();
+  // The same for those that are there; there is no websocket. Within an Entry.
+  void give_up();
   // do_work() comes once that connection, of a websocket that was closed, is gone.
   void await_end(const LuaWebsocket& ws);
   // The connection of a websocket that was closed is there still: it sends what was queued, and awaits the peer's

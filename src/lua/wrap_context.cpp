@@ -19,6 +19,7 @@
 #include "lua/entry.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
+#include "lua/other_contexts.h"
 #include "lua/push.h"
 #include "lua/push_delivery.h"
 #include "lua/shared_state.h"
@@ -30,6 +31,7 @@
 #include "lua/wrap_timers.h"
 #include "lua/wrap_topics.h"
 #include "lua/wrap_websockets.h"
+#include "lua/wrap_workers.h"
 #include "server/context.h"
 
 namespace websockets::lua {
@@ -71,26 +73,6 @@ int service(lua_State* L) {
   return 1;
 }
 
-// In a forked process: the other contexts are the other process's.
-void give_up_others(LuaContext& ours) {
-  lua_State* const L = ours.calls().state();
-  const int top = lua_gettop(L);
-  if (lua_checkstack(L, 16) == 0) return;
-  push_shared_table(L);
-  lua_rawgeti(L, -1, kContexts);
-  lua_pushnil(L);
-  while (lua_next(L, top + 2) != 0) {
-    LuaContext* const other = context_at(L, top + 4);
-    if (other != nullptr && other != &ours && other->is_open()) {
-      get_user_table(L, top + 4);
-      const Entry entry(*other, L, top + 5);
-      other->context().destroy();
-    }
-    lua_settop(L, top + 3);
-  }
-  lua_settop(L, top);
-}
-
 int fork_service_loop(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
@@ -98,7 +80,7 @@ int fork_service_loop(lua_State* L) {
   if (context.context().is_served_elsewhere()) return luaL_error(L, "websocket fork_service_loop was called already");
   int error = 0;
   enter(L, context, callbacks, [&] {
-    error = websockets::fork_service_loop(context.context(), [&] { give_up_others(context); }).code;
+    error = websockets::fork_service_loop(context.context(), [&] { destroy_others(context); }).code;
     if (error == 0) context.timers().stop_all(L, callbacks);
   });
   lua_pushinteger(L, error == 0 ? 0 : -1);
@@ -252,7 +234,8 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   lua_rawseti(L, callbacks, kTrampoline);
   push_message_handler(L);
   lua_rawseti(L, callbacks, kMessageHandler);
-  for (const int slot : {kOnHttp, kOnError, kOnAddFd, kOnDelFd, kInterruption, kWaits}) {
+  for (const int slot :
+       {kOnHttp, kOnError, kOnAddFd, kOnDelFd, kInterruption, kWaits, kOnCluster, kOnWorker, kOnWorkerExit}) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, callbacks, slot);
   }
@@ -356,6 +339,7 @@ void register_context(lua_State* L) {
   set_functions(L, kContextWebsocketsMethods);
   set_functions(L, kContextTimerMethods);
   set_functions(L, kContextRunMethods);
+  set_functions(L, kContextWorkerMethods);
   set_functions(L, kContextStatsMethods);
   set_functions(L, kContextClientMethods);
   lua_setfield(L, -2, "__index");

@@ -3,14 +3,16 @@
 #include "lua/wrap_run.h"
 
 #include <cmath>
-#include <csignal>
 
 #include "lua/default_context.h"
+#include "lua/lua_workers.h"
 #include "lua/push.h"
+#include "lua/run_result.h"
 #include "lua/served_along.h"
 #include "lua/shared_state.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
+#include "lua/wrap_workers.h"
 #include "server/context.h"
 #include "server/runner.h"
 
@@ -18,16 +20,14 @@ namespace websockets::lua {
 namespace {
 
 constexpr double kMaxSeconds = 1e9;
-constexpr double kShutdownSeconds = 5;
-constexpr int kSignalStatus = 128;  // is added to a signal's number, as shells do it
+constexpr std::uint64_t kShutdownMs = 5'000;
 
 std::uint64_t check_shutdown_ms(lua_State* L, int index) {
-  const auto seconds = static_cast<double>(luaL_optnumber(L, index, kShutdownSeconds));
+  if (lua_isnoneornil(L, index)) return kShutdownMs;
+  const auto seconds = static_cast<double>(luaL_checknumber(L, index));
   luaL_argcheck(L, seconds >= 0 && seconds <= kMaxSeconds, index, "a number of seconds expected");
   return static_cast<std::uint64_t>(std::ceil(seconds * 1000));
 }
-
-const char* name_of(int signal) { return signal == 0 ? "stop" : signal == SIGINT ? "SIGINT" : "SIGTERM"; }
 
 // Raises what has interrupted a callback of the default context, which was served along.
 void raise_interruption_along(lua_State* L, LuaContext& context) {
@@ -68,16 +68,16 @@ bool run_context(lua_State* L, LuaContext& context, int callbacks, std::uint64_t
     results = push_error(L, why);
     return true;
   }
-  lua_pushinteger(L, was_cut_short ? kSignalStatus + signal : 0);
-  lua_pushstring(L, name_of(signal));
+  results = push_run_result(L, signal, was_cut_short);
   return true;
 }
 
 int run(lua_State* L) {
   lua_settop(L, 2);
-  const std::uint64_t timeout_ms = check_shutdown_ms(L, 2);
+  std::uint64_t timeout_ms = lua_istable(L, 2) ? kShutdownMs : check_shutdown_ms(L, 2);
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
+  if (read_run_arguments(L, context, callbacks, 2, timeout_ms)) return run_by_workers(L, context, callbacks);
   int results;
   if (run_context(L, context, callbacks, timeout_ms, results)) return results;
   return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");
@@ -87,6 +87,8 @@ int stop(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
   enter(L, context, callbacks, [&] {
+    LuaWorkers* const workers = context.find_workers();
+    if (workers != nullptr && workers->are_running()) return workers->stop();
     Runner* const runner = context.context().runner();
     if (runner != nullptr) runner->stop();
   });

@@ -153,7 +153,7 @@ int report(lua_State* L) {
   const int self = ws == nullptr || is_closed(*ws) ? kNoSlot : ws->self;
   luaL_checkstack(L, 12, "websocket");
   get_user_table(L, 1);
-  enter(L, *context, 4, [&] { context->calls().report_failure(3, self); });
+  enter(L, *context, 4, [&] { context->calls().report_failure(3, self, "error in a coroutine: "); });
   return 0;
 }
 

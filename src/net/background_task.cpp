@@ -35,6 +35,7 @@ struct TaskThreads {
   int delaying = 0;  // of those that run, how many delay exit()
   bool is_exiting = false;
   std::condition_variable delay_has_ended;
+  std::condition_variable last_has_ended;
 };
 
 // Never destroyed: a thread may outlive everything else. A forked process gets others: its parent's mutex may be held
@@ -64,7 +65,7 @@ void work(TaskThreads& threads) {
     lock.lock();
     if (delays_exit && --threads.delaying == 0) threads.delay_has_ended.notify_all();
   }
-  --threads.count;
+  if (--threads.count == 0) threads.last_has_ended.notify_all();
 }
 
 // Called by exit(). None begins any more. One that is stuck uses nothing that exit() takes down, which has to come to
@@ -126,6 +127,14 @@ bool withdraw(const BackgroundTask& task) {
   if (at == threads->waiting.end()) return false;
   withdrawn.splice(withdrawn.begin(), threads->waiting, at);
   return true;
+}
+
+bool wait_for_background_tasks(std::uint64_t timeout_ms) {
+  TaskThreads* const threads = latest;
+  if (!is_of_this_process(threads)) return true;
+  std::unique_lock lock(threads->mutex);
+  return threads->last_has_ended.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                                          [&] { return threads->count == 0; });
 }
 
 }  // namespace websockets

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/result.h"
@@ -27,5 +28,7 @@ class BackgroundTask {
 Error run_in_background(std::shared_ptr<BackgroundTask> task);
 // It is not run if that has not begun. Returns whether that is so.
 bool withdraw(const BackgroundTask& task);
+// Waits until none is left, neither running nor waiting, but at most so long. False: there are some still.
+bool wait_for_background_tasks(std::uint64_t timeout_ms);
 
 }  // namespace websockets

@@ -129,6 +129,19 @@ TEST_F(BackgroundTaskTest, AForkedProcessHasThreadsOfItsOwn) {
   EXPECT_TRUE(has_succeeded(child));
 }
 
+TEST_F(BackgroundTaskTest, OneCanWaitForTheLast) {
+  EXPECT_TRUE(wait_for_background_tasks(60'000)) << "those of other tests have come to their end";
+  start([gate = gate] { gate->pass(); });
+  gate->wait_for_arrivals(1);
+  EXPECT_FALSE(wait_for_background_tasks(0));
+  EXPECT_FALSE(wait_for_background_tasks(10));
+  const pid_t child = ::fork();
+  if (child == 0) run_in_child([] { return wait_for_background_tasks(0); });
+  EXPECT_TRUE(has_succeeded(child)) << "it is the parent's";
+  gate->open();
+  EXPECT_TRUE(wait_for_background_tasks(60'000));
+}
+
 // Handlers that are registered later are called earlier: this one lets the task go on.
 TEST_F(BackgroundTaskTest, ExitWaitsForOneThatDelaysIt) {
   static Gate go;

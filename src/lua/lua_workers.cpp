@@ -2,6 +2,7 @@
 #include "lua/lua_workers.h"
 
 #include <cstdio>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -39,16 +40,30 @@ Result<WorkersEnd> LuaWorkers::run(lua_State* L, int callbacks) {
   L_ = L;
   callbacks_ = callbacks;
   begun_ms_ = monotonic_exact_ms();
-  Result<WorkersEnd> end = run_workers(context_.context(), options, *this);
-  L_ = nullptr;
-  const Entry entry(context_, L, callbacks);
-  context_.waits().give_up();  // they are worker 1's
-  context_.context().destroy();
+  const std::unique_ptr<LuaWorkers, void (*)(LuaWorkers*)> running(this, [](LuaWorkers* workers) {
+    workers->pool_ = nullptr;
+    workers->L_ = nullptr;
+  });
+  const EntryWithoutRound entry(context_, L, callbacks);
+  WorkerPool pool(context_.context(), options.pool, *this);
+  pool_ = &pool;
+  Result<WorkersEnd> end = pool.run();
+  if (end) context_.waits().give_up();  // they were those of worker 1
   return end;
 }
 
 void LuaWorkers::stop() {
-  if (worker_ != nullptr) worker_->ask_to_stop();
+  if (worker_ != nullptr) {
+    worker_->ask_to_stop();
+  } else if (pool_ != nullptr) {
+    pool_->stop();
+  }
+}
+
+const WorkerStatus& LuaWorkers::status() {
+  if (worker_ == nullptr) return pool_->status();
+  worker_->publish_status();
+  return worker_->status();
 }
 
 void LuaWorkers::on_worker_exit(int id, std::string_view why) {
@@ -76,6 +91,9 @@ void LuaWorkers::on_report(std::string_view text) {
 
 Error LuaWorkers::on_worker(Worker& worker) {
   worker_ = &worker;
+  // What is on the stack will never return.
+  context_.calls().leave({});
+  context_.shared().running = nullptr;
   const EntryWithoutRound entry(context_, L_, callbacks_);
   context_.calls().set_worker(worker.id());
   destroy_others(context_);

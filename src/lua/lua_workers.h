@@ -5,6 +5,7 @@
 
 #include "cluster/worker_pool.h"
 #include "lua/compat.h"
+#include "lua/worker_options.h"
 
 namespace websockets::lua {
 
@@ -18,17 +19,19 @@ class LuaWorkers final : public WorkerPoolOwner {
   LuaWorkers(const LuaWorkers&) = delete;
   LuaWorkers& operator=(const LuaWorkers&) = delete;
 
-  WorkerPoolOptions options;
+  RunOptions options;
 
-  // Starts them, by this state, and returns when all have ended, in this process only: the context is destroyed then.
-  // Not within an Entry. Throws std::bad_alloc.
+  // Starts them, by this state, and returns when all have ended, in this process only: see WorkerPool::run(). Not
+  // within an Entry. Throws std::bad_alloc.
   Result<WorkersEnd> run(lua_State* L, int callbacks);
   // All of them are to end. In any of the processes.
   void stop();
   // Whether run() runs, in whatever process.
   bool are_running() const { return L_ != nullptr; }
   // Which of them this process is; null: none.
-  Worker* worker() const { return worker_; }
+  const Worker* worker() const { return worker_; }
+  // What they tell of themselves, while run() runs; that of this worker is up to date.
+  const WorkerStatus& status();
 
  private:
   Error on_worker(Worker& worker) override;
@@ -45,6 +48,7 @@ class LuaWorkers final : public WorkerPoolOwner {
   lua_State* L_ = nullptr;  // that run() was called by
   int callbacks_ = 0;       // stack index of the callbacks table
   double begun_ms_ = 0;     // the time of run()
+  WorkerPool* pool_ = nullptr;
   Worker* worker_ = nullptr;
 };
 

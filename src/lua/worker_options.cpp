@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/cpu_count.h"
-#include "cluster/worker_pool.h"
 #include "lua/callback_table.h"
 #include "lua/caller_line.h"
 #include "lua/option_reader.h"
@@ -59,7 +58,7 @@ void refuse_without_workers(OptionReader& reader, int table) {
 
 }  // namespace
 
-void read_workers(OptionReader& reader, int& workers) {
+void read_workers(OptionReader& reader, std::size_t& workers) {
   constexpr double kMostWorkers = 1024;
   lua_State* const L = reader.state();
   if (!reader.get("workers")) return;
@@ -67,28 +66,32 @@ void read_workers(OptionReader& reader, int& workers) {
   const double number = lua_isnumber(L, -1) != 0 ? static_cast<double>(lua_tonumber(L, -1)) : 0;
   const bool is_count = number >= 1 && number <= kMostWorkers && number == std::floor(number);
   if (!is_auto && !is_count) reader.raise_value("workers", "'auto', or a number of workers from 1 to 1024");
-  workers = static_cast<int>(number);
-  if (is_auto) guarded(L, [&] { workers = std::min(cpu_count(), static_cast<int>(kMostWorkers)); });
+  workers = static_cast<std::size_t>(number);
+  if (is_auto)
+    guarded(L,
+            [&] { workers = std::min(static_cast<std::size_t>(cpu_count()), static_cast<std::size_t>(kMostWorkers)); });
   lua_pop(L, 1);
 }
 
 void raise_run_error(lua_State* L, const char* why) { raise_at_caller(L, "websocket could not run: %s", why); }
 
-void read_run_options(lua_State* L, int table, int callbacks, WorkerPoolOptions& options) {
-  const int of_context = options.workers;
+void read_run_options(lua_State* L, int table, int callbacks, RunOptions& options) {
+  constexpr const char* kSeconds = "a number of seconds from 0 to 1e9";
+  WorkerPoolOptions& pool = options.pool;
+  const std::size_t of_context = pool.workers;
   OptionReader reader(L, table, raise_run_error);
-  read_workers(reader, options.workers);
-  read_milliseconds(reader, "shutdown", 0, kMaxSeconds, "a number of seconds from 0 to 1e9", options.shutdown_ms);
-  read_seconds(reader, "hang_timeout", options.hang_timeout_ms);
-  read_milliseconds(reader, "drain", 0, kMaxSeconds, "a number of seconds from 0 to 1e9", options.drain_ms);
+  read_workers(reader, pool.workers);
+  read_milliseconds(reader, "shutdown", 0, kMaxSeconds, kSeconds, pool.shutdown_ms);
+  read_optional_seconds(reader, "hang_timeout", pool.hang_timeout_ms);
+  read_milliseconds(reader, "drain", 0, kMaxSeconds, kSeconds, pool.drain_ms);
   read_function(reader, "on_worker", callbacks, kOnWorker);
   read_function(reader, "on_worker_exit", callbacks, kOnWorkerExit);
   read_command(reader, options.command);
   reader.refuse_unknown();
-  if (options.workers == 0) refuse_without_workers(reader, table);
-  if (of_context != 0 && options.workers != of_context) {
-    raise_run_error(
-        L, lua_pushfstring(L, "option 'workers' is %d, but %d in websockets.context", options.workers, of_context));
+  if (pool.workers == 0) refuse_without_workers(reader, table);
+  if (of_context != 0 && pool.workers != of_context) {
+    reader.raise_text(lua_pushfstring(L, "option 'workers' is %d, but %d in websockets.context",
+                                      static_cast<int>(pool.workers), static_cast<int>(of_context)));
   }
 }
 

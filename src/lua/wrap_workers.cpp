@@ -2,6 +2,7 @@
 // run() with workers, and context:worker.
 #include "lua/wrap_workers.h"
 
+#include <array>
 #include <cerrno>
 #include <string>
 
@@ -58,7 +59,7 @@ int worker(lua_State* L) {
 
 bool read_run_arguments(lua_State* L, LuaContext& context, int callbacks, int index, std::uint64_t& shutdown_ms) {
   const bool is_table = lua_istable(L, index);
-  const int of_context = context.context().options().workers;
+  const std::size_t of_context = context.context().options().workers;
   const LuaWorkers* const running = context.find_workers();
   if (running != nullptr && running->are_running()) return true;
   if (!is_table && of_context == 0) return false;
@@ -67,11 +68,11 @@ bool read_run_arguments(lua_State* L, LuaContext& context, int callbacks, int in
     workers = &context.workers();
     workers->options = {};
   });
-  workers->options.workers = of_context;
-  workers->options.shutdown_ms = shutdown_ms;
+  workers->options.pool.workers = of_context;
+  workers->options.pool.shutdown_ms = shutdown_ms;
   if (is_table) read_run_options(L, index, callbacks, workers->options);
-  shutdown_ms = workers->options.shutdown_ms;
-  return workers->options.workers > 0;
+  shutdown_ms = workers->options.pool.shutdown_ms;
+  return workers->options.pool.workers > 0;
 }
 
 int run_by_workers(lua_State* L, LuaContext& context, int callbacks) {

@@ -181,6 +181,18 @@ describe('the manual and the annotations', function()
     same_names(options(), annotated, 'in the types')
   end)
 
+  it('have the options of run', function()
+    local names = {}
+    local ctx = websockets.context { listen = { '127.0.0.1:0' }, protocols = { p = print } }
+    pcall(ctx.run, ctx, setmetatable({}, { __index = function(_, name)
+      names[name] = true
+      if name == 'drain' then return 1 end -- which is refused, as there are no workers
+    end }))
+    ctx:destroy()
+    same_names(names, documented_in_tables(section 'Workers'), 'in the manual')
+    same_names(names, fields_of_class 'RunOptions', 'in the types')
+  end)
+
   it('have the options of static', function()
     local names = {}
     websockets.static('.', setmetatable({}, { __index = function(_, name) names[name] = true end }))
@@ -223,6 +235,13 @@ describe('the manual and the annotations', function()
       insert_all(texts, source, 'raise_connect_error%(L, lua_pushfstring%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_static_error%(L, "([^"]*)"')
       insert_all(texts, source, 'raise_static_error%(L, lua_pushfstring%(L, "([^"]*)"')
+      insert_all(texts, source, 'raise_text%("([^"]*)"')
+      insert_all(texts, source, 'raise_text%(lua_pushfstring%(L, "([^"]*)"')
+      for text in source:gmatch 'refuse%(L, ([^;]*)%);' do
+        for why in text:gmatch '"([^"]*)"' do
+          texts['workers cannot be started ' .. why] = true
+        end
+      end
       insert_all(texts, source, 'warnings.emplace_back%(%s*"([^"]*)"')
       insert_all(texts, source, 'push_failure%(L, "([^"]*)"')
       insert_all(texts, source, 'fail%(CloseCode::k%w+, "([^"]*)"')
@@ -244,6 +263,7 @@ describe('the manual and the annotations', function()
     texts['not the queue of an inbox'] = nil -- no script gets there
     texts['websocket could not connect: %s'] = nil -- stands above the table
     texts['websocket could not create context: %s'] = nil
+    texts['websocket could not run: %s'] = nil
     texts['websocket could not serve a folder: %s'] = nil
     same_names(texts, documented_in_tables(section 'Errors'), 'in the manual')
   end)

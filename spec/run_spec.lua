@@ -111,7 +111,8 @@ describe('run', function()
     for _, seconds in ipairs { -1, 0 / 0, math.huge } do
       assert.error_matches(function() ctx:run(seconds) end, 'a number of seconds expected')
     end
-    assert.has_error(function() ctx:run {} end)
+    assert.error_matches(function() ctx:run 'x' end, 'number expected, got string')
+    assert.error_matches(function() ctx:run(true) end, 'number expected, got boolean')
   end)
 
   it('lets a callback ask for the descriptor of the loop #pollfd', function()

@@ -90,9 +90,9 @@ local websockets = {}
 ---"=text" is just that text. Default: all.
 ---@field origins? string[]
 ---A callback raised an error. Default: a line on stderr.
----@field on_error? fun(message: string, ws?: websockets.Websocket)
+---@field on_error? fun(message: string, ws?: websockets.Websocket, worker?: integer)
 ---A client did not get what it came for, for logs; the reasons are those of stats().refused.
----@field on_refused? fun(reason: string, details: { address: string, status?: integer, message?: string, uri?: string, origin?: string })
+---@field on_refused? fun(reason: string, details: { address: string, status?: integer, message?: string, uri?: string, origin?: string, worker?: integer })
 ---Whether text that is not UTF-8 closes the connection. Default: true.
 ---@field utf8_check? boolean
 ---permessage-deflate (RFC 7692) for clients that offer it. Default: false.
@@ -111,6 +111,10 @@ local websockets = {}
 ---@field trusted_proxies? string[]
 ---Whether what they send begins with a header of the PROXY protocol. Default: false.
 ---@field proxy_protocol? boolean
+---How many processes will serve, by run(). Default: none.
+---@field workers? integer|"auto"
+---In a worker: "gap", "worker 2": some of what that one has sent was lost here.
+---@field on_cluster? fun(state: "gap", why: string)
 ---The user to become once everything is open; without a gid in its own group.
 ---@field uid? integer
 ---The group to become.
@@ -236,12 +240,34 @@ function websockets.handler(fn) end
 ---@return 0
 function Context:service(timeout_ms) end
 
+---How a context is run.
+---@class websockets.RunOptions
+---How many processes serve; "auto": as many as processors. Default: that of the context, or none.
+---@field workers? integer|"auto"
+---For the clients to close. Default: 5.
+---@field shutdown? number
+---In each worker, before it accepts.
+---@field on_worker? fun(id: integer, count: integer)
+---In the process that has called run(): "exit 3", "signal 9 (Killed)", "hung", "failed: …".
+---@field on_worker_exit? fun(id: integer, why: string)
+---A worker whose loop does not turn for so long is killed. Default: 30; 0: never.
+---@field hang_timeout? number
+---For all websockets to be closed when a new version has taken the place. Default: 60.
+---@field drain? number
+---What starts a new version: for the shell, or a program and its arguments. Default: as it was started.
+---@field command? string|string[]
+
 ---Serves until stop(), SIGINT or SIGTERM, then shuts down; the context is destroyed when it returns.
----@param shutdown_seconds? number default: 5
+---@param options? number|websockets.RunOptions seconds for the shutdown, default: 5; or a table
 ---@return integer? status for os.exit(); nil: there is no descriptor left
 ---@return "stop"|"SIGINT"|"SIGTERM"|string why
 ---@return integer? code
-function Context:run(shutdown_seconds) end
+function Context:run(options) end
+
+---In a worker: its number, and how many there are.
+---@return integer? id
+---@return integer? count
+function Context:worker() end
 
 ---Lets the innermost run() end.
 function Context:stop() end
@@ -296,6 +322,10 @@ function Context:topics() end
 
 ---What stats() returns.
 ---@class websockets.Stats
+---With workers: what each has; the other fields are sums.
+---@field workers? websockets.Stats[]
+---Of a worker.
+---@field pid? integer
 ---@field open_connections integer
 ---@field connections integer
 ---@field http_requests integer

@@ -15,10 +15,6 @@ namespace {
   raise_run_error(L, lua_pushfstring(L, "workers cannot be started %s", why));
 }
 
-[[noreturn]] void refuse(lua_State* L, const char* what, std::size_t count) {
-  refuse(L, lua_pushfstring(L, "while the context has %s: %d", what, static_cast<int>(count)));
-}
-
 // That takes connections, timers, or nothing at all, away from where the workers would be served.
 void check_outer_loop(lua_State* L, LuaContext& context) {
   if (context.context().options().announces_descriptors || context.is_announced_while_busy()) {
@@ -51,9 +47,11 @@ void check_worker_conditions(lua_State* L, LuaContext& context) {
   lua_pop(L, 1);
   if (context.context().listener_count() == 0) refuse(L, "in a context that listens nowhere");
   check_outer_loop(L, context);
-  if (context.has_clients() && context.clients().count() > 0) refuse(L, "clients", context.clients().count());
+  if (context.has_clients() && context.clients().count() > 0)
+    refuse(L, lua_pushfstring(L, "while the context has clients: %d", static_cast<int>(context.clients().count())));
   const std::size_t connections = context.loop()->channel_count();
-  if (connections > 0) refuse(L, "open connections", connections);
+  if (connections > 0)
+    refuse(L, lua_pushfstring(L, "while the context has open connections: %d", static_cast<int>(connections)));
   check_others(L, context);
 }
 

@@ -19,6 +19,7 @@
 #include "lua/entry.h"
 #include "lua/guarded.h"
 #include "lua/lua_context.h"
+#include "lua/lua_workers.h"
 #include "lua/other_contexts.h"
 #include "lua/push.h"
 #include "lua/push_delivery.h"
@@ -68,6 +69,10 @@ int service(lua_State* L) {
   int callbacks;
   LuaContext& context = check_context(L, callbacks);
   const int timeout_ms = check_timeout_ms(L, 2);
+  if (is_run_by_workers(context) && context.find_workers()->worker() == nullptr) {
+    lua_pushinteger(L, 0);
+    return 1;
+  }
   enter(L, context, callbacks, [&] { context.context().service(timeout_ms); });
   lua_pushinteger(L, 0);
   return 1;
@@ -78,6 +83,7 @@ int fork_service_loop(lua_State* L) {
   LuaContext& context = check_context(L, callbacks);
   if (context.in_round()) return luaL_error(L, "websocket fork_service_loop inside a callback");
   if (context.context().is_served_elsewhere()) return luaL_error(L, "websocket fork_service_loop was called already");
+  if (is_run_by_workers(context)) return luaL_error(L, "websocket fork_service_loop in a context of workers");
   int error = 0;
   enter(L, context, callbacks, [&] {
     error = websockets::fork_service_loop(context.context(), [&] { destroy_others(context); }).code;

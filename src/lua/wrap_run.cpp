@@ -87,8 +87,7 @@ int stop(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
   enter(L, context, callbacks, [&] {
-    LuaWorkers* const workers = context.find_workers();
-    if (workers != nullptr && workers->are_running()) return workers->stop();
+    if (is_run_by_workers(context)) return context.find_workers()->stop();
     Runner* const runner = context.context().runner();
     if (runner != nullptr) runner->stop();
   });

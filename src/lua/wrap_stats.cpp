@@ -4,8 +4,10 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lua/lua_context.h"
+#include "lua/lua_workers.h"
 #include "lua/push.h"
 #include "lua/wrap_context.h"
 #include "server/stats.h"
@@ -56,8 +58,7 @@ void set_closed(lua_State* L, const Stats& counted) {
   lua_setfield(L, -2, "closed");
 }
 
-int push_stats(lua_State* L) {
-  const auto& report = *static_cast<const StatsReport*>(lua_touserdata(L, 1));
+void push_report(lua_State* L, const StatsReport& report) {
   const Stats& counted = report.counted;
   lua_newtable(L);
   set_count(L, "open_connections", report.connections);
@@ -74,6 +75,38 @@ int push_stats(lua_State* L) {
   set_protocols(L, report);
   set_refused(L, counted);
   set_closed(L, counted);
+}
+
+// Of a context; with workers that of all, and of each.
+struct FullReport {
+  StatsReport total;
+  std::vector<StatsReport> workers;
+  std::vector<pid_t> pids;
+};
+
+FullReport report_of(LuaContext& context) {
+  LuaWorkers* const workers = context.find_workers();
+  if (workers == nullptr || !workers->are_running()) return {context.report(), {}, {}};
+  const WorkerStatus& status = workers->status();
+  FullReport report{status.total(), {}, {}};
+  for (std::size_t i = 0; i < status.count(); ++i) {
+    report.workers.push_back(status.report(i));
+    report.pids.push_back(status.pid(i));
+  }
+  return report;
+}
+
+int push_stats(lua_State* L) {
+  const auto& report = *static_cast<const FullReport*>(lua_touserdata(L, 1));
+  push_report(L, report.total);
+  if (report.workers.empty()) return 1;
+  lua_createtable(L, static_cast<int>(report.workers.size()), 0);
+  for (std::size_t i = 0; i < report.workers.size(); ++i) {
+    push_report(L, report.workers[i]);
+    if (report.pids[i] != 0) set_count(L, "pid", static_cast<std::uint64_t>(report.pids[i]));
+    lua_rawseti(L, -2, static_cast<int>(i + 1));
+  }
+  lua_setfield(L, -2, "workers");
   return 1;
 }
 
@@ -85,13 +118,16 @@ int push_metrics(lua_State* L) {
 int stats(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  return push_copy(L, push_stats, [&] { return context.report(); });
+  return push_copy(L, push_stats, [&] { return report_of(context); });
 }
 
 int metrics(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
-  return push_copy(L, push_metrics, [&] { return metrics_text(context.report()); });
+  return push_copy(L, push_metrics, [&] {
+    const FullReport report = report_of(context);
+    return metrics_text(report.total, report.workers);
+  });
 }
 
 }  // namespace

@@ -57,11 +57,15 @@ int worker(lua_State* L) {
 
 }  // namespace
 
+bool is_run_by_workers(const LuaContext& context) {
+  const LuaWorkers* const workers = context.find_workers();
+  return workers != nullptr && workers->are_running();
+}
+
 bool read_run_arguments(lua_State* L, LuaContext& context, int callbacks, int index, std::uint64_t& shutdown_ms) {
   const bool is_table = lua_istable(L, index);
   const std::size_t of_context = context.context().options().workers;
-  const LuaWorkers* const running = context.find_workers();
-  if (running != nullptr && running->are_running()) return true;
+  if (is_run_by_workers(context)) return true;
   if (!is_table && of_context == 0) return false;
   LuaWorkers* workers = nullptr;
   guarded(L, [&] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "server/stats.h"
 
+#include <array>
 #include <initializer_list>
 #include <utility>
 
@@ -19,14 +20,6 @@ class MetricsWriter {
   void value(std::string_view label, std::string_view of, std::uint64_t number) {
     add({kPrefix, name_, "{", label, "=\"", of, "\"} ", std::to_string(number), "\n"});
   }
-  void gauge(std::string_view name, std::string_view help, std::uint64_t number) {
-    begin(name, "gauge", help);
-    value(number);
-  }
-  void counter(std::string_view name, std::string_view help, std::uint64_t number) {
-    begin(name, "counter", help);
-    value(number);
-  }
   std::string take() { return std::move(text_); }
 
  private:
@@ -40,11 +33,51 @@ class MetricsWriter {
   std::string_view name_;
 };
 
-void write_connections(MetricsWriter& writer, const StatsReport& report) {
+// One number of a report.
+struct Metric {
+  std::string_view name;
+  std::string_view type;
+  std::string_view help;
+  std::uint64_t (*value)(const StatsReport& report);
+};
+
+constexpr std::array kConnectionMetrics = {
+    Metric{"open_connections", "gauge", "Connections that are open, whatever they speak.",
+           [](const StatsReport& report) -> std::uint64_t { return report.connections; }},
+    Metric{"connections_total", "counter", "Connections that were accepted.",
+           [](const StatsReport& report) { return report.counted.connections; }},
+    Metric{"http_requests_total", "counter", "Requests that were not for a websocket.",
+           [](const StatsReport& report) { return report.counted.http_requests; }},
+};
+
+constexpr std::array kTrafficMetrics = {
+    Metric{"messages_received_total", "counter", "Messages that websockets have received.",
+           [](const StatsReport& report) { return report.counted.messages_received; }},
+    Metric{"messages_sent_total", "counter", "Messages that were sent to websockets.",
+           [](const StatsReport& report) { return report.counted.messages_sent; }},
+    Metric{"received_bytes_total", "counter", "Bytes received, without TLS.",
+           [](const StatsReport& report) { return report.moved.bytes_received; }},
+    Metric{"sent_bytes_total", "counter", "Bytes sent, without TLS.",
+           [](const StatsReport& report) { return report.moved.bytes_sent; }},
+    Metric{"queued_bytes", "gauge", "Bytes that wait to be sent.",
+           [](const StatsReport& report) -> std::uint64_t { return report.queued_bytes; }},
+    Metric{"queue_full_total", "counter", "Frames for which a websocket's queue had no room.",
+           [](const StatsReport& report) { return report.counted.queue_full; }},
+    Metric{"topics", "gauge", "Topics that have a subscriber.",
+           [](const StatsReport& report) -> std::uint64_t { return report.topics; }},
+    Metric{"subscriptions", "gauge", "Subscriptions to topics.",
+           [](const StatsReport& report) -> std::uint64_t { return report.subscriptions; }},
+};
+
+void write(MetricsWriter& writer, std::span<const Metric> metrics, const StatsReport& report) {
+  for (const Metric& metric : metrics) {
+    writer.begin(metric.name, metric.type, metric.help);
+    writer.value(metric.value(report));
+  }
+}
+
+void write_websockets(MetricsWriter& writer, const StatsReport& report) {
   const Stats& counted = report.counted;
-  writer.gauge("open_connections", "Connections that are open, whatever they speak.", report.connections);
-  writer.counter("connections_total", "Connections that were accepted.", counted.connections);
-  writer.counter("http_requests_total", "Requests that were not for a websocket.", counted.http_requests);
   writer.begin("open_websockets", "gauge", "Websockets that are open, by subprotocol.");
   for (const auto& protocol : report.protocols) writer.value("protocol", protocol.name, protocol.open);
   writer.begin("websockets_total", "counter", "Websockets that were opened, by subprotocol.");
@@ -60,24 +93,27 @@ void write_connections(MetricsWriter& writer, const StatsReport& report) {
   }
 }
 
-void write_traffic(MetricsWriter& writer, const StatsReport& report) {
-  const Stats& counted = report.counted;
-  writer.counter("messages_received_total", "Messages that websockets have received.", counted.messages_received);
-  writer.counter("messages_sent_total", "Messages that were sent to websockets.", counted.messages_sent);
-  writer.counter("received_bytes_total", "Bytes received, without TLS.", report.moved.bytes_received);
-  writer.counter("sent_bytes_total", "Bytes sent, without TLS.", report.moved.bytes_sent);
-  writer.gauge("queued_bytes", "Bytes that wait to be sent.", report.queued_bytes);
-  writer.counter("queue_full_total", "Frames for which a websocket's queue had no room.", counted.queue_full);
-  writer.gauge("topics", "Topics that have a subscriber.", report.topics);
-  writer.gauge("subscriptions", "Subscriptions to topics.", report.subscriptions);
+void write_of_workers(MetricsWriter& writer, std::span<const Metric> metrics, std::span<const StatsReport> workers) {
+  for (const Metric& metric : metrics) {
+    const std::string name = "worker_" + std::string(metric.name);
+    writer.begin(name, metric.type, metric.help);
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      writer.value("worker", std::to_string(i + 1), metric.value(workers[i]));
+    }
+  }
 }
 
 }  // namespace
 
-std::string metrics_text(const StatsReport& report) {
+std::string metrics_text(const StatsReport& report, std::span<const StatsReport> workers) {
   MetricsWriter writer;
-  write_connections(writer, report);
-  write_traffic(writer, report);
+  write(writer, kConnectionMetrics, report);
+  write_websockets(writer, report);
+  write(writer, kTrafficMetrics, report);
+  if (!workers.empty()) {
+    write_of_workers(writer, kConnectionMetrics, workers);
+    write_of_workers(writer, kTrafficMetrics, workers);
+  }
   return writer.take();
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,7 +76,8 @@ struct StatsReport {
   std::vector<OfSubprotocol> protocols;
 };
 
-// In the text exposition format 0.0.4 of Prometheus.
-std::string metrics_text(const StatsReport& report);
+// In the text exposition format 0.0.4 of Prometheus. `workers`: what each of the processes has of it, if there are
+// several, in the order of their numbers, which begin with 1.
+std::string metrics_text(const StatsReport& report, std::span<const StatsReport> workers = {});
 
 }  // namespace websockets

@@ -89,7 +89,7 @@ describe('run with workers', function()
       c:text 'os.exit(7)'
       server:wait_for 'exit %d exit 7'
       server:wait_for '^run returned 0 stop$'
-      server:wait_for '^broadcast 0 0 0 0 %d'
+      server:wait_for '^broadcast 0 0 0 %d'
       assert.same('', server:output())
       c:close()
     end

@@ -159,11 +159,9 @@ end
 -- Ends all that were started.
 function workers.close_all()
   for self in pairs(started) do
-    local children = remote.is_running(self.pid) and self:children() or {}
-    remote.signal(self.pid, 'KILL')
-    for _, pid in ipairs(children) do
-      remote.signal(pid, 'KILL')
-    end
+    local pids = self:children()
+    pids[#pids + 1] = remote.is_running(self.pid) and self.pid or nil
+    if #pids > 0 then os.execute(('kill -KILL %s 2>/dev/null'):format(table.concat(pids, ' '))) end
     os.remove(self.script_path)
     os.remove(self.notes_path)
     os.remove(self.output_path)

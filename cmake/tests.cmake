@@ -131,6 +131,8 @@ foreach(file IN LISTS interop_files)
   endif()
 endforeach()
 
+add_case(interop/deploying-long "interop" 60 600 peers lua5.4 tests/interop/deploying.py --long)
+
 # In the gate only what was found before; a minute of search for each by --all.
 file(GLOB fuzz_targets RELATIVE ${CMAKE_SOURCE_DIR}/tests/fuzz CONFIGURE_DEPENDS tests/fuzz/*.cpp)
 list(TRANSFORM fuzz_targets REPLACE ".cpp$" "")

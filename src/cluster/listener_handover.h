@@ -25,6 +25,8 @@ class ListenerHandover final : public ListenerSource {
   // A non-blocking socket.
   explicit ListenerHandover(UniqueFd socket) : socket_(std::move(socket)) {}
 
+  // That of the socket; -1: it is closed.
+  int fd() const { return socket_.fd(); }
   // The first call waits for the old version to have sent them all. In the order in which it had them.
   std::vector<Listener> take(const std::string& name) override;
   // Tells the old version to end. What nobody has taken is closed; the files of those that were taken are for their

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "cluster/program_deployment.h"
 #include "lua/default_context.h"
 #include "lua/entry.h"
 #include "lua/lua_clients.h"
@@ -45,6 +46,9 @@ Result<WorkersEnd> LuaWorkers::run(lua_State* L, int callbacks) {
     workers->L_ = nullptr;
   });
   const EntryWithoutRound entry(context_, L, callbacks);
+  ProgramDeployment deployment(options.command.empty() ? program_start()
+                                                       : ProgramStart{options.command, program_start().directory});
+  options.pool.deployment = &deployment;
   WorkerPool pool(context_.context(), options.pool, *this);
   pool_ = &pool;
   Result<WorkersEnd> end = pool.run();

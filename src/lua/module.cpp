@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "cluster/listener_handover.h"
+#include "cluster/program_start.h"
 #include "lua/constants.h"
 #include "lua/guarded.h"
 #include "lua/wrap_client.h"
@@ -65,7 +66,11 @@ constexpr Constant kConstants[] = {
 
 extern "C" __attribute__((visibility("default"))) int luaopen_websockets(lua_State* L) {
   using namespace websockets::lua;
-  guarded(L, [] { websockets::ListenerHandover::of_process(); });
+  // The script may change its folder, and start other programs.
+  guarded(L, [] {
+    websockets::program_start();
+    websockets::ListenerHandover::of_process();
+  });
   register_context(L);
   register_websocket(L);
   register_request(L);

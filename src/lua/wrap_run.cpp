@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "cluster/program_deployment.h"
 #include "lua/default_context.h"
 #include "lua/lua_workers.h"
 #include "lua/push.h"
@@ -78,6 +79,12 @@ int run(lua_State* L) {
   int callbacks;
   LuaContext& context = check_served_here(L, callbacks);
   if (read_run_arguments(L, context, callbacks, 2, timeout_ms)) return run_by_workers(L, context, callbacks);
+  if (context.context().listener_count() > 0) {
+    guarded(L, [&] {
+      announce_ready();
+      context.context().listeners().own_files();
+    });
+  }
   int results;
   if (run_context(L, context, callbacks, timeout_ms, results)) return results;
   return luaL_error(L, "websocket context listens nowhere and has nothing to wait for");

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <string>
 
+#include "cluster/listener_handover.h"
 #include "lua/caller_line.h"
 #include "lua/entry.h"
 #include "lua/lua_context.h"
@@ -29,7 +30,9 @@ void warn_of_sockets(lua_State* L, LuaContext& context, int callbacks) {
   std::array<char, 256> numbers{};
   guarded(L, [&] {
     std::string list;
-    for (const int fd : foreign_sockets({})) list.append(list.empty() ? "" : ", ").append(std::to_string(fd));
+    const ListenerHandover* const previous = ListenerHandover::of_process();
+    const std::array<int, 1> own{previous == nullptr ? -1 : previous->fd()};
+    for (const int fd : foreign_sockets(own)) list.append(list.empty() ? "" : ", ").append(std::to_string(fd));
     list.copy(numbers.data(), numbers.size() - 1);
   });
   if (numbers.front() == '\0') return;

@@ -35,12 +35,14 @@ folder = pathlib.Path(temporary.name)
 PROGRAM = '''
 local websockets = require 'websockets'
 io.stdout:setvbuf 'line'
-local version = VERSION
+local version, files = VERSION, websockets.static(FOLDER)
 local context = websockets.context {
   listen = { LISTEN }, TLS
   protocols = { echo = function(ws) ws:on_receive(function(ws, text) ws:write(version .. text) end) end },
-  static = { { prefix = '/files', root = FOLDER } },
-  on_http = function(ws) ws:respond(200, {}, version) end,
+  on_http = function(ws, uri)
+    if uri == '/' then return ws:respond(200, {}, version) end
+    files(ws, uri)
+  end,
   on_error = function(why) print('error: ' .. why) end,
 }
 print('version ' .. version)
@@ -225,7 +227,7 @@ def units_of_the_page():
 
 def commands_of_the_page():
     """There is no service to tell: that the programs know these commands and options."""
-    for line in '\n'.join(blocks('sh')).splitlines():
+    for line in ''.join(blocks('sh')).splitlines():
         command = line.split()
         if shutil.which(command[0]):
             result = subprocess.run([*command, '--help'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -270,6 +272,7 @@ def nobody_is_refused():
             clients = asyncio.create_task(storm(program.port, lambda: over))
             for number in range(20 if IS_LONG else 3):
                 await asyncio.to_thread(program.deploy, f'v{number + 2}')
+                await asyncio.sleep(0.3)
             over = True
             return await clients
 
@@ -305,7 +308,7 @@ def a_download_goes_on():
         file.seek(size - 4)
         file.write(b'last')
     with Program('download', drain=0.2) as program, program.connect() as client:
-        client.sendall(b'GET /files/large.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+        client.sendall(b'GET /large.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
         received = client.recv(65536)
         supervisor = program.supervisor()
         program.write('v2')
@@ -401,38 +404,37 @@ def tls_goes_on():
 
 def a_link_is_followed():
     releases = folder / 'releases'
+    program = Program('link', drain=0)
     for name in ('one', 'two'):
         (releases / name).mkdir(parents=True)
+        program.script = releases / name / 'server.lua'
+        program.write(name)
     current = releases / 'current'
     current.symlink_to('one')
-    program = Program('link', drain=0)
-    program.script = pathlib.Path('server.lua')
-    program.options = {'cwd': current, 'env': {**os.environ, 'PWD': str(current)}}
-    text = PROGRAM
-    for name in ('one', 'two'):
-        program.script = releases / name / 'server.lua'
-        program.write(name, text)
-    port = program.port
-    log = (folder / 'link.log').open('w')
-    process = subprocess.Popen([LUA, 'server.lua'], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **program.options)
+
+    def processes_in(release):
+        found = []
+        for entry in pathlib.Path('/proc').glob('[0-9]*'):
+            with contextlib.suppress(OSError):
+                if os.readlink(entry / 'cwd') == str(releases / release):
+                    found.append(int(entry.name))
+        return found
+
+    process = subprocess.Popen([LUA, 'server.lua'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=current,
+                               env={**os.environ, 'PWD': str(current)})
     try:
         wait_for(lambda: program.answers() == 'one', 'the first answer')
         current.unlink()
         current.symlink_to('two')
         process.send_signal(signal.SIGUSR2)
         assert process.wait(DEADLINE_S) == 0
-        assert program.answers() == 'two', port
-        new = int(re.search(r'\d+', subprocess.run(
-            ['ss', '--no-header', '--listening', '--tcp', '--processes', 'sport', '=', f':{port}'], capture_output=True,
-            text=True, check=True).stdout.partition('pid=')[2])[0])
-        parents = {pid: int(pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[1])
-                   for pid in [new]}
-        os.kill(new, signal.SIGTERM)
-        del parents
+        assert program.answers() == 'two'
+        assert not processes_in('one')
     finally:
-        process.kill()
+        for pid in [process.pid, *processes_in('two')]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
-        log.close()
 
 
 def the_service_manager_is_told():

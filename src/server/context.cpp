@@ -190,7 +190,7 @@ void Context::defer_failure(Receiver& receiver, CloseCode code) {
 // --- The end ---
 
 void Context::drain(std::uint64_t duration_ms, std::uint64_t shutdown_ms, CloseCode code) {
-  if (is_destroyed() || is_shutting_down() || drain_timer_.was_started()) return;
+  if (is_destroyed() || is_shutting_down() || std::exchange(rules_.server.is_draining, true)) return;
   listeners_.stop();
   drain_timer_.start(monotonic_ms() + duration_ms, shutdown_ms, code);
 }

@@ -89,8 +89,8 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
   // Listeners that are shared are left to the others while this process has more than they. nullptr: there are none.
   void set_balance(ConnectionBalance* balance) { balance_ = balance; }
 
-  // Listens no more, closes the websockets with this code, one after the other, and then shuts down; who asks for a
-  // websocket meanwhile, on a connection that is there, gets it. A second call does nothing.
+  // Listens no more, closes the websockets with this code, one after the other, and then shuts down. On connections
+  // that are there requests are answered still, one each, or become websockets. A second call does nothing.
   void drain(std::uint64_t duration_ms, std::uint64_t shutdown_ms, CloseCode code);
   // Ends gracefully: listens no more, closes the websockets with this code, lets requests that have begun be answered,
   // and destroys itself when all connections are gone, or after so long. A second call changes how long.
@@ -114,7 +114,6 @@ class Context final : private LoopOwner, private ReceiverOwner, private Acceptor
    public:
     explicit DrainTimer(Context& context) : context_(context) {}
     void start(std::uint64_t end_ms, std::uint64_t shutdown_ms, CloseCode code);
-    bool was_started() const { return end_ms_ != 0; }
     void on_timeout() override;
 
    private:

@@ -128,7 +128,8 @@ void HttpExchange::handle_request() {
 
 template <typename QueueBody>
 void HttpExchange::send_answer(ResponseHead& head, QueueBody queue_body) {
-  keep_alive_ = head.keep_alive = head.keep_alive && request().keep_alive() && !rules_.is_shutting_down;
+  const bool is_last = rules_.is_draining || rules_.is_shutting_down;
+  keep_alive_ = head.keep_alive = head.keep_alive && request().keep_alive() && !is_last;
   head.http_1_0 = request().minor_version() == 0;
   try {
     carrier_.output().append(rules_.output_pool, as_bytes(serialize_head(head, std::time(nullptr))));

@@ -21,7 +21,8 @@ struct ServerRules {
   Refusals& refusals;
   const Hub& hub;
   CompressionPool* compression = nullptr;  // null: off
-  bool is_shutting_down = false;           // then the answer to a request that has begun is the last one
+  bool is_draining = false;                // then each answer is the last one of its connection
+  bool is_shutting_down = false;           // the same, and no request becomes a websocket
 
   // Counts the client, and tells of it later.
   void refuse(RefusalReason reason, const RefusedClient& client) const {

@@ -188,6 +188,22 @@ TEST_F(ContextTest, DrainsAndEnds) {
   while (!context->is_destroyed()) context->service(-1);
 }
 
+TEST_F(ContextTest, AnswersOneMoreRequestOfEachConnectionWhileItDrains) {
+  create();
+  const UniqueFd client = connect();
+  const std::string request = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+  write_all(client.get(), request);
+  serve_until(1);
+  context->drain(1'000'000, 1'000'000, CloseCode::kServiceRestart);
+  write_all(client.get(), request);
+  serve_until(2);
+  ::shutdown(client.get(), SHUT_WR);
+  while (!context->is_destroyed()) context->service(-1);
+  const std::string answers = read_exactly(client.get(), 10'000);
+  EXPECT_NE(answers.find("Connection: close"), std::string::npos);
+  EXPECT_GT(answers.find("Connection: close"), answers.find("hello"));
+}
+
 TEST_F(ContextTest, ClosesItsWebsocketsWhileItDrains) {
   create();
   const UniqueFd client = open_websocket();

@@ -133,6 +133,7 @@ class SupervisorProcess {
     return line;
   }
 
+  PidHandler& handler() { return handler_; }
   static int count_descriptors() {
     int count = 0;
     for (int fd = 0; fd < 1024; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1 : 0;

@@ -70,6 +70,21 @@ TEST_F(WorkerPoolTest, ServesByAllWorkersUntilItIsToldToStop) {
   EXPECT_FALSE(supervisor.connect());
 }
 
+TEST_F(WorkerPoolTest, WorksWithEachDriver) {
+  for (const std::string driver : {"", "poll", "io_uring"}) {
+    SupervisorProcess other;
+    other.context_options.driver = driver;
+    if (!Context::create(other.context_options, other.handler())) continue;  // this system does not have it
+    other.start();
+    std::set<pid_t> servers;
+    for (int i = 0; i < 20 || servers.size() < 2; ++i) servers.insert(other.ask());
+    EXPECT_EQ(servers.size(), 2U) << driver;
+    EXPECT_FALSE(servers.contains(0)) << driver;
+    other.signal(SIGTERM);
+    EXPECT_EQ(other.next_line().substr(9), ": exit 0") << driver;
+  }
+}
+
 TEST_F(WorkerPoolTest, SpreadsTheClients) {
   supervisor.options.workers = 4;
   supervisor.start();

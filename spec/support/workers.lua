@@ -34,11 +34,11 @@ local function process_id()
 end
 local commands = {}
 local load_text = loadstring or load
--- Runs a program, which has `ws` and `ctx`, and what it returns is sent.
+-- Runs a program, which has `ws` and `ctx`; what it returns is sent, if that is something.
 function commands.lua(ws, text)
   local results = { assert(load_text('local ws, ctx, note, websockets = ... ' .. text))(ws, ws:context(), note, websockets) }
   for i = 1, #results do results[i] = tostring(results[i]) end
-  ws:write(table.concat(results, ' '))
+  if #results > 0 then ws:write(table.concat(results, ' ')) end
 end
 local function protocol(ws)
   ws:subscribe 'all'
@@ -100,6 +100,17 @@ function workers:wait_for(pattern, count)
   local ok, why = pcall(loop.serve_until, {}, is_there, ('%d notes of %q'):format(count or 1, pattern))
   if not ok then error(('%s; notes:\n%s\noutput:\n%s'):format(why, self:notes(), self:output()), 2) end
   return last:match(pattern)
+end
+
+-- Waits until what ask() returns matches a pattern, and returns it.
+function workers:wait_until(ask, pattern)
+  local text
+  local ok, why = pcall(loop.serve_until, {}, function()
+    text = ask()
+    return text:find(pattern)
+  end, ('an answer like %q'):format(pattern))
+  if not ok then error(('%s; answer: %s; output:\n%s'):format(why, text, self:output()), 2) end
+  return text
 end
 
 -- A client; returns it, the number of its worker and the process of that.

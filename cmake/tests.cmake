@@ -15,7 +15,7 @@ set(mode_independent
   callback_action callback_error compression_broadcast compression_limits constants context_churn coroutine docs
   docs_examples error fields finalizer handshake http_answer http_refusal origins privileges proxy request request_body
   respond static static_conditional static_range static_traversal stats tls_authorities tls_certificates upgrade upgrade_deferred
-  workers_faults)
+  workers_faults workers_run)
 # The parsers and zlib, where what is not initialised would come from.
 set(parsing compression frame http receive static timers tls_data topics)
 # Nothing of these is there without pollfd.

@@ -85,8 +85,9 @@ describe('workers', function()
 
   it('that do not listen for long learn what they have missed, and keep nobody waiting', function()
     local server = workers.start [[
-      local ctx = context { max_message_size = 65536, on_cluster = function(state, why) note('cluster', state, why) end }
-      finish(ctx:run { workers = 3, shutdown = 1, hang_timeout = 0 })
+      local id
+      local ctx = context { max_message_size = 65536, on_cluster = function(...) note('cluster of', id, ...) end }
+      finish(ctx:run { workers = 3, shutdown = 1, hang_timeout = 0, on_worker = function(number) id = number end })
     ]]
     local clients, pids = server:open_each(3)
     remote.stop(pids[2])
@@ -98,10 +99,10 @@ describe('workers', function()
       ]]))
     end
     remote.signal(pids[2], 'CONT')
-    server:wait_for '^cluster gap worker 1$'
+    server:wait_for '^cluster of 2 gap worker 1$'
     clients[1]:text 'ctx:publish("all", "afterwards")'
     for _, c in ipairs(clients) do c:expect_text 'afterwards' end
-    local _, count = server:notes():gsub('cluster gap', '')
+    local _, count = server:notes():gsub('cluster of 2', '')
     assert.is_true(count >= 1 and count < 16)
     close(clients)
   end)

@@ -1,7 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- Usage: lua test-server.lua [directory of the page] [port] [certificate] [its key]
--- With a certificate (script/demo-certificate makes some) it is https and wss.
+-- Usage: lua test-server.lua [directory of the page] [port] [certificate] [its key] [--workers N]
+-- With a certificate (script/demo-certificate makes some) it is https and wss; with workers so many processes serve.
 local websockets = require 'websockets'
+
+local workers
+for i, word in ipairs(arg) do
+  if word == '--workers' then
+    table.remove(arg, i)
+    workers = assert(table.remove(arg, i), '--workers needs a number')
+    break
+  end
+end
 
 local here = arg[0]:match('^(.*/)') or ''
 local serve_page = dofile(here .. 'pages.lua')(arg[1] or '.')
@@ -45,4 +54,4 @@ end)
 
 print(('Open %s://localhost:%s/ in a browser'):format(certificate and 'https' or 'http', port))
 io.stdout:flush()
-os.exit((context:run()))
+os.exit((context:run { workers = workers }))

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- A live dashboard: each second, what the server has counted and how the machine does is published to all pages.
--- Usage: lua dashboard.lua [port]
+-- A live dashboard: each second, all pages are told what the server has counted and how the machine does.
+-- Usage: lua dashboard.lua [port] [workers]; with workers, so many processes serve, and are shown side by side.
 local websockets = require 'websockets'
 
 local here = arg[0]:match '^(.*/)' or ''
-local port = arg[1] or 8080
+local port, workers = arg[1] or 8080, arg[2]
 local history_length = 120
 
 local history = {} -- the last samples, as JSON
@@ -43,6 +43,9 @@ local function sample()
     memory = memory,
     lua = collectgarbage 'count' * 1024,
   }
+  for id, worker in ipairs(stats.workers or {}) do
+    values['worker_' .. id] = worker.protocols.dashboard.open
+  end
   before = stats
   local fields = {}
   for name, value in pairs(values) do
@@ -57,20 +60,28 @@ context = websockets.context {
   protocols = {
     dashboard = function(ws)
       ws:write('[' .. table.concat(history, ',') .. ']')
-      ws:subscribe 'samples'
       ws:on_receive(function() end) -- the traffic that the page makes is counted, no more
     end,
   },
 }
 
-context:every(1, function()
-  history[#history + 1] = sample()
-  if #history > history_length then
-    table.remove(history, 1)
-  end
-  context:publish('samples', '[' .. history[#history] .. ']')
-end)
+-- Each worker has a history of its own for its pages: what is published would reach those of the others, too.
+local function begin()
+  context:every(1, function()
+    history[#history + 1] = sample()
+    if #history > history_length then
+      table.remove(history, 1)
+    end
+    for ws in context:websockets 'dashboard' do
+      ws:write('[' .. history[#history] .. ']')
+    end
+  end)
+end
+
+if not workers then
+  begin()
+end
 
 print(('Open http://localhost:%s/ in a browser'):format(port))
 io.stdout:flush()
-os.exit((context:run()))
+os.exit((context:run { workers = workers, on_worker = workers and begin }))

@@ -20,6 +20,7 @@ const charts = [
   ['Memory in use', (value) => `${value.toFixed(1)} %`, 100, [['memory', 'of the machine']]],
   ["Lua's memory", bytes, null, [['lua', 'on its heap']]],
 ].map(([title, format, fixedTop, lines]) => new Chart(title, format, fixedTop, lines));
+let hasWorkers = false;
 
 const samples = new Map(); // by second
 const state = document.querySelector('#state');
@@ -62,17 +63,17 @@ function Chart(title, format, fixedTop, lines) {
   // The samples of the time that is shown, in order; the last one is at the right edge.
   this.draw = (shown) => {
     const end = shown.at(-1).time;
-    const highest = Math.max(...shown.flatMap((sample) => drawn.map(({ name }) => sample[name])));
+    const highest = Math.max(...shown.flatMap((sample) => drawn.map(({ name }) => sample[name] ?? 0)));
     const scale = fixedTop ?? roundUp(Math.max(highest * 1.1, 1));
     top.textContent = format(scale);
     for (const { name, number, area, line } of drawn) {
-      number.textContent = format(shown.at(-1)[name]);
+      number.textContent = format(shown.at(-1)[name] ?? 0);
       let outline = '';
       let filled = '';
       let last;
       for (const sample of shown) {
         const x = shownSeconds - (end - sample.time);
-        const point = `${x} ${(100 - 100 * sample[name] / scale).toFixed(2)}`;
+        const point = `${x} ${(100 - 100 * (sample[name] ?? 0) / scale).toFixed(2)}`;
         if (last !== undefined && x - last <= 3) {
           outline += `L${point}`;
           filled += `L${point}`;
@@ -88,7 +89,16 @@ function Chart(title, format, fixedTop, lines) {
   };
 }
 
+function addWorkers(sample) {
+  const names = Object.keys(sample).filter((name) => name.startsWith('worker_')).sort();
+  hasWorkers = names.length > 0;
+  if (!hasWorkers) return;
+  const lines = names.map((name) => [name, name.replace('_', ' ')]);
+  charts.push(new Chart('Websockets of each worker', whole, null, lines));
+}
+
 function take(received) {
+  if (!hasWorkers && received.length) addWorkers(received.at(-1));
   received.forEach((sample) => samples.set(sample.time, sample));
   const shown = [...samples.values()].sort((a, b) => a.time - b.time);
   const start = shown.at(-1)?.time - shownSeconds;

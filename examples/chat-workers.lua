@@ -6,7 +6,8 @@
 -- of this server itself: it hears what is said, and answers who asks for what was said before.
 local websockets = require 'websockets'
 
-local port, workers = arg[1] or 8080, tonumber(arg[2] or 4)
+local here = arg[0]:match '^(.*/)' or ''
+local port, workers = arg[1] or 8080, arg[2] or 4
 local history_length = 100
 local secret = assert(io.open '/dev/urandom'):read(16):gsub('.', function(byte) return ('%02x'):format(byte:byte()) end)
 
@@ -48,20 +49,27 @@ local function remember()
     if what == 'say' then
       table.insert(said, text)
       if #said > history_length then table.remove(said, 1) end
-    else
+    elseif #said > 0 then
       ws:write(text .. '\n' .. table.concat(said, '\n'))
     end
   end)
 end
 
-context = websockets.context { port = port, protocols = { chat = chat, history = history }, default_protocol = 'chat' }
+context = websockets.context {
+  port = port,
+  on_http = websockets.static(here .. 'page'),
+  protocols = { chat = chat, history = history },
+  default_protocol = 'chat',
+}
 
-print(('%d workers serve ws://localhost:%s/'):format(workers, port))
+print(('Open http://localhost:%s/ in several browsers, which %s workers serve'):format(port, workers))
 io.stdout:flush()
 os.exit((context:run {
   workers = workers,
   on_worker = function(id)
     if id == 1 then remember() end
   end,
-  on_worker_exit = function(id, why) print(('worker %d has ended: %s'):format(id, why)) end,
+  on_worker_exit = function(id, why)
+    if why ~= 'exit 0' then io.stderr:write(('Worker %d has ended: %s\n'):format(id, why)) end
+  end,
 }))

@@ -225,6 +225,28 @@ async def chat_rooms():
             assert await again.recv() == 'Guest 1 comes to the lobby: 1 here'
 
 
+@check
+async def chat_of_workers():
+    with example_on_port('chat-workers.lua', 3) as port:
+        address = f'ws://127.0.0.1:{port}/'
+        async with connect(address) as one, contextlib.AsyncExitStack() as others:
+            await one.send('hello')
+            assert await one.recv() == 'hello'
+            # By any worker, and from the first one: but that is not there from the beginning.
+            told = []
+            while len(told) < 8:
+                ws = await others.enter_async_context(connect(address, 'chat'))
+                await one.send('again')
+                assert await one.recv() == 'again'
+                first = await ws.recv()
+                if first != 'again':
+                    assert first.startswith('hello'), first
+                    told.append(first)
+            async with connect(address, 'history') as stranger:
+                await stranger.wait_closed()
+                assert stranger.close_code == 1008, stranger.close_code
+
+
 def output_of(script, *arguments):
     """Of a client that ends by itself."""
     return subprocess.run([LUA, EXAMPLES / script, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -701,6 +723,9 @@ def the_test_servers_too():
         with example(f'test-server/{script}', 'test-server', port, cwd=ROOT, **options) as terminal:
             assert f'http://localhost:{port}/' in terminal.text, terminal.text
             assert '<title>' in curl('--fail', f'http://localhost:{port}/')
+    port = free_port()
+    with example('test-server/test-server.lua', 'test-server', port, '--workers', 2, cwd=ROOT):
+        assert '<title>' in curl('--fail', f'http://localhost:{port}/')
 
 
 def each_is_in_the_readme():
@@ -717,7 +742,7 @@ def none_hides_a_module():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        echo, client, smallest_client, request, feed, chat, chat_rooms, chat_bot, quiz_bot, chat_in_neovim,
+        echo, client, smallest_client, request, feed, chat, chat_rooms, chat_of_workers, chat_bot, quiz_bot, chat_in_neovim,
         coroutine_in_neovim, game, proxy, proxy_of_coroutines, timer, login, static, unix, behind_nginx, tls,
         tls_where_it_is_installed, clock('luv'), clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, any_loop,
         each_tells_its_address_into_a_pipe,

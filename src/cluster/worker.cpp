@@ -50,6 +50,7 @@ int Worker::run(ProcessSignals::Blocked& blocked) {
     return 1;
   }
   accepts_ = true;
+  status_.set_accepting(place_.slot, true);
   control_.send({ControlMessage::Kind::kReady});
   return owner_.serve(*this);
 }
@@ -83,7 +84,9 @@ void Worker::beat() {
 
 // Another worker is to serve them.
 void Worker::leave_listeners() {
-  if (std::exchange(accepts_, false)) control_.send({ControlMessage::Kind::kEnding});
+  if (!std::exchange(accepts_, false)) return;
+  status_.set_accepting(place_.slot, false);
+  control_.send({ControlMessage::Kind::kEnding});
 }
 
 void Worker::reload_certificates() {

@@ -30,6 +30,7 @@ struct WorkerStatus::Page {
   std::atomic<std::int64_t> pid{0};
   Word beats{0};
   Word connections{0};
+  Word is_accepting{0};
   Word version{0};
 };
 
@@ -126,6 +127,10 @@ void WorkerStatus::write(std::size_t slot, std::span<const std::uint64_t> words)
 
 void WorkerStatus::beat(std::size_t slot) { page(slot).beats.fetch_add(1, std::memory_order_relaxed); }
 
+void WorkerStatus::set_accepting(std::size_t slot, bool is_accepting) {
+  page(slot).is_accepting.store(is_accepting ? 1 : 0, std::memory_order_relaxed);
+}
+
 void WorkerStatus::set_connections(std::size_t slot, std::size_t connections) {
   page(slot).connections.store(connections, std::memory_order_relaxed);
 }
@@ -135,7 +140,7 @@ bool WorkerStatus::is_above_mean(std::size_t slot) const {
   std::size_t sum = 0;
   std::size_t workers = 0;
   for (std::size_t i = 0; i < count_; ++i) {
-    if (pid(i) == 0) continue;
+    if (page(i).is_accepting.load(std::memory_order_relaxed) == 0) continue;
     sum += connections(i);
     ++workers;
   }
@@ -163,6 +168,7 @@ void WorkerStatus::occupy(std::size_t slot, pid_t pid) { page(slot).pid.store(pi
 
 void WorkerStatus::vacate(std::size_t slot) {
   occupy(slot, 0);
+  set_accepting(slot, false);
   set_connections(slot, 0);
   std::vector<std::uint64_t> words = read(slot);
   std::fill(words.begin() + static_cast<std::ptrdiff_t>(counters_), words.end(), 0);

@@ -32,9 +32,11 @@ class WorkerStatus {
 
   // Its loop turns.
   void beat(std::size_t slot);
+  // Whether it takes new connections; at first it does not.
+  void set_accepting(std::size_t slot, bool is_accepting);
   // It has so many connections now.
   void set_connections(std::size_t slot, std::size_t connections);
-  // Whether it has more than its share of them: then the others are to take the next.
+  // Whether it has more than its share, among those that take new ones: then the others are to take the next.
   bool is_above_mean(std::size_t slot) const;
   // Its report, which goes on with the counters that the slot had when this process was forked; `before` are those that
   // the worker had already then.

@@ -24,6 +24,30 @@ namespace {
 
 constexpr std::uint64_t kVeryLong = 1'000'000'000;
 
+class FakeDeployment final : public Deployment {
+ public:
+  explicit FakeDeployment(const FakePoolOwner& log) : log_(log) {}
+
+  void on_ready() override { log_.note("ready"); }
+  void on_reloading() override { log_.note("reloading"); }
+  void on_stopping() override { log_.note("stopping"); }
+  Error start(Listeners& listeners, Loop&, DeploymentOwner& owner) override {
+    log_.note("start with " + std::to_string(listeners.count()));
+    if (++started_ == 1) return {"there is no program"};
+    if (started_ == 2) {
+      owner.on_new_version_failed("it is broken");
+    } else {
+      owner.on_new_version_ready();
+    }
+    return {};
+  }
+  void leave() override {}
+
+ private:
+  const FakePoolOwner& log_;
+  int started_ = 0;
+};
+
 class WorkerPoolTest : public testing::Test {
  protected:
   // One process after the other that answers, until there are so many.
@@ -101,7 +125,12 @@ TEST_F(WorkerPoolTest, SpreadsTheClients) {
 TEST_F(WorkerPoolTest, SharesAUnixSocketEvenly) {
   const TemporaryFolder folder;
   supervisor.context_options.listen = {"unix:" + folder.path() + "/socket"};
+  supervisor.deployment = [](const FakePoolOwner& owner) {
+    static FakeDeployment deployment(owner);
+    return &deployment;
+  };
   supervisor.start();
+  ASSERT_EQ(supervisor.next_line(), "ready");
   std::map<pid_t, int> answers;
   std::vector<UniqueFd> clients;
   constexpr int kClients = 100;
@@ -117,7 +146,7 @@ TEST_F(WorkerPoolTest, SharesAUnixSocketEvenly) {
   ASSERT_EQ(answers.size(), 2U);
   for (const auto& [pid, count] : answers) EXPECT_LE(count, kClients / 2 * 1.2);
   supervisor.signal(SIGINT);
-  EXPECT_EQ(last_lines(), (Lines{"end: 2", "exit of 1: exit 0", "exit of 2: exit 0"}));
+  EXPECT_EQ(last_lines(), (Lines{"end: 2", "exit of 1: exit 0", "exit of 2: exit 0", "stopping"}));
   EXPECT_FALSE(std::filesystem::exists(folder.path() + "/socket"));
 }
 
@@ -434,30 +463,6 @@ TEST_F(WorkerPoolTest, AllGetNewCertificatesAndTakeTheTicketsOfOthers) {
 }
 
 // --- A new version ---
-
-class FakeDeployment final : public Deployment {
- public:
-  explicit FakeDeployment(const FakePoolOwner& log) : log_(log) {}
-
-  void on_ready() override { log_.note("ready"); }
-  void on_reloading() override { log_.note("reloading"); }
-  void on_stopping() override { log_.note("stopping"); }
-  Error start(Listeners& listeners, Loop&, DeploymentOwner& owner) override {
-    log_.note("start with " + std::to_string(listeners.count()));
-    if (++started_ == 1) return {"there is no program"};
-    if (started_ == 2) {
-      owner.on_new_version_failed("it is broken");
-    } else {
-      owner.on_new_version_ready();
-    }
-    return {};
-  }
-  void leave() override {}
-
- private:
-  const FakePoolOwner& log_;
-  int started_ = 0;
-};
 
 TEST_F(WorkerPoolTest, DrainsOnceANewVersionServes) {
   const TemporaryFolder folder;

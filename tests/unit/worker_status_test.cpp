@@ -128,14 +128,18 @@ TEST_F(WorkerStatusTest, TellsNothingTorn) {
 
 TEST_F(WorkerStatusTest, KnowsWhoHasMoreThanItsShare) {
   status->occupy(0, 1);
+  status->set_accepting(0, true);
   status->set_connections(0, 100);
-  EXPECT_FALSE(status->is_above_mean(0)) << "it is alone";
   status->occupy(1, 2);
+  EXPECT_FALSE(status->is_above_mean(0)) << "the other one does not accept yet";
+  status->set_accepting(1, true);
   EXPECT_TRUE(status->is_above_mean(0));
   EXPECT_FALSE(status->is_above_mean(1));
   status->set_connections(1, 98);
   EXPECT_FALSE(status->is_above_mean(0));
   EXPECT_FALSE(status->is_above_mean(1));
+  status->vacate(1);
+  EXPECT_FALSE(status->is_above_mean(0)) << "it is alone again";
 }
 
 TEST_F(WorkerStatusTest, CountsTheTurnsOfALoop) {

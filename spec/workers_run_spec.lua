@@ -8,6 +8,8 @@ local remote = require 'spec.support.remote'
 local workers = require 'spec.support.workers'
 require 'socket.unix' -- which leaves something in the registry
 
+loop.use 'own' -- a context of another loop has no workers
+
 describe('run with workers', function()
   leaks.check_each(before_each, after_each)
   after_each(workers.close_all)

@@ -177,16 +177,38 @@ openssl s_client -connect 127.0.0.1:%d -ign_eof -tls1_2 %s %s]]):format(server.p
     end, 'another worker')
   end)
 
-  it('are waited for at start no longer than look-ups of names', function()
-    local server = workers.start [[
+  -- What threads do is a look-up, or reading certificates: here from a file that nobody writes to, at first.
+  local function start_with_task(path)
+    os.remove(path)
+    assert.is_true(os.execute('mkfifo ' .. path) ~= nil)
+    return workers.start(([[
       local ctx = context()
-      -- A look-up that begins, and is not waited for.
-      local ws = ctx:connect 'ws://name-of-nobody.invalid/'
+      local ws = ctx:connect(('wss://127.0.0.1:%%d/'):format(port), { ssl_ca_path = %q })
+      ctx:service(50)
       ws:terminate()
-      finish(ctx:run { workers = 1 })
-    ]]
-    local c = server:open()
-    assert.equal('1 1', workers.call(c, 'return ctx:worker()'))
-    c:close()
+      while ctx:stats().open_connections > 0 do ctx:service(10) end
+      note 'asked'
+      finish(ctx:run { workers = 1, on_worker = function() note 'begun' end })
+    ]]):format(path))
+  end
+
+  it('begin when the threads of the process that forks them have ended', function()
+    local path = os.tmpname()
+    local server = start_with_task(path)
+    server:wait_for '^asked$'
+    workers.sleep(0.3)
+    assert.is_nil(server:notes():find 'begun')
+    os.execute(("timeout 20 sh -c 'echo x >%s'"):format(path))
+    server:wait_for '^begun$'
+    os.remove(path)
+  end)
+
+  it('do not begin where such a thread hangs', function()
+    local path = os.tmpname()
+    local server = start_with_task(path)
+    server:wait_for '^run returned nil a look%-up of a name does not come to an end %d+$'
+    assert.is_nil(server:notes():find 'begun')
+    os.execute(("timeout 20 sh -c 'echo x >%s'"):format(path))
+    os.remove(path)
   end)
 end)

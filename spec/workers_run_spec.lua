@@ -223,8 +223,8 @@ describe('run with workers', function()
     local server = workers.start(([[
       local ctx = context()
       -- The keys that are there already have been asked for by a client that has ended.
-      local before = ctx:connect 'ws://127.0.0.1:1/'
-      while before:state() ~= 'closed' do ctx:service(10) end
+      local before = ctx:connect('ws://127.0.0.1:' .. port, { protocols = { 'other' } })
+      while before:state() ~= 'closed' or ctx:stats().open_connections > 0 do ctx:service(10) end
       finish(ctx:run { workers = 3, on_worker = function() ctx:connect 'ws://127.0.0.1:%d/' end })
     ]]):format(port))
     listener:settimeout(20 * loop.time_factor)

@@ -5,6 +5,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 namespace websockets {
 namespace {
@@ -59,6 +60,23 @@ TEST(MetricsText, HasEachMetricWithItsType) {
   EXPECT_TRUE(has_line(text, "lua_websockets_received_bytes_total 8"));
   EXPECT_TRUE(has_line(text, "lua_websockets_sent_bytes_total 9"));
   EXPECT_EQ(text.back(), '\n');
+}
+
+TEST(MetricsText, TellsWhatEachWorkerHas) {
+  StatsReport total;
+  total.connections = 3;
+  std::vector<StatsReport> workers(2);
+  workers[0].connections = 1;
+  workers[1].connections = 2;
+  workers[1].counted.messages_sent = 5;
+  const std::string text = metrics_text(total, workers);
+  EXPECT_TRUE(has_line(text, "lua_websockets_open_connections 3"));
+  EXPECT_TRUE(has_line(text, "# TYPE lua_websockets_worker_open_connections gauge"));
+  EXPECT_TRUE(has_line(text, "lua_websockets_worker_open_connections{worker=\"1\"} 1"));
+  EXPECT_TRUE(has_line(text, "lua_websockets_worker_open_connections{worker=\"2\"} 2"));
+  EXPECT_TRUE(has_line(text, "lua_websockets_worker_messages_sent_total{worker=\"1\"} 0"));
+  EXPECT_TRUE(has_line(text, "lua_websockets_worker_messages_sent_total{worker=\"2\"} 5"));
+  EXPECT_EQ(metrics_text(total).find("worker"), std::string::npos);
 }
 
 }  // namespace

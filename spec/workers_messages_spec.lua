@@ -67,7 +67,7 @@ describe('messages of workers', function()
     local server, clients = start()
     local second
     repeat
-      if second then second:close() end
+      if second then second:finish(1000) end
       local c, id = server:open()
       second = c
     until id == 1

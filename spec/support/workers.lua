@@ -140,7 +140,7 @@ function workers:open_each(count, options)
     end
     assert.is_true(#spare < 200, 'the clients are not spread')
   end
-  for _, c in ipairs(spare) do c:close() end
+  for _, c in ipairs(spare) do c:finish(1000) end -- so that their workers know that they are gone
   return clients, pids
 end
 

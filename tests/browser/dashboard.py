@@ -18,6 +18,15 @@ class Dashboard(Server):
     script = ('examples/dashboard/dashboard.lua',)
 
 
+class DashboardOfWorkers(Dashboard):
+    def __init__(self):
+        super().__init__('2')  # so many
+
+    @property
+    def address(self):
+        return f'http://localhost:{self.port}/'
+
+
 class Window(test_page.Page):
     def __init__(self, driver, address):
         self.driver = driver
@@ -114,6 +123,18 @@ class Checks:
 
     def has_no_console_errors_but_the_lost_connections(self):
         assert not console_errors(self.driver, r'WebSocket connection to .* failed')
+
+    def shows_workers_side_by_side(self):
+        server = DashboardOfWorkers()
+        server.start()
+        try:
+            self.driver.switch_to.new_window('window')
+            window = Window(self.driver, server.address)
+            title = 'Websockets of each worker'
+            wait_for(lambda: sorted(window.figures().get(title, [])) == ['0', '1'], 'the worker of this window')
+            assert not console_errors(self.driver, r'WebSocket connection to .* failed')
+        finally:
+            server.stop()
 
 
 if __name__ == '__main__':

@@ -250,6 +250,81 @@ describe('waiting for messages', function()
     expect_all(got)
   end)
 
+  it('goes on where a finalizer has resumed it, and raises where it would wait in the finalizer itself', function()
+    if is_jit then return end
+    local c, ws, ctx = open()
+    local got = {}
+    for _, wait in ipairs { function() return ws:receive() end, function() return ws:receive(100) end,
+      function() return select(2, ws:wait_closed(0.0001)) end } do
+      local co = coroutine.create(function()
+        for _ = 1, 3 do
+          got[#got + 1] = (wait())
+        end
+      end)
+      local failures = {}
+      local outer = coroutine.create(function() -- in which the finalizers run
+        finalizer(function()
+          assert(coroutine.resume(co))
+          local ok, why = pcall(ws.drain, ws, 0) -- which is so already
+          failures[#failures + 1] = tostring(ok) .. tostring(why)
+          ok, why = pcall(ws.wait_closed, ws, 0.001)
+          failures[#failures + 1] = tostring(ok) .. why
+        end)
+        leaks.collect()
+      end)
+      assert(coroutine.resume(outer))
+      assert.equal(2, #failures)
+      assert.equal('truetrue', failures[1])
+      assert.matches('^false.*attempt to yield', failures[2])
+      local expected = #got + 3
+      for i = 1, 3 do
+        c:text(i .. '')
+        c:expect_nothing()
+      end
+      loop.serve_until(ctx, has(got, expected))
+      assert.equal('dead', coroutine.status(co))
+    end
+    for i = 1, 6 do
+      assert.equal((i - 1) % 3 + 1 .. '', got[i])
+    end
+  end)
+
+  -- Between the arrival of a message and the turn of its receiver.
+  it('raises for who comes before the turn of whom a message has come for', function()
+    for _, seconds in ipairs { false, 100 } do
+      for rounds = 0, 1 do
+        local c, ws, ctx = open()
+        local got, failures = {}, {}
+        local function try()
+          for _, wait in ipairs { function() return ws:receive() end, function() return ws:receive(0) end } do
+            local ok, why = pcall(wait)
+            failures[#failures + 1] = tostring(ok) .. tostring(why)
+          end
+        end
+        local thread = ctx:spawn(function()
+          for _ = 0, rounds do
+            got[#got + 1] = ws:receive(seconds or nil)
+          end
+        end)
+        loop.step(ctx)
+        for i = 1, rounds do
+          deliver(c, i .. '')
+        end
+        ws:on_pong(function() -- the message has come by then, in the same round
+          ctx:spawn(is_old and coroutine.wrap(try) or try)
+          try()
+        end)
+        c:send(client.frame(client.TEXT, 'x') .. client.frame(client.PONG, ""))
+        loop.serve_until(ctx, function() return thread:status() == 'ended' end)
+        assert.equal('x', got[#got])
+        assert.equal(4, #failures)
+        for _, why in ipairs(failures) do
+          assert.matches('^false.*somebody else waits', why)
+        end
+      end
+    end
+  end)
+
   it('ends when finalizers end the websocket', function()
     local got, thread = collect_while_taking(function(ws) ws:terminate() end)
     assert.equal('closed', got[#got])

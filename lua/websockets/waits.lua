@@ -6,7 +6,7 @@
 -- context meanwhile. It is noted where the event will be seen, and suspended; who sees the event gives the reason, and
 -- has it go on at the end of the round.
 
-local core, websocket, context, websockets, functions, endings = ...
+local core, websocket, context, websockets, functions, endings, threads = ...
 if type(core) ~= 'table' then
   require 'websockets'
   return package.loaded['websockets.waits']
@@ -32,7 +32,6 @@ local RECEIVER = 1 -- the place in the queue of an inbox of the thread that is n
 local DONE, AGAIN = core.done, core.again
 local WAKE = {} -- what a coroutine that was suspended by park() is resumed with by us
 
-local threads = setmetatable({}, { __mode = 'kv' }) -- a coroutine -> its thread
 local schedulers = {} -- whose coroutines are resumed by themselves: see add_scheduler()
 local depth = 0 -- of coroutines that have started others
 local wait_count = 0
@@ -413,13 +412,34 @@ end
 
 -- --- Messages --------------------------------------------------------------------------------------------------------
 
+-- Whether a thread is to have the next message.
+local function receives(thread)
+  local why = thread[WHY]
+  if why == 'timeout' or why == 'cancelled' or not thread[CONTEXT] then return false end
+  return not thread[COROUTINE] or is_suspended(thread)
+end
+
+local function check_alone(queue)
+  local other = queue[RECEIVER]
+  if core.has_receiver(queue) or (other and receives(other)) then
+    raise 'websocket receive: somebody else waits for its messages'
+  end
+end
+
+-- As take(), but what somebody else waits for.
+local function take_alone(ws)
+  local queue = core.queue(ws)
+  if queue then check_alone(queue) end
+  return take(ws)
+end
+
 local function wait_for_message(ws, seconds, queue)
   local in_context = context_of(ws)
   local thread = begin(in_context, 'receive')
   if seconds == 0 then
     if not thread[COROUTINE] then
       service(in_context, 0)
-      local data, kind, code, reason, failure = take(ws)
+      local data, kind, code, reason, failure = take_alone(ws)
       if data ~= nil then return data, kind end
       if kind ~= nil then return nil, kind, code, reason, failure end
     end
@@ -427,13 +447,10 @@ local function wait_for_message(ws, seconds, queue)
   end
   local deadline = seconds and core.now() + seconds
   while true do
-    local other = queue[RECEIVER]
-    if core.is_awaited(queue) or (other and is_waiting(other)) then
-      raise 'websocket receive: somebody else waits for its messages'
-    end
+    check_alone(queue)
     thread[QUEUE] = queue
     core.note_receiver(queue, thread)
-    if thread[COROUTINE] and not thread.scheduler then
+    if thread[COROUTINE] and not thread.scheduler and not core.is_awaited(queue) then
       if thread.last_queue ~= queue then forget_last_queue(thread) end
       core.note_last_receiver(queue, thread)
       thread.last_queue, thread.last_context = queue, in_context -- where it may wait without being noted
@@ -457,7 +474,7 @@ local function receive_slowly(ws, seconds, token)
   end
   core.check_websocket(ws, 'receive')
   check_seconds(seconds, 'receive', 1)
-  local data, kind, code, reason, failure = take(ws)
+  local data, kind, code, reason, failure = take_alone(ws)
   if data ~= nil then return data, kind end
   if kind ~= nil then return nil, kind, code, reason, failure end
   return wait_for_message(ws, seconds, code)

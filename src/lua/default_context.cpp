@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lua/default_context.h"
 
+#include "lua/caller_line.h"
 #include "lua/entry.h"
 #include "lua/lua_context.h"
 #include "lua/served_along.h"
@@ -43,6 +44,33 @@ void detach(SharedState& shared) {
   for (ServedAlong* each = shared.served_along; each != nullptr; each = each->outer()) each->detach();
 }
 
+// Pushes the context by whose spawn() or handler the running coroutine was made, whoever has resumed it. False, and
+// nothing else: it is no such.
+bool push_context_of_thread(lua_State* L) {
+  const int top = lua_gettop(L);
+  push_shared_table(L);
+  lua_rawgeti(L, -1, kThreads);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "context");
+    if (!lua_isnil(L, -1)) {
+      lua_replace(L, top + 1);
+      lua_settop(L, top + 1);
+      return true;
+    }
+  }
+  lua_settop(L, top);
+  return false;
+}
+
+// The context on top of the stack.
+LuaContext& check_open(lua_State* L) {
+  LuaContext* const context = context_at(L, -1);
+  if (context == nullptr || !context->is_open()) raise_at_caller(L, "websocket context destroyed");
+  return *context;
+}
+
 }  // namespace
 
 LuaContext* find_default_context(const SharedState& shared) {
@@ -71,7 +99,10 @@ LuaContext& push_default_context(lua_State* L) {
 }
 
 LuaContext& push_current_context(lua_State* L) {
+  luaL_checkstack(L, 8, "websocket");
   LuaContext* const running = shared_state(L).running;
+  const bool is_callback = running != nullptr && running->calls().state() == L;
+  if (!is_callback && push_context_of_thread(L)) return check_open(L);
   if (running == nullptr || !running->is_open()) return push_default_context(L);
   push_context(L, *running);
   return *running;

@@ -15,7 +15,8 @@ struct SharedState;
 LuaContext* find_default_context(const SharedState& shared);
 // Pushes its userdata, and makes it if there is none.
 LuaContext& push_default_context(lua_State* L);
-// Pushes that of the context whose callback is running, else the default one, which is made if there is none.
+// Pushes the context whose callback or thread is running, else the default one, which is made if there is none. Raises
+// in a thread whose context was destroyed.
 LuaContext& push_current_context(lua_State* L);
 // The context ends, which may be the default one. Within an Entry.
 void forget_default_context(LuaContext& context);

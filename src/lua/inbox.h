@@ -26,7 +26,7 @@ class Inbox final : public Timer {
   // A message of more is a string in the queue.
   static constexpr std::size_t kMostSmallBytes = 1024;
   // The places in the queue of what is no message.
-  static constexpr int kReceiver = 1;      // the thread that waits for one, if it is_noted; or false
+  static constexpr int kReceiver = 1;      // the thread that waits for one, if it has_thread; or false
   static constexpr int kLastReceiver = 2;  // the thread of the coroutine that has received last, or false
   static constexpr int kCoroutine = 3;     // that coroutine, which may have ended, or false
   static constexpr int kSelf = 4;          // the userdata
@@ -58,7 +58,8 @@ class Inbox final : public Timer {
   bool is_awaited = false;    // it waits, or is_ready
   bool is_cancelled = false;  // it goes on without a message
   bool is_late = false;       // likewise: its time is over, as which this is a Timer
-  bool is_noted = false;      // a thread waits
+  bool is_noted = false;      // a thread waits, and is to be woken
+  bool has_thread = false;    // likewise, or it was woken, and is about to go on
 
   LuaWebsocket* websocket = nullptr;  // null: it is closed, or has a function now
   std::uint64_t taken_ms = 0;         // when a message was taken from it while it was full, or it was made, last

@@ -115,7 +115,7 @@ void LuaClients::on_client_closed(Client& engine, CloseCode code, std::string_vi
   }
   context_.calls().run(nullptr, [&](lua_State* L) {
     push_failure(L, failure);
-    context_.waits().note_end(L, ws, reason, !was_ended_here);
+    context_.waits().note_end(L, ws, reason, !was_ended_here && !ws.was_closed_here);
   });
   detach(ws);
   ws.close_code = static_cast<int>(code);

@@ -237,7 +237,7 @@ void LuaContext::on_closed(Session& session, CloseCode code, std::string_view re
   if (ws->has_inbox || ws->has_waiters || !reason.empty()) {
     run(nullptr, [&](lua_State* L) {
       lua_pushnil(L);
-      waits_.note_end(L, *ws, reason, !was_ended_here);
+      waits_.note_end(L, *ws, reason, !was_ended_here && !ws->was_closed_here);
     });
   }
   detach(*ws);

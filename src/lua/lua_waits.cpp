@@ -353,8 +353,6 @@ void LuaWaits::note_full(lua_State* L, LuaWebsocket& ws) {
 void LuaWaits::wake_noted(lua_State* L, int callbacks, int queue, Inbox& inbox) {
   inbox.is_noted = false;
   lua_rawgeti(L, queue, Inbox::kReceiver);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, queue, Inbox::kReceiver);
   lua_rawgeti(L, -1, kWhy);
   const bool is_woken = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);

@@ -14,7 +14,7 @@ void push_state(lua_State* L) {
   lua_rawget(L, LUA_REGISTRYINDEX);
 }
 
-// Pushes a table that does not keep its keys ("k"), or its values ("v").
+// Pushes a table that does not keep its keys ("k"), its values ("v"), or either ("kv").
 void push_weak_table(lua_State* L, const char* mode) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -32,7 +32,7 @@ void make_shared_state(lua_State* L) {
   if (is_there) return;
   lua_pushlightuserdata(L, const_cast<char*>(&kStateKey));
   new (new_userdata(L, sizeof(SharedState))) SharedState;
-  lua_createtable(L, 5, 0);
+  lua_createtable(L, 6, 0);
   push_weak_table(L, "v");
   lua_rawseti(L, -2, kContexts);
   lua_pushboolean(L, 0);
@@ -41,6 +41,8 @@ void make_shared_state(lua_State* L) {
   lua_rawseti(L, -2, kEndings);
   push_weak_table(L, "v");
   lua_rawseti(L, -2, kHost);
+  push_weak_table(L, "kv");
+  lua_rawseti(L, -2, kThreads);
   set_user_table(L, -2);
   lua_rawset(L, LUA_REGISTRYINDEX);
 }

@@ -21,6 +21,7 @@ enum StateSlot : int {
   kDefaultContext,  // its userdata, which this keeps; or false
   kWaitFunctions,   // a table of the functions of waits.lua that LuaWaits calls
   kEndings,         // a table: a websocket that is closed, which it does not keep -> what else is known of its end
+  kThreads,         // a table: a coroutine -> its thread, which is a table: see waits.lua; it keeps neither
   kHost,            // an adapter's function for the default context, which it does not keep: see default_context.h
 };
 

@@ -55,8 +55,16 @@ int close_status(lua_State* L) {
   return is_closed(ws) ? push_close_status(L, ws) : 0;
 }
 
+bool has_open_context(lua_State* L) {
+  int callbacks = push_callbacks(L);
+  const bool has = find_context(L, callbacks) != nullptr;
+  lua_settop(L, 1);
+  return has;
+}
+
 // What was left unread, then how it ended.
 int take_of_closed(lua_State* L, LuaWebsocket& ws) {
+  if (ws.has_inbox && !has_open_context(L)) drop_unread(L, ws);
   if (ws.has_inbox && push_ending(L)) {
     lua_rawgeti(L, -1, kInbox);
     Inbox& inbox = inbox_at(L, -1);
@@ -104,6 +112,21 @@ int take(lua_State* L) {
 
 // --- Who receives ---
 
+// The queue of the inbox that a websocket has now, or has left unread; nil: there is none.
+int queue(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  lua_settop(L, 1);
+  if (!ws.has_inbox) return 0;
+  if (!is_closed(ws)) {
+    lua_rawgeti(L, push_callbacks(L), ws.on_receive);
+  } else {
+    if (!push_ending(L)) return 0;
+    lua_rawgeti(L, -1, kInbox);
+  }
+  get_user_table(L, -1);
+  return 1;
+}
+
 // The inbox of a queue.
 Inbox& check_queue(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -117,7 +140,8 @@ Inbox& check_queue(lua_State* L) {
 // Notes the thread that waits at a queue, or false.
 int note_receiver(lua_State* L) {
   lua_settop(L, 2);
-  check_queue(L).is_noted = lua_toboolean(L, 2) != 0;
+  Inbox& inbox = check_queue(L);
+  inbox.is_noted = inbox.has_thread = lua_toboolean(L, 2) != 0;
   lua_rawseti(L, 1, Inbox::kReceiver);
   return 0;
 }
@@ -148,6 +172,15 @@ int is_awaited(lua_State* L) {
   const Inbox& inbox = check_queue(L);
   const bool is_it = lua_isnil(L, 2) || lua_tothread(L, 2) == inbox.coroutine;
   lua_pushboolean(L, inbox.is_awaited && is_it && awaits_message(inbox.coroutine) ? 1 : 0);
+  return 1;
+}
+
+// Whether a coroutine awaits a message at a queue, and is to have the next one.
+int has_receiver(lua_State* L) {
+  lua_settop(L, 1);
+  const Inbox& inbox = check_queue(L);
+  const bool is_over = inbox.is_cancelled || inbox.is_late;
+  lua_pushboolean(L, inbox.is_awaited && !is_over && awaits_message(inbox.coroutine) ? 1 : 0);
   return 1;
 }
 
@@ -271,7 +304,7 @@ bool read_timeout(lua_State* L, std::uint64_t& timeout_ms) {
 }
 
 // Whether the first message was pushed, as data and type, behind those arguments. Else `is_awaited` tells whether
-// the coroutine is to be suspended until there is one.
+// the coroutine is to be suspended until there is one. What somebody else waits for is not taken, nor refused here.
 bool take_first(lua_State* L, bool& is_awaited) {
   is_awaited = false;
   LuaWebsocket& ws = check_websocket(L);
@@ -281,6 +314,10 @@ bool take_first(lua_State* L, bool& is_awaited) {
   const int callbacks = lua_gettop(L);
   lua_rawgeti(L, callbacks, ws.on_receive);
   Inbox& inbox = inbox_at(L, -1);
+  if ((inbox.is_awaited || inbox.has_thread) && inbox.coroutine != L) {
+    lua_settop(L, callbacks - 1);
+    return false;
+  }
   if (inbox.is_empty()) {
     is_awaited = context_of(ws).waits().await(L, inbox, timeout_ms);
     lua_settop(L, callbacks - 1);
@@ -362,6 +399,16 @@ bool awaits_message(lua_State* coroutine) {
   return is_suspended_by(coroutine, receive_now) || is_suspended_by(coroutine, next_message);
 }
 
+void drop_unread(lua_State* L, LuaWebsocket& ws) {
+  if (!ws.has_inbox) return;
+  ws.has_inbox = false;
+  if (push_ending(L)) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, kInbox);
+  }
+  lua_settop(L, 1);
+}
+
 void give_up_inbox(lua_State* L, LuaWebsocket& ws) {
   if (!ws.has_inbox) return;
   LuaContext& context = context_of(ws);
@@ -394,6 +441,7 @@ const luaL_Reg kReceiveCore[] = {
     {"fail", fail},
     {"forget_receiver", forget_receiver},
     {"full_for", full_for},
+    {"has_receiver", has_receiver},
     {"idle_timeout", idle_timeout},
     {"is_awaited", is_awaited},
     {"make_next_message", make_next_message},
@@ -401,6 +449,7 @@ const luaL_Reg kReceiveCore[] = {
     {"note_last_receiver", note_last_receiver},
     {"note_receiver", note_receiver},
     {"open_inbox", open_inbox},
+    {"queue", queue},
     {"take", take},
     {nullptr, nullptr},
 };

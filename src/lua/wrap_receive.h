@@ -24,6 +24,10 @@ bool awaits_message(lua_State* coroutine);
 // go to the function, before others.
 void give_up_inbox(lua_State* L, LuaWebsocket& ws);
 
+// The websocket, which is the first argument, and is closed, has nothing unread any more. Takes what is behind the
+// argument.
+void drop_unread(lua_State* L, LuaWebsocket& ws);
+
 extern const luaL_Reg kReceiveCore[];
 
 }  // namespace websockets::lua

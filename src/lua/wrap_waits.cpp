@@ -248,8 +248,9 @@ void register_waits(lua_State* L) {
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, kWaitFunctions);
   lua_rawgeti(L, -2, kEndings);
-  lua_remove(L, -3);
-  lua_call(L, 6, 1);
+  lua_rawgeti(L, -3, kThreads);
+  lua_remove(L, -4);
+  lua_call(L, 7, 1);
   lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
   lua_insert(L, -2);
   lua_setfield(L, -2, "websockets.waits");

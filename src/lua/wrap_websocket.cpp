@@ -252,7 +252,10 @@ int on_broadcast(lua_State* L) {
 int close(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
   const CloseArguments arguments = check_close_arguments(L, 2, CloseCode::kNone);
-  if (is_closed(ws)) return 0;
+  if (is_closed(ws)) {
+    drop_unread(L, ws);
+    return 0;
+  }
   ws.was_closed_here = true;
   with_entry(L, ws, [&] {
     ws.is_client ? ws.client->engine->close(arguments.code, arguments.reason)
@@ -262,7 +265,8 @@ int close(lua_State* L) {
 }
 
 // What it had queued when it was closed may be leaving still.
-int terminate_closed(lua_State* L, const LuaWebsocket& ws) {
+int terminate_closed(lua_State* L, LuaWebsocket& ws) {
+  drop_unread(L, ws);
   int callbacks = push_callbacks(L);
   LuaContext* const context = ws.closed_serial == 0 ? nullptr : find_context(L, callbacks);
   if (context == nullptr) return 0;

@@ -316,6 +316,29 @@ describe('wait_closed', function()
   end)
 end)
 
+describe('what is unread', function()
+  require('spec.support.leaks').check_each(before_each, after_each)
+
+  it('is dropped by a local end, also after the one of the peer', function()
+    for _, name in ipairs { 'close', 'terminate' } do
+      for _, is_in_coroutine in ipairs { true, false } do
+        local c, ws, ctx = pair.open()
+        ws:receive(0)
+        c:text 'unread'
+        c:text 'unread, too'
+        c:send(client.frame(client.CLOSE, client.close_body(1000)))
+        loop.serve_until(ctx, function() return ws:state() == 'closed' end)
+        local function take()
+          assert.equal('unread', (ws:receive()))
+          ws[name](ws)
+          assert.same({ nil, 'closed', 1000, '' }, { ws:receive() })
+        end
+        if is_in_coroutine then waits.run(ctx, take) else take() end
+      end
+    end
+  end)
+end)
+
 describe('a websocket of one context', function()
   require('spec.support.leaks').check_each(before_each, after_each)
 
@@ -337,6 +360,42 @@ describe('a websocket of one context', function()
     loop.serve_until({ ctx, other }, function() return thread:status() == 'ended' end, 'the coroutine')
     assert.same({ true }, { thread:join() })
     assert.same({ '1', '2', '3', true, true }, got)
+  end)
+
+  it('is no reason for a coroutine to leave its own context', function()
+    local c, ws, ctx = pair.open()
+    local other = loop.context { port = 0 }
+    ws:receive(0)
+    local received, woken_by
+    local thread = other:spawn(function()
+      received = ws:receive(100)
+      websockets.sleep(0)
+      woken_by = 'sleep'
+    end)
+    loop.step(other)
+    c:text 'x'
+    loop.serve_until(ctx, function() return received end)
+    for _ = 1, 10 do loop.step(ctx) end
+    assert.is_nil(woken_by)
+    loop.serve_until({ ctx, other }, function() return thread:status() == 'ended' end, 'the coroutine')
+    assert.equal('sleep', woken_by)
+  end)
+
+  it('is what a coroutine sleeps in no more once it is destroyed', function()
+    local _, _, ctx = pair.open()
+    local results = {}
+    local thread = ctx:spawn(function()
+      results[1] = { websockets.sleep(100) }
+      results[2] = { pcall(websockets.sleep, 0) }
+      results[3] = { pcall(websockets.connect, 'ws://127.0.0.1/') }
+    end)
+    waits.wait_for_waiting(ctx, thread)
+    ctx:destroy()
+    assert.same({ nil, 'cancelled' }, results[1])
+    for i = 2, 3 do
+      assert.is_false(results[i][1])
+      assert.matches('websocket context destroyed', results[i][2])
+    end
   end)
 
   it('ends the wait of a coroutine of another when it is destroyed', function()

@@ -30,7 +30,7 @@ int message_handler(lua_State* L) {
   lua_settop(L, 1);
   if (is_interruption(L, 1)) return 1;
   describe_error(L, 1);
-#if LUA_VERSION_NUM >= 502 || defined(LUAJIT_VERSION_NUM) || defined(LUA_JITLIBNAME)
+#if LUA_VERSION_NUM >= 502
   luaL_traceback(L, L, lua_tostring(L, 1), 1);
 #else
   if (!lua_isfunction(L, lua_upvalueindex(1))) {

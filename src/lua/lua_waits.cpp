@@ -50,7 +50,7 @@ int resume(lua_State* L, lua_State* coroutine, int arguments) {
 
 // Whether it waits, indeed. Where Lua cannot tell beforehand that a coroutine cannot yield, it may have tried in vain.
 bool is_suspended(lua_State* coroutine) {
-#if LUA_VERSION_NUM >= 503 || defined(LUA_JITLIBNAME)
+#if LUA_VERSION_NUM >= 503
   return lua_status(coroutine) == LUA_YIELD;
 #else
   return awaits_message(coroutine);
@@ -58,7 +58,7 @@ bool is_suspended(lua_State* coroutine) {
 }
 
 bool may_yield(lua_State* L) {
-#if LUA_VERSION_NUM >= 503 || defined(LUA_JITLIBNAME)
+#if LUA_VERSION_NUM >= 503
   return lua_isyieldable(L) != 0;
 #else
   static_cast<void>(L);

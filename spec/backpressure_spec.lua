@@ -75,7 +75,7 @@ describe('backpressure', function()
       local c, ws, ctx = pair.open({ max_backpressure = 256 * megabyte }, function(ws) ws:subscribe 'topic' end,
         { receive_buffer = 65536 })
       repeat -- until the system takes no more, a while later either
-        assert.equal(0, ws:write(('x'):rep(50000)))
+        assert.equal(0, ws:write(('x'):rep(500000)))
         for _ = 1, 5 do loop.step(ctx, 10) end
       until ws:buffered_amount() >= 100000
       -- Neither can tell there.

@@ -333,7 +333,7 @@ describe('shutdown', function()
     local done
     local ctx, c
     local port
-    ctx, port = pair.context(nil, function(ws)
+    ctx, port = pair.context({ close_timeout = 0.1 }, function(ws) -- it is read from no more meanwhile
       ws:on_receive(function()
         ctx:shutdown(long)
         c:expect_close(1001)

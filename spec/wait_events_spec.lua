@@ -256,13 +256,15 @@ describe('wait_closed', function()
         ws:close(1000, 'bye')
         assert.equal('closed', ws:state())
         assert.same({ nil, 'timeout' }, { ws:wait_closed(short_s) })
-        ctx:after(short_s, function() server:send '\136\2\3\232' end)
+        ctx:after(short_s, function()
+          server:send '\136\2\3\232'
+          server:close()
+        end)
         assert.same({ true, 1000, 'bye' }, { ws:wait_closed() })
         assert.same({ true, 1000, 'bye' }, { ws:wait_closed(0) })
         assert.same({ 1000, 'bye' }, { ws:close_status() })
       end
       if place == 'spawned' then waits.run(ctx, check) else check() end
-      server:close()
     end
   end)
 

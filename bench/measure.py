@@ -178,15 +178,16 @@ def load_options(workload, port):
     return options
 
 
-def measure(server, workload, mode=None):
-    """What bench/load tells, and of the server: CPU time for each message, memory for each connection."""
+def measure(server, workload, mode=None, cores=(SERVER_CORE, CLIENT_CORE)):
+    """What bench/load tells, and of the server: CPU time for each message, memory for each connection. The cores are the
+    server's and the client's; None: any."""
     port = free_port()
     mode = mode or ('broadcast' if workload.mode == 'fanout' else 'echo')
     command = [*server.command, port, mode, *(certificate() if workload.tls else [])]
-    with Process(SERVER_CORE, command, server.environment) as process:
+    with Process(cores[0], command, server.environment) as process:
         process.read_line(START_LIMIT_S)
         bytes_before = private_bytes(process.pid)
-        with Process(CLIENT_CORE, [load_program(), *load_options(workload, port)]) as client:
+        with Process(cores[1], [load_program(), *load_options(workload, port)]) as client:
             client.read_line(RUN_LIMIT_S)
             time.sleep(SETTLE_S)
             before_us = cpu_us(process.pid)

@@ -3,7 +3,7 @@
 --
 -- Echoes, with 'receive' by a coroutine for each websocket, or with 'broadcast' sends each message to everyone, with
 -- 'publish' to a topic that has everyone; with a certificate over TLS. 'compressed': as the client offers it, by zlib's
--- defaults. Prints its port when it can be connected to.
+-- defaults. Prints its port when it can be connected to. By as many workers as the environment variable WORKERS says.
 
 local websockets = require 'websockets'
 
@@ -51,8 +51,19 @@ context = websockets.context {
   ssl_private_key_path = arg[4],
 }
 
+io.stdout:setvbuf 'line'
+
+local workers = tonumber(os.getenv 'WORKERS')
+if workers then
+  os.exit(context:run {
+    workers = workers,
+    on_worker = function(id)
+      if id == workers then print(port) end
+    end,
+  })
+end
+
 print(port)
-io.stdout:flush()
 
 while true do
   context:service(-1)

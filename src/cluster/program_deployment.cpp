@@ -11,13 +11,17 @@ void announce_ready() {
   if (ListenerHandover* const previous = ListenerHandover::of_process()) previous->ready();
 }
 
+void ProgramDeployment::fail(std::string_view why) {
+  if (ListenerHandover* const previous = ListenerHandover::of_process()) previous->fail(why);
+}
+
 void ProgramDeployment::on_ready() { announce_ready(); }
 
 void ProgramDeployment::on_reloading() { notify_service(service_reloading()); }
 
 void ProgramDeployment::on_stopping() {
   notify_service(kServiceStopping);
-  if (ListenerHandover* const previous = ListenerHandover::of_process()) previous->fail("it was told to end");
+  fail("it was told to end");
 }
 
 Error ProgramDeployment::start(Listeners& listeners, Loop& loop, DeploymentOwner& owner) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "cluster/deployment.h"
@@ -17,6 +18,9 @@ namespace websockets {
 class ProgramDeployment final : public Deployment, private NewVersionOwner {
  public:
   explicit ProgramDeployment(ProgramStart program) : program_(std::move(program)), new_version_(*this) {}
+
+  // The workers could not be had: the previous version goes on, and tells why this one does not.
+  void fail(std::string_view why);
 
   void on_ready() override;
   void on_reloading() override;

@@ -52,6 +52,7 @@ Result<WorkersEnd> LuaWorkers::run(lua_State* L, int callbacks) {
   WorkerPool pool(context_.context(), options.pool, *this);
   pool_ = &pool;
   Result<WorkersEnd> end = pool.run();
+  if (!end) deployment.fail(end.error().text);
   if (end) context_.waits().give_up();  // they were those of worker 1
   return end;
 }

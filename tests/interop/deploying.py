@@ -345,7 +345,7 @@ def a_broken_version_changes_nothing():
         before = set(program.processes())
         for text, why in (('this is no Lua', 'exit 1'), ("require 'websockets' os.exit(7)", 'exit 7'),
                           (PROGRAM.replace('on_worker_exit', "on_worker = function() error 'no database' end, on_worker_exit"),
-                           'exit')):
+                           'no database')):
             program.write('v2', text)
             os.kill(program.supervisor(), signal.SIGUSR2)
             wait_for(lambda why=why: any(line.startswith('error: ') and 'new version' in line and why in line
@@ -453,7 +453,30 @@ def the_service_manager_is_told():
             assert manager.recv(4096) == b'STOPPING=1\n'
 
 
+def process_1_of_a_container():
+    """Where this process may make a namespace of processes."""
+    name_space = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
+    if subprocess.run([*name_space, 'true'], capture_output=True, check=False).returncode != 0:
+        print('no namespaces here')
+        return
+    program = Program('container')
+    with program.log.open('w') as log:
+        outside = subprocess.Popen([*name_space, LUA, program.script], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_for(program.answers, 'the first answer')
+        first = int(pathlib.Path(f'/proc/{outside.pid}/task/{outside.pid}/children').read_text())
+        os.kill(first, signal.SIGUSR2)
+        wait_for(lambda: any('replace the container' in line for line in program.lines()), 'the refusal')
+        assert program.get('/') == 'v1'
+        os.kill(first, signal.SIGTERM)
+        assert outside.wait(DEADLINE_S) == 0
+        assert program.lines()[-1] == 'end v1', program.lines()
+    finally:
+        outside.kill()
+        outside.wait()
+
+
 run(Everything(), [nobody_is_refused, a_download_goes_on, nothing_is_left] if IS_LONG else [
     scripts_of_the_page, units_of_the_page, commands_of_the_page, nobody_is_refused, websockets_are_told,
     a_download_goes_on, nothing_is_left, a_broken_version_changes_nothing, another_number_of_workers, unix_sockets_stay,
-    tls_goes_on, a_link_is_followed, the_service_manager_is_told])
+    tls_goes_on, a_link_is_followed, the_service_manager_is_told, process_1_of_a_container])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # changed_sources(VARIABLE FILE...): those of the files that have changed, or include a header that has. "Changed" is what is
-# not committed, and what the commits of the day before the last one (a series that lands together) have changed; all
+# not committed, and what the commits of the four hours before the last one (a series that lands together) have changed; all
 # files, where git cannot tell. WEBSOCKETS_CHANGED_SINCE, a commit, says it otherwise.
 
 set(WEBSOCKETS_CHANGED_SINCE "" CACHE STRING "What has changed since this commit is checked by clang-tidy in the gate")
@@ -20,7 +20,7 @@ function(changed_sources variable)
   if(NOT base)
     git_lines(time log -1 --format=%ct)
     if(time)
-      math(EXPR time "${time} - 86400")
+      math(EXPR time "${time} - 14400")
       git_lines(base rev-list -1 --before=${time} HEAD)
     endif()
   endif()

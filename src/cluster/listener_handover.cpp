@@ -88,7 +88,9 @@ void ListenerHandover::add(HandoverMessage& message) {
     file = SocketFile(local_address(message.descriptors.front().get()));
     file.leave();
   }
-  for (UniqueFd& fd : message.descriptors) given_.push_back({std::move(fd), std::move(file), message.text});
+  for (UniqueFd& fd : message.descriptors) {
+    given_.push_back({std::move(fd), std::exchange(file, SocketFile()), message.text});
+  }
 }
 
 void ListenerHandover::ready() {

@@ -74,7 +74,7 @@ Error NewVersion::start(const ProgramStart& program, const Listeners& listeners,
   loop_ = &loop;
   talk_ = std::make_unique<Talk>(*this, std::move(socket), *pid);
   if (loop.watch_internal(*talk_)) return {};
-  const Error error = system_error("the new version cannot be heard");
+  Error error = system_error("the new version cannot be heard");
   ::kill(*pid, SIGTERM);
   retry_interrupted([&] { return ::waitpid(*pid, nullptr, 0); });
   talk_.reset();

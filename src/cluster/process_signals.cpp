@@ -54,7 +54,7 @@ void on_ignored(int) {}
 
 }  // namespace
 
-Error ProcessSignals::open(std::vector<int> told, std::vector<int> ignored) {
+Error ProcessSignals::open(std::vector<int> told, const std::vector<int>& ignored) {
   if (is_in_use.exchange(true)) return {"workers run in this process already"};
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) != 0) {

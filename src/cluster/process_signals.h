@@ -32,7 +32,7 @@ class ProcessSignals final : public Pollable {
   ProcessSignals& operator=(const ProcessSignals&) = delete;
 
   // Those that are `ignored` are not told.
-  Error open(std::vector<int> told, std::vector<int> ignored = {});
+  Error open(std::vector<int> told, const std::vector<int>& ignored = {});
   void close();
   // In a forked process, whose loop is not this one. Within Blocked.
   void abandon();

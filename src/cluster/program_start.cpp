@@ -71,7 +71,9 @@ class Preparation {
     // The caller has blocked all signals, so that none comes to a handler of his.
     for (int number = 1; number < NSIG; ++number) {
       struct sigaction action {};
-      if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) ::signal(number, SIG_DFL);
+      if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) {
+        static_cast<void>(::signal(number, SIG_DFL));
+      }
     }
     sigset_t none;
     sigemptyset(&none);
@@ -93,6 +95,7 @@ class Preparation {
  private:
   static std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
     for (std::string& text : texts) pointers.push_back(text.data());
     pointers.push_back(nullptr);
     return pointers;

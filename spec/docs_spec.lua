@@ -2,16 +2,12 @@
 -- What is registered is documented and annotated, and nothing else is. What module, contexts and websockets
 -- have is asked of themselves, and so are the options; the texts of errors are read out of the sources.
 
+local files = require 'spec.support.files'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local websockets = require 'websockets'
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read '*a'
-  file:close()
-  return text
-end
+local read = files.read
 
 local function insert_all(set, text, pattern)
   for name in text:gmatch(pattern) do

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- context:run with workers: how they begin, and how they end. Each script is a process of its own: see workers.lua.
 local client = require 'spec.support.client'
+local command = require 'spec.support.command'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
@@ -437,6 +438,13 @@ describe('run with workers', function()
 
     it('a context that listens nowhere', function()
       expect_refusal(loop.context { port = 0 }, 'workers cannot be started in a context that listens nowhere')
+    end)
+
+    it('a context that may have given up the rights to open listeners for them', function()
+      local id = command.run({}, 'id -u'):match '%d+'
+      local server = workers.start(("note(pcall(function() context { uid = %s }:run { workers = 2 } end))"):format(id))
+      assert.matches('workers cannot be started in a context with uid or gid that was not told of them',
+        server:wait_for '^false (.*)')
     end)
 
     it('callbacks and coroutines', function()

@@ -3,6 +3,7 @@
 
 local assert = require 'luassert'
 local client = require 'spec.support.client'
+local files = require 'spec.support.files'
 local loop = require 'spec.support.loop'
 local remote = require 'spec.support.remote'
 local script = require 'spec.support.script'
@@ -73,17 +74,10 @@ function workers.start(text, options)
   return self
 end
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read '*a'
-  file:close()
-  return text
-end
-
-function workers:notes() return read(self.notes_path) end
+function workers:notes() return files.read(self.notes_path) end
 
 -- What it has written.
-function workers:output() return read(self.output_path) end
+function workers:output() return files.read(self.output_path) end
 
 -- Waits until its notes have so many lines that match a pattern (default: one); returns what the last of them captures.
 function workers:wait_for(pattern, count)

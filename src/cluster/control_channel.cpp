@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "cluster/control_channel.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -13,7 +13,6 @@
 #include "loop/loop.h"
 #include "net/io_result.h"
 #include "net/socket_flags.h"
-#include "net/stream_socket.h"
 
 namespace websockets {
 namespace {
@@ -26,20 +25,6 @@ struct Header {
 };
 
 }  // namespace
-
-Result<std::array<UniqueFd, 2>> ControlChannel::make_ends() {
-  std::array<int, 2> pair{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0) return system_error("no connection to a worker");
-  std::array<UniqueFd, 2> ends{UniqueFd(pair[0]), UniqueFd(pair[1])};
-  for (const UniqueFd& end : ends) {
-    ::fcntl(end.get(), F_SETFD, FD_CLOEXEC);
-    ::fcntl(end.get(), F_SETFL, O_NONBLOCK);
-#ifdef SO_NOSIGPIPE
-    set_socket_option(end.get(), SOL_SOCKET, SO_NOSIGPIPE, 1);
-#endif
-  }
-  return ends;
-}
 
 ControlChannel::ControlChannel(UniqueFd end, Loop& loop, ControlHandler& handler)
     : Pollable(end.get()), end_(std::move(end)), loop_(loop), handler_(handler) {}

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 
-#include "base/result.h"
 #include "base/unique_fd.h"
 #include "loop/disposable.h"
 #include "net/driver.h"
@@ -56,9 +54,7 @@ class ControlHandler {
 // have collected a report of it already.
 class ControlChannel final : public Pollable, public Disposable {
  public:
-  // Both ends of one; close-on-exec, each to be closed in the process that has the other.
-  static Result<std::array<UniqueFd, 2>> make_ends();
-
+  // `end`: of a socket pair, whose other end the other process has alone.
   ControlChannel(UniqueFd end, Loop& loop, ControlHandler& handler);
   ~ControlChannel() override { close(); }
   ControlChannel(const ControlChannel&) = delete;

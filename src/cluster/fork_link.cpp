@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cluster/fork_link.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -20,6 +19,7 @@
 #include "net/failed_wait.h"
 #include "net/io_result.h"
 #include "net/socket_flags.h"
+#include "net/stream_socket.h"
 
 namespace websockets {
 
@@ -53,20 +53,13 @@ std::size_t memory_size(std::size_t capacity) { return kControlBytes + capacity;
 Result<std::unique_ptr<ForkLink>> ForkLink::create(std::size_t capacity) {
   static_assert(sizeof(Control) <= kControlBytes && std::atomic<std::uint64_t>::is_always_lock_free);
   capacity += kPieceBytes;  // so that the headers of what waits have room, too
-  std::array<int, 2> pair{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0) {
-    return system_error("no link");
-  }
-  UniqueFd sender(pair[0]);
-  UniqueFd receiver(pair[1]);
-  for (const int fd : pair) {
-    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-    ::fcntl(fd, F_SETFL, O_NONBLOCK);
-  }
+  Result<std::array<UniqueFd, 2>> ends = make_socket_pair("no link");
+  if (!ends) return ends.error();
   // Pages are only taken when they are used.
   void* memory = ::mmap(nullptr, memory_size(capacity), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return system_error("no link");
-  std::unique_ptr<ForkLink> link(new (std::nothrow) ForkLink(memory, capacity, std::move(sender), std::move(receiver)));
+  std::unique_ptr<ForkLink> link(new (std::nothrow)
+                                     ForkLink(memory, capacity, std::move((*ends)[0]), std::move((*ends)[1])));
   if (link == nullptr) {
     ::munmap(memory, memory_size(capacity));
     return Error{"no link: memory is short", ENOMEM};

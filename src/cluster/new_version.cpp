@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cluster/new_version.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,15 +59,11 @@ Error NewVersion::start(const ProgramStart& program, const Listeners& listeners,
     return {"a new version is starting already: process " + std::to_string(talk_->pid()), EALREADY};
   }
   if (::getpid() == 1) return {"no new version can take the place of process 1: replace the container", EPERM};
-  std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) != 0) return system_error("no new version");
-  UniqueFd ours(ends[0]);
-  UniqueFd theirs(ends[1]);
-  make_non_blocking(ours.get());
-  ::fcntl(theirs.get(), F_SETFD, FD_CLOEXEC);
-  HandoverSocket socket(std::move(ours));
+  Result<std::array<UniqueFd, 2>> ends = make_socket_pair("no new version");
+  if (!ends) return ends.error();
+  HandoverSocket socket(std::move((*ends)[0]));
   if (Error error = send_listeners(socket, listeners)) return error;
-  const Result<pid_t> pid = start_program(program, ListenerHandover::kVariable, theirs.get());
+  const Result<pid_t> pid = start_program(program, ListenerHandover::kVariable, (*ends)[1].get());
   if (!pid) return pid.error();
   loop_ = &loop;
   talk_ = std::make_unique<Talk>(*this, std::move(socket), *pid);
@@ -79,6 +73,10 @@ Error NewVersion::start(const ProgramStart& program, const Listeners& listeners,
   retry_interrupted([&] { return ::waitpid(*pid, nullptr, 0); });
   talk_.reset();
   return error;
+}
+
+void NewVersion::cancel() {
+  if (talk_ != nullptr) ::kill(talk_->pid(), SIGTERM);
 }
 
 void NewVersion::leave() {

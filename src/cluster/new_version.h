@@ -43,6 +43,8 @@ class NewVersion final {
   // The owner is told in a round of the loop, which outlives this. Error: it cannot be started, as when one is under
   // way, or this process is the first one of its system: a container ends with that.
   Error start(const ProgramStart& program, const Listeners& listeners, Loop& loop);
+  // This process is about to end, and none is to take its place: one that is starting is told to end.
+  void cancel();
   bool is_starting() const { return talk_ != nullptr; }
   // In a child after a fork, whose loop is not that one: it has nothing to do with it. Throws nothing.
   void leave();

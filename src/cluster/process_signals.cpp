@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cluster/process_signals.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -56,18 +55,11 @@ void on_ignored(int) {}
 
 Error ProcessSignals::open(std::vector<int> told, const std::vector<int>& ignored) {
   if (is_in_use.exchange(true)) return {"workers run in this process already"};
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) {
+  if (!pipe_.open()) {
     is_in_use = false;
     return system_error("no pipe");
   }
-  reader_.reset(ends[0]);
-  writer_.reset(ends[1]);
-  for (const int end : ends) {
-    ::fcntl(end, F_SETFD, FD_CLOEXEC);
-    ::fcntl(end, F_SETFL, O_NONBLOCK);
-  }
-  fd_ = reader_.get();
+  fd_ = pipe_.reader.get();
   if (!loop_.watch_internal(*this)) {
     fd_ = -1;
     is_in_use = false;
@@ -75,7 +67,7 @@ Error ProcessSignals::open(std::vector<int> told, const std::vector<int>& ignore
   }
   for (std::atomic<int>& count : counts) count = 0;
   stops = 0;
-  writer = writer_.get();
+  writer = pipe_.writer.get();
   told_ = std::move(told);
   before_.reserve(told_.size() + ignored.size());
   struct sigaction action {};
@@ -112,8 +104,7 @@ void ProcessSignals::abandon() {
   restore();
   handlers_running = 0;  // the other threads are not here
   fd_ = -1;
-  reader_.reset();
-  writer_.reset();
+  pipe_ = {};
   is_in_use = false;
 }
 

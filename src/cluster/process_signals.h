@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
 #include "net/driver.h"
+#include "net/pipe.h"
 
 namespace websockets {
 
@@ -63,8 +63,7 @@ class ProcessSignals final : public Pollable {
 
   Loop& loop_;
   ProcessSignalsHandler& handler_;
-  UniqueFd reader_;
-  UniqueFd writer_;
+  Pipe pipe_;
   std::vector<int> told_;
   struct Before {
     int number;

@@ -21,6 +21,7 @@ void ProgramDeployment::on_reloading() { notify_service(service_reloading()); }
 
 void ProgramDeployment::on_stopping() {
   notify_service(kServiceStopping);
+  new_version_.cancel();
   fail("it was told to end");
 }
 

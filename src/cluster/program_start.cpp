@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -18,7 +17,7 @@
 #include "base/interrupted.h"
 #include "base/open_descriptors.h"
 #include "base/process_environment.h"
-#include "base/unique_fd.h"
+#include "net/pipe.h"
 
 namespace websockets {
 namespace {
@@ -121,12 +120,9 @@ const ProgramStart& program_start() {
 Result<pid_t> start_program(const ProgramStart& start, const std::string& variable, int kept) {
   if (start.command.empty()) return Error{"it is not known by what command this program was started"};
   const std::string what = "'" + start.command[0] + "' cannot be started";
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return system_error(what);
-  const UniqueFd reader(ends[0]);
-  UniqueFd writer(ends[1]);
-  for (const int fd : ends) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  Preparation preparation(start, variable, kept, writer.get());
+  Pipe failure;
+  if (!failure.open(true)) return system_error(what);
+  Preparation preparation(start, variable, kept, failure.writer.get());
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -135,9 +131,9 @@ Result<pid_t> start_program(const ProgramStart& start, const std::string& variab
   if (pid == 0) preparation.execute_or_tell();
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return system_error(what);
-  writer.reset();
+  failure.writer.reset();
   int error = 0;
-  if (retry_interrupted([&] { return ::read(reader.get(), &error, sizeof error); }) != sizeof error) return pid;
+  if (retry_interrupted([&] { return ::read(failure.reader.get(), &error, sizeof error); }) != sizeof error) return pid;
   retry_interrupted([&] { return ::waitpid(pid, nullptr, 0); });
   errno = error;
   return system_error(what);

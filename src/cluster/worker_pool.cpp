@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/interrupted.h"
 #include "cluster/describe_exit.h"
+#include "net/stream_socket.h"
 #include "server/context.h"
 
 namespace websockets {
@@ -116,7 +117,7 @@ std::size_t WorkerPool::number_of(const ControlChannel& channel) const {
 
 Error WorkerPool::fork_worker(std::size_t number) {
   Member& member = members_[number];
-  Result<std::array<UniqueFd, 2>> ends = ControlChannel::make_ends();
+  Result<std::array<UniqueFd, 2>> ends = make_socket_pair("no connection to a worker");
   if (!ends) return ends.error();
   auto control = std::make_unique<ControlChannel>(std::move((*ends)[0]), loop_, static_cast<ControlHandler&>(*this));
   if (!control->open()) return system_error("a worker cannot be heard");

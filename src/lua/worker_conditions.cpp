@@ -46,6 +46,10 @@ void check_worker_conditions(lua_State* L, LuaContext& context) {
   if (lua_pushthread(L) == 0) refuse(L, "inside a coroutine");
   lua_pop(L, 1);
   if (context.context().listener_count() == 0) refuse(L, "in a context that listens nowhere");
+  const ContextOptions& options = context.context().options();
+  if (options.workers == 0 && (options.uid || options.gid)) {
+    refuse(L, "in a context with uid or gid that was not told of them: it has to have the option workers");
+  }
   check_outer_loop(L, context);
   if (context.has_clients() && context.clients().count() > 0)
     refuse(L, lua_pushfstring(L, "while the context has clients: %d", static_cast<int>(context.clients().count())));

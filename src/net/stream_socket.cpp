@@ -38,6 +38,19 @@ void make_non_blocking(int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
+Result<std::array<UniqueFd, 2>> make_socket_pair(const std::string& what) {
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) != 0) return system_error(what);
+  std::array<UniqueFd, 2> ends{UniqueFd(pair[0]), UniqueFd(pair[1])};
+  for (const UniqueFd& end : ends) {
+    make_non_blocking(end.get());
+#ifdef SO_NOSIGPIPE
+    set_socket_option(end.get(), SOL_SOCKET, SO_NOSIGPIPE, 1);
+#endif
+  }
+  return ends;
+}
+
 void set_socket_option(int fd, int level, int option, int value) {
   ::setsockopt(fd, level, option, &value, sizeof value);
 }

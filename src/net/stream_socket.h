@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string>
 
+#include "base/result.h"
 #include "base/unique_fd.h"
 #include "net/socket_address.h"
 
@@ -12,6 +15,8 @@ namespace websockets {
 UniqueFd open_stream_socket(int family);
 // The same for one that was made in another way.
 void make_non_blocking(int fd);
+// Two such sockets that are connected to each other, for two processes; Error: `what` says what there is none of.
+Result<std::array<UniqueFd, 2>> make_socket_pair(const std::string& what);
 // What cannot be set stays as it is.
 void set_socket_option(int fd, int level, int option, int value);
 

@@ -33,18 +33,17 @@ void WakeEvent::clear() const {
 
 #else
 
-#include <fcntl.h>
+#include <utility>
+
+#include "net/pipe.h"
 
 namespace websockets {
 
 bool WakeEvent::open() {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) return false;
-  fd_.reset(ends[0]);
-  writing_end_.reset(ends[1]);
-  for (const int end : ends) {
-    if (::fcntl(end, F_SETFD, FD_CLOEXEC) != 0 || ::fcntl(end, F_SETFL, O_NONBLOCK) != 0) return false;
-  }
+  Pipe pipe;
+  if (!pipe.open()) return false;
+  fd_ = std::move(pipe.reader);
+  writing_end_ = std::move(pipe.writer);
   return true;
 }
 

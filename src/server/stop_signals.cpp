@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "server/stop_signals.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,34 +9,17 @@
 #include <csignal>
 #include <mutex>
 
-#include "base/unique_fd.h"
+#include "net/pipe.h"
 
 namespace websockets {
 namespace {
-
-// Nothing is read from it: once it is readable, it is so for all who watch it, now or later.
-struct Pipe {
-  UniqueFd reader;
-  UniqueFd writer;
-
-  bool open() {
-    std::array<int, 2> ends{};
-    if (::pipe(ends.data()) != 0) return false;
-    reader.reset(ends[0]);
-    writer.reset(ends[1]);
-    for (const int fd : ends) {
-      ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-      ::fcntl(fd, F_SETFL, O_NONBLOCK);
-    }
-    return true;
-  }
-};
 
 constexpr std::array<int, 2> kSignals = {SIGINT, SIGTERM};
 
 // Signals are the process's, so this is, too.
 std::mutex users_mutex;
 int users = 0;
+// Nothing is read from them: once one is readable, it is so for all who watch it, now or later.
 std::array<Pipe, 2> pipes;
 std::array<struct sigaction, kSignals.size()> before;
 // For the handler.

@@ -23,7 +23,7 @@ import time
 import websockets
 
 from neovim import neovim
-from support import DEADLINE_S, ROOT, demo_certificates, run
+from support import DEADLINE_S, ROOT, blocks, demo_certificates, free_port, run, verify_units
 
 LUA = os.environ.get('LUA', 'lua5.4')
 COOKBOOK = (ROOT / 'docs' / 'cookbook.md').read_text()
@@ -43,21 +43,11 @@ class Everything:
         temporary.cleanup()
 
 
-def blocks(text, language=None):
-    found = re.findall(r'^```([^\n]*)\n(.*?)^```$', text, re.DOTALL | re.MULTILINE)
-    return [block for name, block in found if language in (None, name)]
-
-
 def block(title, language='lua', index=0):
     """One of a recipe."""
     text = blocks(COOKBOOK.split(f'\n## {title}\n')[1].split('\n## ')[0], language)[index]
     tried.add(text)
     return text
-
-
-def free_port():
-    with socket.create_server(('', 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def replaced(text, *pairs):
@@ -261,19 +251,13 @@ def systemd_units():
     """By systemd's own check, and the server with a socket as systemd gives it; where there is no systemd, neither."""
     service, socket_unit = block('systemd', 'ini'), block('systemd', 'ini', 1)
     script = write('recipe.lua', block('systemd'))
-    if not shutil.which('systemd-analyze'):
-        print('no systemd here: the units are not checked')
-        return
     units = folder / 'units'
     units.mkdir()
     interpreter = shutil.which(LUA)
     (units / 'chat.service').write_text(replaced(service, ('/usr/bin/lua5.4', interpreter)))
     (units / 'chat.socket').write_text(socket_unit)
-    for name in ('chat.service', 'chat.socket'):
-        result = subprocess.run(['systemd-analyze', 'verify', '--man=no', units / name], capture_output=True, text=True,
-                                stdin=subprocess.DEVNULL, check=False)
-        complaints = [line for line in result.stderr.splitlines() if 'chat' in line]
-        assert result.returncode == 0 and not complaints, result.stderr
+    if not verify_units([units / 'chat.service', units / 'chat.socket']):
+        return
     port = free_port()
     environment = f'--setenv=LUA_CPATH={os.environ["LUA_CPATH"]}'
     with running('systemd-socket-activate', '--listen', f'127.0.0.1:{port}', environment, interpreter, script,

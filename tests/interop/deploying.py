@@ -22,7 +22,7 @@ import time
 
 import websockets
 
-from support import DEADLINE_S, ROOT, demo_certificates, run
+from support import DEADLINE_S, ROOT, blocks, demo_certificates, free_port, run, verify_units
 
 IS_LONG = '--long' in sys.argv
 LUA = shutil.which(os.environ.get('LUA', 'lua5.4'))
@@ -59,11 +59,6 @@ class Everything:
 
     def stop(self):
         temporary.cleanup()
-
-
-def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def wait_for(condition, what='it'):
@@ -165,14 +160,10 @@ class Program:
         wait_for(lambda: not self.processes(), 'the end')
 
 
-def blocks(language):
-    return re.findall(rf'^```{language}\n(.*?)^```$', TEXT, re.DOTALL | re.MULTILINE)
-
-
 # --- The page ---------------------------------------------------------------------------------------------------------
 
 def scripts_of_the_page():
-    for index, text in enumerate(blocks('lua')):
+    for index, text in enumerate(blocks(TEXT, 'lua')):
         port = free_port()
         script = folder / f'page{index}.lua'
         assert 'port = 8080' in text
@@ -209,25 +200,18 @@ def scripts_of_the_page():
 
 def units_of_the_page():
     """By systemd's own check; where there is no systemd, not at all."""
-    if not shutil.which('systemd-analyze'):
-        print('no systemd here: the units are not checked')
-        return
     units = folder / 'units'
     units.mkdir()
-    service, socket_unit = blocks('ini')
+    service, socket_unit = blocks(TEXT, 'ini')
     assert '/usr/bin/lua5.4' in service
     (units / 'chat.service').write_text(service.replace('/usr/bin/lua5.4', LUA))
     (units / 'chat.socket').write_text(socket_unit)
-    for name in ('chat.service', 'chat.socket'):
-        result = subprocess.run(['systemd-analyze', 'verify', '--man=no', units / name], capture_output=True, text=True,
-                                stdin=subprocess.DEVNULL, check=False)
-        complaints = [line for line in result.stderr.splitlines() if 'chat' in line]
-        assert result.returncode == 0 and not complaints, result.stderr
+    verify_units([units / 'chat.service', units / 'chat.socket'])
 
 
 def commands_of_the_page():
     """There is no service to tell: that the programs know these commands and options."""
-    for line in ''.join(blocks('sh')).splitlines():
+    for line in ''.join(blocks(TEXT, 'sh')).splitlines():
         command = line.split()
         if shutil.which(command[0]):
             result = subprocess.run([*command, '--help'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -343,9 +327,9 @@ def nothing_is_left():
 def a_broken_version_changes_nothing():
     with Program('broken') as program:
         before = set(program.processes())
+        raising = PROGRAM.replace('on_worker_exit', "on_worker = function() error 'no database' end, on_worker_exit")
         for text, why in (('this is no Lua', 'exit 1'), ("require 'websockets' os.exit(7)", 'exit 7'),
-                          (PROGRAM.replace('on_worker_exit', "on_worker = function() error 'no database' end, on_worker_exit"),
-                           'no database')):
+                          (raising, 'no database')):
             program.write('v2', text)
             os.kill(program.supervisor(), signal.SIGUSR2)
             wait_for(lambda why=why: any(line.startswith('error: ') and 'new version' in line and why in line
@@ -354,6 +338,19 @@ def a_broken_version_changes_nothing():
             assert program.get('/') == 'v1'
         program.deploy('v2')
         program.end()
+
+
+def an_end_while_a_version_is_starting():
+    """Nobody serves afterwards."""
+    with Program('end') as program:
+        program.write('v2', "os.execute 'exec sleep 1'\n" + PROGRAM)
+        supervisor = program.supervisor()
+        os.kill(supervisor, signal.SIGUSR2)
+        wait_for(lambda: len(program.processes()) == program.workers + 2, 'the new version')
+        os.kill(supervisor, signal.SIGTERM)
+        assert program.process.wait(DEADLINE_S) == 0
+        wait_for(lambda: not program.processes(), 'the end of both')
+        assert program.answers() is None
 
 
 def another_number_of_workers():
@@ -478,5 +475,6 @@ def process_1_of_a_container():
 
 run(Everything(), [nobody_is_refused, a_download_goes_on, nothing_is_left] if IS_LONG else [
     scripts_of_the_page, units_of_the_page, commands_of_the_page, nobody_is_refused, websockets_are_told,
-    a_download_goes_on, nothing_is_left, a_broken_version_changes_nothing, another_number_of_workers, unix_sockets_stay,
-    tls_goes_on, a_link_is_followed, the_service_manager_is_told, process_1_of_a_container])
+    a_download_goes_on, nothing_is_left, a_broken_version_changes_nothing, an_end_while_a_version_is_starting,
+    another_number_of_workers, unix_sockets_stay, tls_goes_on, a_link_is_followed, the_service_manager_is_told,
+    process_1_of_a_container])

@@ -26,7 +26,7 @@ import time
 import websockets
 
 from neovim import neovim
-from support import DEADLINE_S, ROOT, demo_certificates, run
+from support import DEADLINE_S, ROOT, demo_certificates, free_port, run
 
 LUA = os.environ.get('LUA', 'lua5.4')
 EXAMPLES = ROOT / 'examples'
@@ -84,11 +84,6 @@ class Terminal:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         os.close(self.device)
-
-
-def free_port():
-    with socket.create_server(('', 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

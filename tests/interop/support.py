@@ -5,7 +5,9 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import traceback
@@ -55,6 +57,30 @@ def test_server(*certificate):
             return server
         server.stop()
     raise RuntimeError('the test server does not start')
+
+
+def free_port():
+    with socket.create_server(('', 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def blocks(text, language=None):
+    """The blocks of code of a page, of this language, or all."""
+    found = re.findall(r'^```([^\n]*)\n(.*?)^```$', text, re.DOTALL | re.MULTILINE)
+    return [block for name, block in found if language in (None, name)]
+
+
+def verify_units(units):
+    """Files, by systemd's own check. False: there is no systemd."""
+    if not shutil.which('systemd-analyze'):
+        print('no systemd here: the units are not checked')
+        return False
+    for unit in units:
+        result = subprocess.run(['systemd-analyze', 'verify', '--man=no', unit], capture_output=True, text=True,
+                                stdin=subprocess.DEVNULL, check=False)
+        complaints = [line for line in result.stderr.splitlines() if unit.stem in line]
+        assert result.returncode == 0 and not complaints, result.stderr
+    return True
 
 
 def run(server, checks):

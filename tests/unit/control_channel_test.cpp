@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "loop_fixture.h"
+#include "net/stream_socket.h"
 
 namespace websockets {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 class ControlChannelTest : public LoopFixture, private ControlHandler {
  protected:
   ControlChannelTest() {
-    Result<std::array<UniqueFd, 2>> ends = ControlChannel::make_ends();
+    Result<std::array<UniqueFd, 2>> ends = make_socket_pair("");
     EXPECT_TRUE(ends);
     supervisor.emplace(std::move((*ends)[0]), loop(), static_cast<ControlHandler&>(*this));
     worker.emplace(std::move((*ends)[1]), loop(), static_cast<ControlHandler&>(*this));

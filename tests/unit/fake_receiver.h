@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/memory_budget.h"
+#include "server/hub.h"
+#include "server/options.h"
 #include "server/receiver.h"
 #include "websocket/prepared_message.h"
 
@@ -46,6 +49,19 @@ class FakeReceiverOwner final : public ReceiverOwner {
   void defer_failure(Receiver& receiver, CloseCode code) override {
     static_cast<FakeReceiver&>(receiver).failures.push_back(code);
   }
+};
+
+// A hub of two subprotocols, and what it needs.
+struct FakeHub {
+  static ContextOptions options() {
+    ContextOptions made;
+    made.protocols = {"chat", "echo"};
+    return made;
+  }
+
+  FakeReceiverOwner owner;
+  MemoryBudget memory{0};
+  Hub hub{options(), owner, memory};
 };
 
 }  // namespace websockets

@@ -40,15 +40,9 @@ class ForkBackplaneTest : public ::testing::Test {
     ForkBackplane::deliver(tag, message, hub);
     return true;
   }
-  static ContextOptions options() {
-    ContextOptions made;
-    made.protocols = {"chat", "echo"};
-    return made;
-  }
 
-  FakeReceiverOwner owner;
-  MemoryBudget memory{0};
-  Hub hub{options(), owner, memory};
+  FakeHub fake;
+  Hub& hub = fake.hub;
   std::unique_ptr<ForkBackplane> backplane;
 };
 

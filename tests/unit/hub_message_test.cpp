@@ -22,15 +22,9 @@ class HubMessageTest : public ::testing::Test {
     hub.join(chat, hub.subprotocols()[0]);
     hub.join(echo, hub.subprotocols()[1]);
   }
-  static ContextOptions options() {
-    ContextOptions made;
-    made.protocols = {"chat", "echo"};
-    return made;
-  }
 
-  FakeReceiverOwner owner;
-  MemoryBudget memory{0};
-  Hub hub{options(), owner, memory};
+  FakeHub fake;
+  Hub& hub = fake.hub;
   FakeReceiver chat, echo;
 };
 

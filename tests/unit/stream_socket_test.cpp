@@ -42,6 +42,19 @@ TEST(StreamSocket, DoesNotBlockAndIsNotInherited) {
   EXPECT_FALSE(open_stream_socket(-1));
 }
 
+TEST(StreamSocket, ComesInPairs) {
+  Result<std::array<UniqueFd, 2>> pair = make_socket_pair("none");
+  ASSERT_TRUE(pair);
+  for (const UniqueFd& end : *pair) {
+    EXPECT_EQ(::fcntl(end.get(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    EXPECT_EQ(::fcntl(end.get(), F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+  }
+  char byte = 0;
+  EXPECT_EQ(::send((*pair)[0].get(), "x", 1, 0), 1);
+  EXPECT_EQ(::recv((*pair)[1].get(), &byte, 1, 0), 1);
+  EXPECT_EQ(byte, 'x');
+}
+
 TEST(StreamSocket, Connects) {
   const auto listener = listen_on(loopback(), {});
   const SocketAddress address = local_address((*listener).fd.get());

@@ -59,10 +59,9 @@ class FakeWorker final : private WorkerBackplaneOwner {
   Got take_got() { return std::exchange(chat.got, {}); }
   DeliveryStatus publish(std::string_view data) { return hub.publish("news", Opcode::kText, as_bytes(data)).status; }
 
-  FakeReceiverOwner owner;
   FakeReceiver chat, echo;
-  MemoryBudget memory{0};
-  Hub hub{options(), owner, memory};
+  FakeHub fake;
+  Hub& hub = fake.hub;
   FakeLoopOwner loop_owner;
   Loop loop{{}, loop_owner};
   std::vector<std::size_t> gaps;
@@ -75,11 +74,6 @@ class FakeWorker final : private WorkerBackplaneOwner {
     EXPECT_TRUE(loop.in_round());
     gaps.push_back(slot);
     during_gap();
-  }
-  static ContextOptions options() {
-    ContextOptions made;
-    made.protocols = {"chat", "echo"};
-    return made;
   }
 };
 

@@ -16,6 +16,7 @@
 #include "cluster/worker_rings.h"
 #include "connection_fixture.h"
 #include "context_fixture.h"
+#include "net/stream_socket.h"
 
 namespace websockets {
 namespace {
@@ -46,7 +47,7 @@ class WorkerTest : public ContextFixture, private LoopOwner, private ControlHand
   }
 
   void start() {
-    Result<std::array<UniqueFd, 2>> ends = ControlChannel::make_ends();
+    Result<std::array<UniqueFd, 2>> ends = make_socket_pair("");
     control.emplace(std::move((*ends)[0]), loop, static_cast<ControlHandler&>(*this));
     const pid_t supervisor = ::getpid();
     ProcessSignals::Blocked blocked;

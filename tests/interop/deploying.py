@@ -473,8 +473,8 @@ def process_1_of_a_container():
         outside.wait()
 
 
-run(Everything(), [nobody_is_refused, a_download_goes_on, nothing_is_left] if IS_LONG else [
+sys.exit(run(Everything(), [nobody_is_refused, a_download_goes_on, nothing_is_left] if IS_LONG else [
     scripts_of_the_page, units_of_the_page, commands_of_the_page, nobody_is_refused, websockets_are_told,
     a_download_goes_on, nothing_is_left, a_broken_version_changes_nothing, an_end_while_a_version_is_starting,
     another_number_of_workers, unix_sockets_stay, tls_goes_on, a_link_is_followed, the_service_manager_is_told,
-    process_1_of_a_container])
+    process_1_of_a_container]))

@@ -225,18 +225,19 @@ async def chat_of_workers():
     with example_on_port('chat-workers.lua', 3) as port:
         address = f'ws://127.0.0.1:{port}/'
         async with connect(address) as one, contextlib.AsyncExitStack() as others:
-            await one.send('hello')
-            assert await one.recv() == 'hello'
-            # By any worker, and from the first one: but that is not there from the beginning.
-            told = []
+            # Whichever worker has it, a newcomer is told what was said since the one that remembers is there, in order.
+            said, told = [], []
             while len(told) < 8:
-                ws = await others.enter_async_context(connect(address, 'chat'))
-                await one.send('again')
-                assert await one.recv() == 'again'
-                first = await ws.recv()
-                if first != 'again':
-                    assert first.startswith('hello'), first
-                    told.append(first)
+                newcomer = await others.enter_async_context(connect(address, 'chat'))
+                said.append(f'message {len(said)}')
+                await one.send(said[-1])
+                assert await one.recv() == said[-1]
+                first = await newcomer.recv()
+                if '\n' in first:  # else it is what has just been said, or all that is remembered yet
+                    told.append(first.split('\n'))
+                    begin = said.index(told[-1][0])
+                    assert told[-1] == said[begin:begin + len(told[-1])], (first, said)
+                    assert told[-1][0] == told[0][0], told
             async with connect(address, 'history') as stranger:
                 await stranger.wait_closed()
                 assert stranger.close_code == 1008, stranger.close_code

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/byte_buffer.h"
+#include "cluster/redis_reply.h"
+
+namespace websockets {
+
+// Reads replies out of what a Redis server sends (RESP2), and does no I/O. What it holds is bounded, whatever comes.
+class RedisReplyReader {
+ public:
+  enum class Status : std::uint8_t {
+    kReply,
+    kMore,       // the next one has not come whole yet
+    kMalformed,  // not RESP2
+    kTooLarge,   // more than max_reply_bytes
+    kNoMemory,
+  };
+
+  // Throws std::bad_alloc. What one reply takes, with its elements, is at most `max_reply_bytes`.
+  explicit RedisReplyReader(std::size_t max_reply_bytes);
+  ~RedisReplyReader();
+  RedisReplyReader(const RedisReplyReader&) = delete;
+  RedisReplyReader& operator=(const RedisReplyReader&) = delete;
+
+  // Takes bytes from the front of `input` until a reply is whole, or all. After an error nothing is taken any more, and
+  // it is returned again.
+  Status read(std::span<const std::uint8_t>& input, RedisReply& reply);
+
+ private:
+  class Parser;
+
+  std::unique_ptr<Parser> parser_;
+};
+
+// Appends a command: its name and its arguments, by count, so that any bytes may be in them. Throws std::bad_alloc;
+// `output` is then as it was.
+void append_redis_command(ByteBuffer& output, std::span<const std::string_view> arguments);
+
+}  // namespace websockets

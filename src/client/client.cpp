@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "client/retry_policy.h"
+#include "client/final_close.h"
 #include "client/write_queue.h"
 #include "loop/loop.h"
 #include "net/timer_wheel.h"

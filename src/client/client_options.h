@@ -7,8 +7,8 @@
 #include <string>
 
 #include "client/opening_handshake.h"
-#include "client/retry_policy.h"
 #include "dial/proxy_choice.h"
+#include "dial/retry_policy.h"
 #include "net/socket_address.h"
 #include "net/tls_client_context.h"
 #include "websocket/keepalive.h"

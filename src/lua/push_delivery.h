@@ -19,6 +19,11 @@ inline int push_delivery(lua_State* L, DeliveryStatus status) {
       return push_failure(L, "closed");
     case DeliveryStatus::kTooLarge:
       return push_failure(L, "too large");
+    case DeliveryStatus::kLocalOnly:
+    case DeliveryStatus::kByCluster:
+      break;
+    case DeliveryStatus::kClusterDown:
+      return push_failure(L, "cluster down");
   }
   return push_status(L, 0);
 }

@@ -8,6 +8,15 @@
 #include "websocket/prepared_message.h"
 
 namespace websockets {
+namespace {
+
+// Whether nobody here gets it now.
+bool is_not_for_here(DeliveryStatus status) {
+  return status == DeliveryStatus::kTooLarge || status == DeliveryStatus::kByCluster ||
+         status == DeliveryStatus::kClusterDown;
+}
+
+}  // namespace
 
 Hub::Hub(const ContextOptions& options, ReceiverOwner& owner, MemoryBudget& memory)
     : owner_(owner),
@@ -57,18 +66,29 @@ void Hub::refuse(Receiver& receiver) const {
   if (!drops_when_full_) owner_.defer_failure(receiver, CloseCode::kTryAgainLater);
 }
 
-// The backplane comes first: it may refuse, and a callback that sends something in turn must not get in front of this.
+// The backplanes come first: they may refuse, and a callback that sends something in turn must not get in front of
+// this.
 DeliveryStatus Hub::broadcast(const Subprotocol& subprotocol, std::span<const std::uint8_t> data) {
-  const DeliveryStatus status =
-      backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->broadcast(index_of(subprotocol), data);
+  DeliveryStatus status =
+      cluster_ == nullptr ? DeliveryStatus::kDelivered : cluster_->broadcast(index_of(subprotocol), data);
+  if (is_not_for_here(status)) return status;
+  if (backplane_ != nullptr) {
+    const DeliveryStatus nearby = backplane_->broadcast(index_of(subprotocol), data);
+    if (nearby != DeliveryStatus::kDelivered) status = nearby;
+  }
   if (status != DeliveryStatus::kTooLarge) deliver(subprotocol, data);
   return status;
 }
 
 Hub::Published Hub::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                             const Receiver* except) {
-  const DeliveryStatus status =
-      backplane_ == nullptr ? DeliveryStatus::kDelivered : backplane_->publish(topic, opcode, data);
+  DeliveryStatus status =
+      cluster_ == nullptr ? DeliveryStatus::kDelivered : cluster_->publish(topic, opcode, data, except);
+  if (is_not_for_here(status)) return {status, 0};
+  if (backplane_ != nullptr) {
+    const DeliveryStatus nearby = backplane_->publish(topic, opcode, data);
+    if (nearby != DeliveryStatus::kDelivered) status = nearby;
+  }
   return {status, status == DeliveryStatus::kTooLarge ? 0 : deliver(topic, opcode, data, except)};
 }
 
@@ -86,15 +106,31 @@ void Hub::deliver(const Subprotocol& subprotocol, std::span<const std::uint8_t> 
   }
 }
 
-std::size_t Hub::deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
-                         const Receiver* except) {
+template <typename Filter>
+inline std::size_t Hub::deliver_but(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                                    Filter is_left_out) {
   PreparedMessage message(memory_, opcode, data);
   std::size_t receivers = 0;
   topics_.for_each_subscriber(topic, [&](Subscriber& subscriber) {
     auto& receiver = static_cast<Receiver&>(subscriber);
-    if (&receiver != except && send(receiver, message)) ++receivers;
+    if (!is_left_out(receiver) && send(receiver, message)) ++receivers;
   });
   return receivers;
+}
+
+std::size_t Hub::deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                         const Receiver* except) {
+  return deliver_but(topic, opcode, data, [=](const Receiver& receiver) { return &receiver == except; });
+}
+
+std::size_t Hub::deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                         const std::function<bool(const Receiver&)>& is_left_out) {
+  return deliver_but(topic, opcode, data, [&](const Receiver& receiver) { return is_left_out(receiver); });
+}
+
+void Hub::deliver(Receiver& receiver, Opcode opcode, std::span<const std::uint8_t> data) {
+  PreparedMessage message(memory_, opcode, data);
+  send(receiver, message);
 }
 
 }  // namespace websockets

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,10 +75,23 @@ class Hub {
   std::size_t deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                       const Receiver* except = nullptr);
 
-  // nullptr: none. It has to outlive its being set.
+  // To each subscriber but those that `is_left_out`, and to one receiver, which need not be subscribed.
+  std::size_t deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                      const std::function<bool(const Receiver&)>& is_left_out);
+  void deliver(Receiver& receiver, Opcode opcode, std::span<const std::uint8_t> data);
+
+  // nullptr: none. Both have to outlive their being set.
   void set_backplane(Backplane* backplane) { backplane_ = backplane; }
+  // While nobody is subscribed to anything.
+  void set_cluster(ClusterBackplane* cluster) {
+    cluster_ = cluster;
+    topics_.set_observer(cluster);
+  }
 
  private:
+  template <typename Filter>
+  std::size_t deliver_but(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
+                          Filter is_left_out);
   bool send(Receiver& receiver, PreparedMessage& message) const;
   void refuse(Receiver& receiver) const;
 
@@ -87,7 +101,8 @@ class Hub {
   bool drops_when_full_;
   Topics topics_;
   std::uint64_t last_serial_ = 0;
-  Backplane* backplane_ = nullptr;
+  Backplane* backplane_ = nullptr;       // to other processes
+  ClusterBackplane* cluster_ = nullptr;  // to other machines
 };
 
 }  // namespace websockets

@@ -21,7 +21,9 @@ void Topics::subscribe(Subscriber& subscriber, std::string_view name) {
     const auto made = subscriptions_.try_emplace(Key{&subscriber, topic}, Subscription{&subscriber, topic});
     if (!made.second) return;
     added = &made.first->second;
+    if (is_new && observer_ != nullptr) observer_->on_topic(name);
   } catch (...) {
+    if (added != nullptr) subscriptions_.erase(Key{&subscriber, topic});
     if (is_new) topics_.erase(name);
     throw;
   }
@@ -55,8 +57,21 @@ void Topics::remove(Subscription& one) {
                                                                 : one.previous_of_subscriber->next_of_subscriber;
   before = one.next_of_subscriber;
   if (one.next_of_subscriber != nullptr) one.next_of_subscriber->previous_of_subscriber = one.previous_of_subscriber;
-  subscriptions_.erase(Key{one.subscriber, &topic});
-  if (--topic.count == 0) topics_.erase(topic.name);
+  Subscriber& subscriber = *one.subscriber;
+  subscriptions_.erase(Key{&subscriber, &topic});
+  --topic.count;
+  if (observer_ != nullptr) observer_->on_unsubscribed(subscriber, topic.name, topic.count == 0);
+  if (topic.count == 0) topics_.erase(topic.name);
+}
+
+bool Topics::is_subscribed(const Subscriber& subscriber, std::string_view name) const {
+  const Topic* const topic = topics_.find(name);
+  return topic != nullptr && subscriptions_.contains(Key{&subscriber, topic});
+}
+
+std::size_t Topics::count(std::string_view name) const {
+  const Topic* const topic = topics_.find(name);
+  return topic == nullptr ? 0 : topic->count;
 }
 
 std::vector<std::pair<std::string, std::size_t>> Topics::list() const {

@@ -27,6 +27,18 @@ struct Subscription {
   Subscription* next_of_subscriber = nullptr;
 };
 
+// Who is told which topics there are. The calls do nothing with the topics.
+class TopicsObserver {
+ public:
+  // The first subscriber comes. Throws std::bad_alloc, and then there is no such topic.
+  virtual void on_topic(std::string_view name) = 0;
+  // A subscriber goes. `is_last`: there is no such topic any more.
+  virtual void on_unsubscribed(Subscriber& subscriber, std::string_view name, bool is_last) = 0;
+
+ protected:
+  ~TopicsObserver() = default;
+};
+
 // Who is subscribed to what. Subscribing, leaving and each delivery take the same time whatever the number of topics
 // and subscribers, or its logarithm where clients chose the names of the topics to that end; a subscriber without
 // subscriptions costs one pointer. A topic is any string, and there as long as it has a subscriber.
@@ -35,6 +47,9 @@ class Topics {
   Topics() = default;
   Topics(const Topics&) = delete;
   Topics& operator=(const Topics&) = delete;
+
+  // While nobody is subscribed to anything. nullptr: none. It has to outlive its being set.
+  void set_observer(TopicsObserver* observer) { observer_ = observer; }
 
   // Does nothing when it is subscribed already. Throws std::bad_alloc, and leaves all as it was then.
   void subscribe(Subscriber& subscriber, std::string_view name);
@@ -52,6 +67,9 @@ class Topics {
     }
   }
 
+  bool is_subscribed(const Subscriber& subscriber, std::string_view name) const;
+  // Of this topic.
+  std::size_t count(std::string_view name) const;
   // Each topic with the number of its subscribers.
   std::vector<std::pair<std::string, std::size_t>> list() const;
   std::vector<std::string> list_of(const Subscriber& subscriber) const;
@@ -68,6 +86,7 @@ class Topics {
 
   TopicMap topics_;
   std::unordered_map<Key, Subscription, KeyHash> subscriptions_;
+  TopicsObserver* observer_ = nullptr;
 };
 
 }  // namespace websockets

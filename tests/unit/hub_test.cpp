@@ -311,5 +311,84 @@ TEST_F(HubTest, DoesNotHandBackWhatComesFromThere) {
   EXPECT_EQ(backplane.sent, Got{});
 }
 
+// --- Other machines ---
+
+class FakeCluster final : public ClusterBackplane {
+ public:
+  DeliveryStatus broadcast(std::size_t subprotocol, std::span<const std::uint8_t> data) override {
+    sent.push_back(std::to_string(subprotocol) + ":" + std::string(as_text(data)));
+    return status;
+  }
+  DeliveryStatus publish(std::string_view topic, Opcode /*opcode*/, std::span<const std::uint8_t> data,
+                         const Receiver* except) override {
+    sent.push_back(std::string(topic) + (except == nullptr ? ":" : ":but:") + std::string(as_text(data)));
+    return status;
+  }
+  void on_topic(std::string_view name) override { sent.push_back("+" + std::string(name)); }
+  void on_unsubscribed(Subscriber& /*subscriber*/, std::string_view name, bool is_last) override {
+    if (is_last) sent.push_back("-" + std::string(name));
+  }
+
+  std::vector<std::string> sent;
+  DeliveryStatus status = DeliveryStatus::kDelivered;
+};
+
+TEST_F(HubTest, HandsWhatItSendsToTheClusterToo) {
+  FakeCluster cluster;
+  FakeBackplane backplane;
+  backplane.status = DeliveryStatus::kDelivered;
+  hub.set_cluster(&cluster);
+  hub.set_backplane(&backplane);
+  FakeReceiver& a = open();
+  hub.subscribe(a, "news");
+  EXPECT_EQ(broadcast("1"), DeliveryStatus::kDelivered);
+  EXPECT_EQ(publish("news", "2", &a), 0U);
+  hub.leave(a);
+  EXPECT_EQ(cluster.sent, (Got{"+news", "0:1", "news:but:2", "-news"}));
+  EXPECT_EQ(backplane.sent, (Got{"0:1", "news:b:2"}));
+  EXPECT_EQ(a.got, Got{"t:1"});
+}
+
+TEST_F(HubTest, DeliversHereWhenTheClusterIsAway) {
+  FakeCluster cluster;
+  cluster.status = DeliveryStatus::kLocalOnly;
+  hub.set_cluster(&cluster);
+  FakeReceiver& a = open();
+  hub.subscribe(a, "news");
+  EXPECT_EQ(broadcast("1"), DeliveryStatus::kLocalOnly);
+  const Hub::Published published = hub.publish("news", Opcode::kText, as_bytes("2"));
+  EXPECT_EQ(std::tuple(published.status, published.receivers), std::tuple(DeliveryStatus::kLocalOnly, 1U));
+  EXPECT_EQ(a.got, (Got{"t:1", "t:2"}));
+  hub.leave(a);
+}
+
+TEST_F(HubTest, LeavesTheDeliveryToTheCluster) {
+  FakeCluster cluster;
+  FakeBackplane backplane;
+  hub.set_cluster(&cluster);
+  hub.set_backplane(&backplane);
+  FakeReceiver& a = open();
+  hub.subscribe(a, "news");
+  for (const DeliveryStatus status :
+       {DeliveryStatus::kByCluster, DeliveryStatus::kClusterDown, DeliveryStatus::kTooLarge}) {
+    cluster.status = status;
+    EXPECT_EQ(broadcast("1"), status);
+    const Hub::Published published = hub.publish("news", Opcode::kText, as_bytes("2"));
+    EXPECT_EQ(std::tuple(published.status, published.receivers), std::tuple(status, 0U));
+  }
+  EXPECT_EQ(backplane.sent, Got{});
+  EXPECT_EQ(a.got, Got{});
+  hub.leave(a);
+}
+
+TEST_F(HubTest, DeliversToWhomIsNotLeftOut) {
+  FakeReceiver& a = open();
+  FakeReceiver& b = open();
+  for (FakeReceiver* one : {&a, &b}) hub.subscribe(*one, "news");
+  EXPECT_EQ(hub.deliver("news", Opcode::kText, as_bytes("1"), [&](const Receiver& one) { return &one == &a; }), 1U);
+  hub.deliver(a, Opcode::kBinary, as_bytes("2"));
+  EXPECT_EQ(std::tuple(a.got, b.got), std::tuple(Got{"b:2"}, Got{"t:1"}));
+}
+
 }  // namespace
 }  // namespace websockets

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -99,6 +100,58 @@ TEST(Topics, CountsTheSubscribersOfEachTopic) {
   auto counts = topics.list();
   std::sort(counts.begin(), counts.end());
   EXPECT_EQ(counts, (std::vector<std::pair<std::string, std::size_t>>{{"news", 2}, {"weather", 1}}));
+}
+
+class LoggingObserver final : public TopicsObserver {
+ public:
+  void on_topic(std::string_view name) override {
+    if (fails) throw std::bad_alloc();
+    log.push_back("+" + std::string(name));
+  }
+  void on_unsubscribed(Subscriber& subscriber, std::string_view name, bool is_last) override {
+    log.push_back((is_last ? "-" : "<") + std::string(name));
+    last = &subscriber;
+  }
+
+  bool fails = false;
+  Names log;
+  const Subscriber* last = nullptr;
+};
+
+TEST(Topics, TellsWhenATopicBeginsAndWhoLeaves) {
+  Topics topics;
+  LoggingObserver observer;
+  topics.set_observer(&observer);
+  Subscriber a;
+  Subscriber b;
+  topics.subscribe(a, "news");
+  topics.subscribe(b, "news");
+  topics.subscribe(b, "news");
+  topics.subscribe(b, "weather");
+  topics.unsubscribe(a, "news");
+  EXPECT_EQ(observer.last, &a);
+  topics.unsubscribe(a, "news");
+  topics.unsubscribe_all(b);
+  EXPECT_EQ(observer.last, &b);
+  EXPECT_EQ(observer.log, (Names{"+news", "+weather", "<news", "-weather", "-news"}));
+}
+
+TEST(Topics, HasNoTopicThatItsObserverCannotTake) {
+  Topics topics;
+  LoggingObserver observer;
+  topics.set_observer(&observer);
+  Subscriber a;
+  observer.fails = true;
+  EXPECT_THROW(topics.subscribe(a, "news"), std::bad_alloc);
+  EXPECT_EQ(topics.topic_count(), 0U);
+  EXPECT_EQ(topics.subscription_count(), 0U);
+  EXPECT_FALSE(topics.is_subscribed(a, "news"));
+  observer.fails = false;
+  topics.subscribe(a, "news");
+  EXPECT_TRUE(topics.is_subscribed(a, "news"));
+  EXPECT_EQ(topics.count("news"), 1U);
+  EXPECT_EQ(topics.count("weather"), 0U);
+  topics.unsubscribe_all(a);
 }
 
 TEST(Topics, TakesAnyStringForATopic) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "client/retry_policy.h"
+#include "dial/retry_policy.h"
 
 #include <algorithm>
 
@@ -18,20 +18,6 @@ std::optional<double> RetryPolicy::next_delay(double open_for, std::optional<dou
   const double delay = most_ * std::clamp(random, 0.0, 1.0);
   most_ = std::min(most_ * std::max(options_.factor, 1.0), options_.max_delay);
   return delay + std::max(retry_after.value_or(0), 0.0);
-}
-
-bool is_final_close(CloseCode code) {
-  switch (code) {
-    case CloseCode::kProtocolError:
-    case CloseCode::kUnsupportedData:
-    case CloseCode::kInvalidPayload:
-    case CloseCode::kPolicyViolation:
-    case CloseCode::kMessageTooBig:
-    case CloseCode::kMandatoryExtension:
-      return true;
-    default:
-      return false;
-  }
 }
 
 }  // namespace websockets

@@ -3,8 +3,6 @@
 
 #include <optional>
 
-#include "websocket/close_code.h"
-
 namespace websockets {
 
 // Times are seconds.
@@ -34,9 +32,5 @@ class RetryPolicy {
   double most_;            // of the next delay
   unsigned attempts_ = 0;  // since the last stable opening
 };
-
-// Whether a websocket that was open and got this code by the peer is not opened again: it would be for the same reason
-// (RFC 6455 7.4.1).
-bool is_final_close(CloseCode code);
 
 }  // namespace websockets

@@ -15,7 +15,7 @@ declare -A allowed=(
   [server]='files loop http net websocket base'
   [dial]='loop http net base'
   [client]='dial http websocket loop net base'
-  [cluster]='server files loop http net websocket base'
+  [cluster]='dial server files loop http net websocket base'
   [lua]='cluster client dial server files loop http net websocket base'
 )
 

@@ -13,12 +13,15 @@ class DeliveryBudget {
   static constexpr std::size_t kBytes = 1U << 20U;
 
   bool is_spent() const { return messages_ >= kMessages || bytes_ >= kBytes; }
-  void spend(std::size_t message_bytes) {
-    ++messages_;
+  // One with many receivers counts as more than one.
+  void spend(std::size_t message_bytes, std::size_t receivers = 1) {
+    messages_ += 1 + static_cast<int>(receivers / kReceivers);
     bytes_ += message_bytes;
   }
 
  private:
+  static constexpr std::size_t kReceivers = 64;
+
   int messages_ = 0;
   std::size_t bytes_ = 0;
 };

@@ -46,6 +46,11 @@ void Hub::leave(Receiver& receiver) {
   topics_.unsubscribe_all(receiver);
 }
 
+void Hub::subscribe(Receiver& receiver, std::string_view topic) {
+  if (receiver.is_guest() && receiver.serial() == 0) receiver.set_serial(++last_serial_);
+  topics_.subscribe(receiver, topic);
+}
+
 // --- Sending ---
 
 // Returns whether it was taken. What could not be is dealt with later: it may lead to callbacks. Small, to be inlined:
@@ -128,9 +133,9 @@ std::size_t Hub::deliver(std::string_view topic, Opcode opcode, std::span<const 
   return deliver_but(topic, opcode, data, [&](const Receiver& receiver) { return is_left_out(receiver); });
 }
 
-void Hub::deliver(Receiver& receiver, Opcode opcode, std::span<const std::uint8_t> data) {
+void Hub::deliver(std::span<Receiver* const> receivers, Opcode opcode, std::span<const std::uint8_t> data) {
   PreparedMessage message(memory_, opcode, data);
-  send(receiver, message);
+  for (Receiver* const receiver : receivers) send(*receiver, message);
 }
 
 }  // namespace websockets

@@ -49,8 +49,8 @@ class Hub {
   // It is to be freed. It has left.
   void remove(Receiver& receiver) { subprotocols_[receiver.subprotocol()].receivers.remove(receiver); }
 
-  // As in Topics.
-  void subscribe(Receiver& receiver, std::string_view topic) { topics_.subscribe(receiver, topic); }
+  // As in Topics. A guest gets a serial, too.
+  void subscribe(Receiver& receiver, std::string_view topic);
   bool unsubscribe(Receiver& receiver, std::string_view topic) { return topics_.unsubscribe(receiver, topic); }
   // For one that never joined: it is open no more.
   void unsubscribe_all(Receiver& receiver) { topics_.unsubscribe_all(receiver); }
@@ -75,10 +75,13 @@ class Hub {
   std::size_t deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                       const Receiver* except = nullptr);
 
-  // To each subscriber but those that `is_left_out`, and to one receiver, which need not be subscribed.
+  // To each subscriber but those that `is_left_out`, and to these receivers, which need not be subscribed. Both as
+  // publish().
   std::size_t deliver(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                       const std::function<bool(const Receiver&)>& is_left_out);
-  void deliver(Receiver& receiver, Opcode opcode, std::span<const std::uint8_t> data);
+  void deliver(std::span<Receiver* const> receivers, Opcode opcode, std::span<const std::uint8_t> data);
+  // It cannot get all that was sent: it is closed, later, so that it comes again. Calls nobody.
+  void fail(Receiver& receiver) { owner_.defer_failure(receiver, CloseCode::kTryAgainLater); }
 
   // nullptr: none. Both have to outlive their being set.
   void set_backplane(Backplane* backplane) { backplane_ = backplane; }

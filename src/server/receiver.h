@@ -26,7 +26,7 @@ class Receiver : public Subscriber {
   // Whether it is not of the server, but the application's own: a client. It only subscribes to topics.
   bool is_guest() const { return is_guest_; }
 
-  // Rises with each receiver that joins; 0: it has not joined.
+  // Rises with each receiver that joins, or each guest that subscribes; 0: it has done neither.
   std::uint64_t serial() const { return serial_; }
   // The place of its subprotocol in the hub.
   std::size_t subprotocol() const { return subprotocol_; }
@@ -35,6 +35,7 @@ class Receiver : public Subscriber {
     subprotocol_ = static_cast<std::uint32_t>(subprotocol);
     serial_ = serial;
   }
+  void set_serial(std::uint64_t serial) { serial_ = serial; }
 
   ListLink<Receiver> link;  // in the list of its subprotocol; before it joins, the owner's
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <deque>
 #include <new>
 #include <string>
@@ -386,7 +387,8 @@ TEST_F(HubTest, DeliversToWhomIsNotLeftOut) {
   FakeReceiver& b = open();
   for (FakeReceiver* one : {&a, &b}) hub.subscribe(*one, "news");
   EXPECT_EQ(hub.deliver("news", Opcode::kText, as_bytes("1"), [&](const Receiver& one) { return &one == &a; }), 1U);
-  hub.deliver(a, Opcode::kBinary, as_bytes("2"));
+  const std::array<Receiver*, 1> receivers{&a};
+  hub.deliver(receivers, Opcode::kBinary, as_bytes("2"));
   EXPECT_EQ(std::tuple(a.got, b.got), std::tuple(Got{"b:2"}, Got{"t:1"}));
 }
 

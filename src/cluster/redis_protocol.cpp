@@ -42,6 +42,7 @@ class RedisReplyReader::Parser {
       input = input.subspan(slice.size());
     }
   }
+  std::size_t held_bytes() const { return taken_ + (reader_->len - reader_->pos); }
 
  private:
   Status take(RedisReply& reply) {
@@ -132,6 +133,8 @@ RedisReplyReader::~RedisReplyReader() = default;
 RedisReplyReader::Status RedisReplyReader::read(std::span<const std::uint8_t>& input, RedisReply& reply) {
   return parser_->read(input, reply);
 }
+
+std::size_t RedisReplyReader::held_bytes() const { return parser_->held_bytes(); }
 
 void append_redis_command(ByteBuffer& output, std::span<const std::string_view> arguments) {
   std::vector<const char*> texts;

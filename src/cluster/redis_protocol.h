@@ -32,6 +32,8 @@ class RedisReplyReader {
   // Takes bytes from the front of `input` until a reply is whole, or all. After an error nothing is taken any more, and
   // it is returned again.
   Status read(std::span<const std::uint8_t>& input, RedisReply& reply);
+  // What it holds of a reply that has not come whole yet.
+  std::size_t held_bytes() const;
 
  private:
   class Parser;

@@ -85,6 +85,11 @@ Channel::~Channel() {
   loop_.memory().remove(counted_input_bytes_);
 }
 
+void Channel::set_uncounted() {
+  is_counted_ = false;
+  loop_.leave_out_of_count();
+}
+
 void Channel::start() {
   loop_.add(*this);
   // With the end of a client's handshake, more may have arrived.

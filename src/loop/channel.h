@@ -42,6 +42,9 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
 
   // --- For its handler ---
 
+  // It is the library's own: Loop::channel_count() leaves it out. Once, before start().
+  void set_uncounted();
+  bool is_counted() const { return is_counted_; }
   // From now on it can be watched: see update_interest().
   void start();
   Loop& loop() const { return loop_; }
@@ -189,7 +192,8 @@ class Channel final : public Pollable, public Timer, public Flow, public Channel
   bool is_broken_ : 1 = false;  // nothing more can be sent
   bool was_shut_down_ : 1 = false;
   bool had_second_chance_ : 1 = false;
-  std::uint8_t error_ = 0;  // no errno of sockets is greater
+  bool is_counted_ : 1 = true;  // by Loop::channel_count()
+  std::uint8_t error_ = 0;      // no errno of sockets is greater
   Loop& loop_;
   ChannelHandler& handler_;
   Stream stream_;

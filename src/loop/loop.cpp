@@ -256,6 +256,7 @@ void Loop::defer(Channel& channel) {
 
 void Loop::release_later(Channel& channel) {
   --channel_count_;
+  if (!channel.is_counted()) --uncounted_;
   scheduler_.remove(channel);
   if (!std::exchange(channel.is_deferred, true)) closed_.push(channel);
 }

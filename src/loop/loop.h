@@ -152,6 +152,7 @@ class Loop final : private ReadyHandler {
   void defer(Channel& channel);
   void cork(Channel& channel) { batch_.cork(channel); }
   void begin(Channel&) { ++channel_count_; }
+  void leave_out_of_count() { ++uncounted_; }
   void release_later(Channel& channel);
   bool has_sent_much() const { return in_round() && scheduler_.has_sent_much(); }
   void note_sent(std::size_t bytes) {
@@ -162,7 +163,8 @@ class Loop final : private ReadyHandler {
   OutputPool& output_pool() { return output_pool_; }
   MemoryBudget& memory() { return memory_; }
   LoopStats& stats() { return stats_; }
-  std::size_t channel_count() const { return channel_count_; }  // that are not closed
+  // That are not closed, without the library's own.
+  std::size_t channel_count() const { return channel_count_ - uncounted_; }
 
   static constexpr std::size_t kReceiveBytes = 256U << 10U;
   using ReceiveBuffer = std::array<std::uint8_t, kReceiveBytes>;
@@ -202,7 +204,8 @@ class Loop final : private ReadyHandler {
   IntrusiveQueue<Disposable, &Disposable::next_disposed> disposed_;
   std::unique_ptr<ReceiveBuffer> spare_receive_buffer_;
   std::size_t channel_count_ = 0;
-  std::size_t served_ = 0;  // descriptors, since the last round of flows
+  std::size_t uncounted_ = 0;  // of these
+  std::size_t served_ = 0;     // descriptors, since the last round of flows
   int depth_ = 0;
   bool was_stopped_ = false;
 };

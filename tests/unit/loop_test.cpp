@@ -165,6 +165,18 @@ TEST_F(LoopTest, TellsThatTheRoundEndsWhenWhatIsClosedWasReleased) {
   loop().enter();
 }
 
+TEST_F(LoopTest, DoesNotCountAChannelOfTheLibrarysOwn) {
+  FakeSpeaker counted(loop(), log);
+  FakeSpeaker own(loop(), log);
+  own.channel().set_uncounted();
+  EXPECT_EQ(loop().channel_count(), 1U);
+  const Loop::Round round(loop());
+  own.channel().close();
+  EXPECT_EQ(loop().channel_count(), 1U);
+  counted.channel().close();
+  EXPECT_EQ(loop().channel_count(), 0U);
+}
+
 TEST_F(LoopTest, ANestedServiceGoesOnWithWhatWasPutOff) {
   FakeSpeaker first(loop(), log, "a");
   FakeSpeaker second(loop(), log, "b");

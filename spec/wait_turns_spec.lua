@@ -7,7 +7,6 @@ local loop = require 'spec.support.loop'
 local pair = require 'spec.support.pair'
 local websockets = require 'websockets'
 
-local is_jit = rawget(_G, 'jit') ~= nil -- whose coroutines cannot yield by C where a finalizer has resumed them
 local is_old = _VERSION == 'Lua 5.1' and not rawget(_G, 'jit') -- whose coroutines cannot yield within pcall
 
 -- What is called when it is collected.
@@ -236,12 +235,10 @@ describe('waiting for messages', function()
   end
 
   it('gets all in turn when finalizers serve the context', function()
-    if is_jit then return end
     expect_all(collect_while_taking(function(_, _, ctx) ctx:service(0) end))
   end)
 
   it('gets all, each once, when finalizers take some', function()
-    if is_jit then return end
     local got = collect_while_taking(function(ws, got)
       local ok, data = pcall(ws.receive, ws, 0)
       if ok and data then got[#got + 1] = data end
@@ -251,7 +248,6 @@ describe('waiting for messages', function()
   end)
 
   it('goes on where a finalizer has resumed it, and raises where it would wait in the finalizer itself', function()
-    if is_jit then return end
     local c, ws, ctx = open()
     local got = {}
     for _, wait in ipairs { function() return ws:receive() end, function() return ws:receive(100) end,

@@ -12,12 +12,11 @@ if type(core) ~= 'table' then
   return package.loaded['websockets.waits']
 end
 
-local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
+local create, resume, status, yield = coroutine.create, coroutine.resume, coroutine.status, coroutine.yield
 local unpack = table.unpack or unpack
 local traceback = debug and debug.traceback
   or function(co, text) return type(co) == 'thread' and text or co end
-local get_frame = debug and debug.getinfo or function() return nil end
-local take, park, is_parked, raise = core.take, core.park, core.is_parked, core.raise
+local take, raise = core.take, core.raise
 local context_of, state_of = websocket.context, websocket.state
 websocket.close_status = core.close_status
 local service, after = context.service, context.after
@@ -141,22 +140,14 @@ local function awaits_message(thread)
   return thread.last_queue ~= nil and core.is_awaited(thread.last_queue, thread[COROUTINE])
 end
 
--- Whether a coroutine is suspended while that function is in progress.
-local function is_suspended_in(co, fn)
-  if status(co) ~= 'suspended' then return false end
-  local level, frame = 0, get_frame(co, 0, 'f')
-  while frame and frame.func ~= fn do
-    level = level + 1
-    frame = get_frame(co, level, 'f')
-  end
-  return frame ~= nil
-end
+-- Suspends the running coroutine. Returns what it is resumed with. No function in C: on LuaJIT lua_yield() takes a
+-- finalizer that has resumed the coroutine for a hook, and leaves a frame behind that the next resumption crashes on.
+local function park() return (yield()) end
 
 -- Whether a thread is suspended until it is woken: its coroutine may not have been able to yield.
 local function is_suspended(thread)
-  local co, scheduler = thread[COROUTINE], thread.scheduler
-  if scheduler then return is_suspended_in(co, scheduler.park) end
-  return is_parked(co)
+  local scheduler = thread.scheduler
+  return core.is_suspended_in(thread[COROUTINE], scheduler and scheduler.park or park)
 end
 
 -- Whether a thread waits indeed, and is noted.
@@ -485,10 +476,14 @@ if not can_continue then
   local receive_now = receive
   function receive(ws, seconds)
     local data, kind, token = receive_now(ws, seconds)
+    if not token then -- see park()
+      data, kind, token = yield()
+    end
     if token == DONE then return data, kind end
     return receive_slowly(ws, seconds, token)
   end
   function next_message(ws) return receive(ws) end
+  core.note_receive(receive)
 end
 websocket.receive = receive
 

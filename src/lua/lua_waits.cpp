@@ -49,11 +49,12 @@ int resume(lua_State* L, lua_State* coroutine, int arguments) {
 }
 
 // Whether it waits, indeed. Where Lua cannot tell beforehand that a coroutine cannot yield, it may have tried in vain.
-bool is_suspended(lua_State* coroutine) {
+bool is_suspended(const SharedState& shared, lua_State* coroutine) {
 #if LUA_VERSION_NUM >= 503
+  static_cast<void>(shared);
   return lua_status(coroutine) == LUA_YIELD;
 #else
-  return awaits_message(coroutine);
+  return awaits_message(shared, coroutine);
 #endif
 }
 
@@ -77,14 +78,16 @@ bool resumes_reading(Inbox& inbox) {
   return true;
 }
 
-bool is_suspended_by(lua_State* coroutine, lua_CFunction function) {
+bool is_suspended_in(lua_State* coroutine, const void* function) {
+  if (lua_status(coroutine) != LUA_YIELD || lua_checkstack(coroutine, 1) == 0) return false;
   lua_Debug frame;
-  if (lua_status(coroutine) != LUA_YIELD || lua_getstack(coroutine, 0, &frame) == 0) return false;
-  if (lua_checkstack(coroutine, 2) == 0) return false;
-  lua_getinfo(coroutine, "f", &frame);
-  const bool is = lua_tocfunction(coroutine, -1) == function;
-  lua_pop(coroutine, 1);
-  return is;
+  for (int level = 1; lua_getstack(coroutine, level, &frame) != 0; ++level) {
+    lua_getinfo(coroutine, "f", &frame);
+    const bool is_it = lua_topointer(coroutine, -1) == function;
+    lua_pop(coroutine, 1);
+    if (is_it) return true;
+  }
+  return false;
 }
 
 // --- Threads ---
@@ -153,7 +156,7 @@ void LuaWaits::go_on_receiving(lua_State* L, int waits, int interruption) {
 // The inbox is on top of the stack. `interruption`: where one is left.
 void LuaWaits::resume_receiver(lua_State* L, Inbox& inbox, int interruption) {
   lua_State* const coroutine = inbox.coroutine;
-  if (!inbox.is_awaited || !is_suspended(coroutine)) return;  // somebody else has resumed it
+  if (!inbox.is_awaited || !is_suspended(context_.shared(), coroutine)) return;  // somebody else has resumed it
   const bool is_late = inbox.is_late;
   stop_awaiting(inbox);
   const int index = lua_gettop(L);

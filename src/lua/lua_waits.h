@@ -112,8 +112,8 @@ class LuaWaits {
   bool is_abandoned_ = false;
 };
 
-// Whether a coroutine has yielded, and that is its top function.
-bool is_suspended_by(lua_State* coroutine, lua_CFunction function);
+// Whether a coroutine has yielded while the function in Lua of that lua_topointer() is in progress.
+bool is_suspended_in(lua_State* coroutine, const void* function);
 
 // Pushes the inbox of a websocket that is not closed, made if there was none. May run finalizers, which may do
 // anything.

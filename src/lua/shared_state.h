@@ -13,6 +13,7 @@ struct SharedState {
   LuaContext* running = nullptr;          // whose Entry is the innermost one: its callback is what runs
   LuaContext* default_context = nullptr;  // for what names no context; null: there is none, or it was destroyed
   ServedAlong* served_along = nullptr;    // the innermost one
+  const void* receive = nullptr;          // lua_topointer() of the function in which coroutines of waits.lua await
 };
 
 // The places of a table of theirs.

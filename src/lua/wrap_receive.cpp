@@ -171,7 +171,7 @@ int is_awaited(lua_State* L) {
   lua_settop(L, 2);
   const Inbox& inbox = check_queue(L);
   const bool is_it = lua_isnil(L, 2) || lua_tothread(L, 2) == inbox.coroutine;
-  lua_pushboolean(L, inbox.is_awaited && is_it && awaits_message(inbox.coroutine) ? 1 : 0);
+  lua_pushboolean(L, inbox.is_awaited && is_it && awaits_message(shared_state(L), inbox.coroutine) ? 1 : 0);
   return 1;
 }
 
@@ -180,7 +180,7 @@ int has_receiver(lua_State* L) {
   lua_settop(L, 1);
   const Inbox& inbox = check_queue(L);
   const bool is_over = inbox.is_cancelled || inbox.is_late;
-  lua_pushboolean(L, inbox.is_awaited && !is_over && awaits_message(inbox.coroutine) ? 1 : 0);
+  lua_pushboolean(L, inbox.is_awaited && !is_over && awaits_message(shared_state(L), inbox.coroutine) ? 1 : 0);
   return 1;
 }
 
@@ -278,6 +278,13 @@ int fail(lua_State* L) {
 
 // --- Receiving in C ---
 
+// The function of waits.lua that calls receive_now(), where that cannot suspend.
+int note_receive(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  shared_state(L).receive = lua_topointer(L, 1);
+  return 0;
+}
+
 // A function that receives in C, and for what is not simple calls the argument, where C can.
 int make_receive(lua_State* L) {
   lua_settop(L, 1);
@@ -349,6 +356,17 @@ int receive_slowly(lua_State* L, const void* token) {
   return end_receive(L, LUA_OK, 0);
 }
 
+// Whether a coroutine has yielded, and that is its top function.
+bool is_suspended_by(lua_State* coroutine, lua_CFunction function) {
+  lua_Debug frame;
+  if (lua_status(coroutine) != LUA_YIELD || lua_getstack(coroutine, 0, &frame) == 0) return false;
+  if (lua_checkstack(coroutine, 2) == 0) return false;
+  lua_getinfo(coroutine, "f", &frame);
+  const bool is = lua_tocfunction(coroutine, -1) == function;
+  lua_pop(coroutine, 1);
+  return is;
+}
+
 // After so many arguments there is what the coroutine was resumed with.
 int go_on_receiving(lua_State* L, int, lua_KContext arguments) {
   const void* const token = lua_touserdata(L, static_cast<int>(arguments) + 3);
@@ -368,20 +386,28 @@ int receive_now(lua_State* L) {
   return is_awaited ? lua_yieldk(L, 0, lua_gettop(L), go_on_receiving) : receive_slowly(L, &kAgain);
 }
 
+bool awaits_message(const SharedState&, lua_State* coroutine) {
+  return is_suspended_by(coroutine, receive_now) || is_suspended_by(coroutine, next_message);
+}
+
 #else
 
-// waits.lua calls it: there C cannot call what may yield, nor see what a coroutine was resumed with.
+// waits.lua calls it, and suspends: there C cannot call what may yield, nor see what a coroutine was resumed with.
 int receive_now(lua_State* L) {
   bool is_awaited;
   if (take_first(L, is_awaited)) {
     lua_pushlightuserdata(L, const_cast<char*>(&kIsDone));
     return 3;
   }
-  if (is_awaited) return lua_yield(L, 0);
+  if (is_awaited) return 0;
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushlightuserdata(L, const_cast<char*>(&kAgain));
   return 3;
+}
+
+bool awaits_message(const SharedState& shared, lua_State* coroutine) {
+  return is_suspended_in(coroutine, shared.receive);
 }
 
 #endif
@@ -394,10 +420,6 @@ int next_message(lua_State* L) {
 
 const char kIsDone = 0;
 const char kAgain = 0;
-
-bool awaits_message(lua_State* coroutine) {
-  return is_suspended_by(coroutine, receive_now) || is_suspended_by(coroutine, next_message);
-}
 
 void drop_unread(lua_State* L, LuaWebsocket& ws) {
   if (!ws.has_inbox) return;
@@ -447,6 +469,7 @@ const luaL_Reg kReceiveCore[] = {
     {"make_next_message", make_next_message},
     {"make_receive", make_receive},
     {"note_last_receiver", note_last_receiver},
+    {"note_receive", note_receive},
     {"note_receiver", note_receiver},
     {"open_inbox", open_inbox},
     {"queue", queue},

@@ -9,16 +9,18 @@
 namespace websockets::lua {
 
 struct LuaWebsocket;
+struct SharedState;
 
 // What it returns behind its first two results: they are those of receive(); the rest is for waits.lua.
 extern const char kIsDone;
 extern const char kAgain;
-// receive() as long as it is simple. A coroutine's top function while it awaits a message.
+// receive() as long as it is simple. From Lua 5.3 on a coroutine's top function while it awaits a message; before, it
+// returns nothing where the coroutine is to be suspended.
 int receive_now(lua_State* L);
 // The iterator of messages(), likewise.
 int next_message(lua_State* L);
-// Whether that is a coroutine's top function.
-bool awaits_message(lua_State* coroutine);
+// Whether a coroutine is suspended in receive(), or in that iterator.
+bool awaits_message(const SharedState& shared, lua_State* coroutine);
 
 // The websocket, which is the first argument, is about to get a function for its messages: those that were not received
 // go to the function, before others.

@@ -23,13 +23,11 @@ namespace {
 
 // --- Coroutines ---
 
-// Suspends the running coroutine. Returns what it is resumed with.
-int park(lua_State* L) { return lua_yield(L, 0); }
-
-// Whether a coroutine is suspended by park().
-int is_parked(lua_State* L) {
-  lua_State* const coroutine = lua_tothread(L, 1);
-  lua_pushboolean(L, coroutine != nullptr && coroutine != L && is_suspended_by(coroutine, park) ? 1 : 0);
+// Whether a coroutine is suspended while a function is in progress.
+int is_suspended_in(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTHREAD);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushboolean(L, lua::is_suspended_in(lua_tothread(L, 1), lua_topointer(L, 2)) ? 1 : 0);
   return 1;
 }
 
@@ -207,11 +205,10 @@ constexpr luaL_Reg kCore[] = {
     {"is_default", is_default},
     {"is_idle", is_idle},
     {"is_interruption", is_interruption},
-    {"is_parked", is_parked},
+    {"is_suspended_in", is_suspended_in},
     {"lingers", lingers},
     {"make_ready", make_ready},
     {"now", now},
-    {"park", park},
     {"place", place},
     {"raise", raise_text},
     {"report", report},

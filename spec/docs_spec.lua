@@ -260,6 +260,7 @@ describe('the manual and the annotations', function()
     texts['websocket could not connect: %s'] = nil -- stands above the table
     texts['websocket could not create context: %s'] = nil
     texts['websocket could not run: %s'] = nil
+    texts['websocket could not subscribe: %s'] = nil
     texts['websocket could not serve a folder: %s'] = nil
     same_names(texts, documented_in_tables(section 'Errors'), 'in the manual')
   end)

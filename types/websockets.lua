@@ -74,6 +74,39 @@ local websockets = {}
 ---9 to 15: the client's window has at most 2^n bytes. Default: 15.
 ---@field client_max_window_bits? integer
 
+---A server of a cluster. The options ssl_… are those of connect().
+---@class websockets.ClusterServer
+---@field url string
+---@field ssl_verify? boolean
+---@field ssl_ca_path? string
+---@field ssl_ca_filepath? string
+---@field ssl_server_name? string
+---@field ssl_cert_path? string
+---@field ssl_cert_filepath? string
+---@field ssl_private_key_path? string
+---@field ssl_private_key_filepath? string
+---@field ssl_pinned_keys? string[]
+
+---Topics that remember what was published.
+---@class websockets.HistoryOptions
+---What their names begin with.
+---@field topics string[]
+---Messages that each of them remembers, at most. Default: 100.
+---@field size? integer
+---Seconds after which a topic is forgotten, if nothing was published. Default: 300.
+---@field ttl? number
+---Returns what is sent in place of the data, so that clients know their position.
+---@field wrap? fun(data: string, position: string, topic: string): string
+
+---@class websockets.SubscribeOptions
+---In a cluster: a name for presence().
+---@field presence? string|number
+---Of a topic with a history: the position of the last message that the client has got.
+---@field since? string
+---Of a topic with a history: called before the first message. Recovered: what was missed since that position follows;
+---else only what is new does, after this position, and why says why.
+---@field on_ready? fun(ws: websockets.Websocket, recovered: boolean, position: string, why?: "trimmed"|"expired"|"epoch"|"beyond"|"malformed")
+
 ---The options of websockets.context(). Sizes are in bytes, times in seconds.
 ---@class websockets.Config: websockets.Certificate
 ---Name of a subprotocol -> what is called when a connection of it opens. At least one, unless it listens on nothing.
@@ -113,8 +146,18 @@ local websockets = {}
 ---@field proxy_protocol? boolean
 ---How many processes will serve, by run(). Default: none.
 ---@field workers? integer|"auto"
----In a worker: "gap", "worker 2": some of what that one has sent was lost here.
----@field on_cluster? fun(state: "gap", why: string)
+---Redis, by which it reaches the contexts of other machines: its URL; or several of them, over which the topics are
+---spread. Default: none.
+---@field cluster? string|websockets.ClusterServer|(string|websockets.ClusterServer)[]
+---What all names of channels and keys begin with. Default: "ws:".
+---@field cluster_prefix? string
+---Bytes that may wait for a server of the cluster. Default: 1048576.
+---@field cluster_queue? integer
+---Topics that remember what was published.
+---@field history? websockets.HistoryOptions
+---A server of the cluster is reached, or no longer; something that others have sent was lost here. In a worker also
+---"gap", "worker 2": some of what that one has sent was lost here.
+---@field on_cluster? fun(state: "up"|"down"|"gap", why: string)
 ---The user to become once everything is open; without a gid in its own group.
 ---@field uid? integer
 ---The group to become.
@@ -313,15 +356,40 @@ function Context:websockets(protocol) end
 ---@param data string|number
 ---@param type? 0|1 WRITE_TEXT, the default, or WRITE_BINARY
 ---@return 0|-1
----@return integer|"busy"|"closed"|"too large"|nil receivers in a worker, and in a process that called fork_service_loop(): or why
+---@return integer|"busy"|"closed"|"too large"|"cluster down"|nil receivers or why
+---@return "local only"|nil
 function Context:publish(topic, data, type) end
+
+---Asks a cluster for the names that subscriptions to a topic have as their presence.
+---@param topic string|number
+---@param fn fun(members: string[]|nil, message?: string)
+function Context:presence(topic, fn) end
+
+---Asks a cluster how many subscriptions to a topic there are, on all machines.
+---@param topic string|number
+---@param fn fun(count: integer|nil, message?: string)
+function Context:count(topic, fn) end
 
 ---The topics, and how many subscribers each has.
 ---@return table<string, integer>
 function Context:topics() end
 
+---A server of a cluster, as stats() has it.
+---@class websockets.ClusterStats
+---@field server string
+---@field up boolean
+---@field queued_bytes integer
+---@field commands integer
+---@field messages integer
+---@field dropped integer
+---@field reconnects integer
+---@field gaps integer
+---@field probe_seconds number
+
 ---What stats() returns.
 ---@class websockets.Stats
+---In a cluster.
+---@field cluster? websockets.ClusterStats[]
 ---With workers: what each has; the other fields are sums.
 ---@field workers? websockets.Stats[]
 ---Of a worker.
@@ -605,14 +673,16 @@ function Websocket:write(data, type) end
 ---Gives data to every open websocket of the same protocol.
 ---@param data string|number
 ---@return 0|-1
----@return nil|"closed" why
+---@return nil|"closed"|"too large" why
+---@return "local only"|nil
 function Websocket:broadcast(data) end
 
 ---From now on it gets what is published to a topic.
 ---@param topic string|number
+---@param options? websockets.SubscribeOptions
 ---@return true?
 ---@return nil|"closed" why
-function Websocket:subscribe(topic) end
+function Websocket:subscribe(topic, options) end
 
 ---@param topic string|number
 ---@return boolean? was_subscribed
@@ -624,7 +694,8 @@ function Websocket:unsubscribe(topic) end
 ---@param data string|number
 ---@param type? 0|1 WRITE_TEXT, the default, or WRITE_BINARY
 ---@return 0|-1
----@return integer|"closed" receivers
+---@return integer|"closed"|"too large"|"cluster down"|nil receivers or why
+---@return "local only"|nil
 function Websocket:publish(topic, data, type) end
 
 ---The topics that it is subscribed to.

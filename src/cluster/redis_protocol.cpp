@@ -126,6 +126,8 @@ class RedisReplyReader::Parser {
   Status failure_ = Status::kMore;
 };
 
+bool has_redis_protocol() { return true; }
+
 RedisReplyReader::RedisReplyReader(std::size_t max_reply_bytes) : parser_(std::make_unique<Parser>(max_reply_bytes)) {}
 
 RedisReplyReader::~RedisReplyReader() = default;

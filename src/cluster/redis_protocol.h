@@ -12,6 +12,9 @@
 
 namespace websockets {
 
+// Whether this is a build with hiredis. In one without it no reader can be made, and nothing appended.
+bool has_redis_protocol();
+
 // Reads replies out of what a Redis server sends (RESP2), and does no I/O. What it holds is bounded, whatever comes.
 class RedisReplyReader {
  public:

@@ -24,6 +24,7 @@ enum Slot : int {
   kOnRefused,
   kWaits,  // a table of waits.lua, once somebody waits; else false
   kOnCluster,
+  kWrap,  // of history
   kOnWorker,
   kOnWorkerExit,
   kFirstProtocol,

@@ -9,12 +9,12 @@
 #include "http/websocket_url.h"
 #include "lua/caller_line.h"
 #include "lua/check_bytes.h"
+#include "lua/client_tls_options.h"
 #include "lua/compression_options.h"
 #include "lua/option_reader.h"
 #include "lua/option_values.h"
 #include "lua/other_names.h"
 #include "lua/push.h"
-#include "net/public_key_pins.h"
 #include "net/socket_address.h"
 
 namespace websockets::lua {
@@ -196,28 +196,6 @@ void read_place(OptionReader& reader, ClientOptions& options) {
   read_proxy(reader, options);
 }
 
-void read_tls(OptionReader& reader, TlsClientOptions& tls) {
-  reader.read_boolean("ssl_verify", tls.verify);
-  reader.read_text("ssl_ca_filepath", tls.ca_path);
-  reader.read_text("ssl_ca_path", tls.ca_path);
-  reader.read_text("ssl_server_name", tls.server_name);
-  reader.read_text("ssl_cert_filepath", tls.files.certificate);
-  reader.read_text("ssl_cert_path", tls.files.certificate);
-  reader.read_text("ssl_private_key_filepath", tls.files.private_key);
-  reader.read_text("ssl_private_key_path", tls.files.private_key);
-  reader.read_texts("ssl_pinned_keys", "a list of pins: 'sha256//' and a digest in base64", [&](const char* text) {
-    tls.pinned_keys.emplace_back(text);
-    return static_cast<bool>(PublicKeyPins::parse({text}));
-  });
-}
-
-// After all were read: one that is missing may have been misspelt.
-void check_tls(lua_State* L, const TlsClientOptions& tls) {
-  if (!tls.files.private_key.empty() && tls.files.certificate.empty()) {
-    raise_connect_error(L, "ssl_private_key_path needs ssl_cert_path");
-  }
-}
-
 void read_reconnect(OptionReader& config, std::optional<RetryOptions>& reconnect) {
   lua_State* const L = config.state();
   if (!config.get("reconnect")) return;
@@ -286,13 +264,13 @@ void read_connect_options(lua_State* L, int url, int table, ConnectOptions& opti
   read_headers(reader, options.opening.headers);
   read_opening(reader, options.opening);
   read_place(reader, options);
-  read_tls(reader, options.tls);
+  read_client_tls(reader, options.tls);
   read_limits(reader, options);
   read_compression(reader, Role::kClient, options.compression);
   read_reconnect(reader, options.reconnect);
   reader.refuse_unknown(find_connect_option);
   check_opening(L, raise_connect_error, options.opening);
-  check_tls(L, options.tls);
+  check_client_tls(reader, options.tls);
 }
 
 void take_url(lua_State* L, std::string& url) {

@@ -12,6 +12,7 @@
 #include "cluster/listener_handover.h"
 #include "http/origin.h"
 #include "lua/caller_line.h"
+#include "lua/cluster_options.h"
 #include "lua/compression_options.h"
 #include "lua/constants.h"
 #include "lua/guarded.h"
@@ -264,6 +265,7 @@ void read_context_options(lua_State* L, int config, int callbacks, LuaContext& c
   options.reports_refusals = read_function(reader, "on_refused", callbacks, kOnRefused);
   read_function(reader, "on_error", callbacks, kOnError);
   read_function(reader, "on_cluster", callbacks, kOnCluster);
+  read_cluster(reader, callbacks, context.cluster_options);
   read_workers(reader, options.workers);
   read_function(reader, "on_del_fd", callbacks, kOnDelFd);
   options.announces_descriptors = read_function(reader, "on_add_fd", callbacks, kOnAddFd);

@@ -8,6 +8,7 @@
 #include "lua/describe_error.h"
 #include "lua/interruption.h"
 #include "lua/lua_websocket.h"
+#include "lua/push.h"
 
 namespace websockets::lua {
 namespace {
@@ -113,6 +114,20 @@ void LuaCalls::call(int function) {
   lua_State* const L = place_.L;
   lua_pushvalue(L, function);
   if (lua_pcall(L, 0, 0, place_.message_handler) != 0 && !take_interruption()) report_error(nullptr);
+}
+
+void LuaCalls::warn(std::string_view text) {
+  run(nullptr, [&](lua_State* L) {
+    lua_rawgeti(L, kCallbacks, kOnError);
+    push_text(L, text);
+    if (!lua_isfunction(L, -2)) {
+      static_cast<void>(std::fprintf(stderr, "websockets: %s\n", lua_tostring(L, -1)));
+      return;
+    }
+    lua_pushnil(L);
+    if (worker_ != 0) lua_pushinteger(L, worker_);
+    lua_call(L, worker_ != 0 ? 3 : 2, 0);
+  });
 }
 
 void LuaCalls::report_warning(int text) {

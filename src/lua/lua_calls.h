@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "lua/callback_table.h"
 #include "lua/compat.h"
@@ -46,7 +47,9 @@ class LuaCalls {
   }
   // Calls the function at an index.
   void call(int function);
-  // Takes the string at an index to on_error, or to stderr.
+  // Takes the text to on_error, or to stderr.
+  void warn(std::string_view text);
+  // The same with the string at an index.
   void report_warning(int text);
   // The same of the message of an error, and the websocket in a slot, or none. `what`: where it was raised.
   void report_failure(int text, int self, const char* what);

@@ -10,6 +10,7 @@
 #include "lua/inbox.h"
 #include "lua/lua_client.h"
 #include "lua/lua_clients.h"
+#include "lua/lua_cluster.h"
 #include "lua/lua_websocket.h"
 #include "lua/lua_workers.h"
 #include "lua/push.h"
@@ -66,6 +67,10 @@ Error LuaContext::open() {
   Result<std::unique_ptr<Context>> created = Context::create(*given, *this);
   if (!created) return created.error();
   context_ = std::move(*created);
+  if (cluster_options) {
+    cluster_ = std::make_unique<LuaCluster>(*this, *cluster_options, given->rules.max_message_bytes);
+    cluster_options.reset();
+  }
   warn_of_unasked_clients(*given);
   return {};
 }
@@ -302,6 +307,16 @@ void LuaContext::on_refused(const Refusal& refusal) {
   });
 }
 
+bool LuaContext::has_work() const {
+  return waits_.has_work() || (cluster_ != nullptr && cluster_->backplane().has_work());
+}
+
+bool LuaContext::do_work() {
+  const bool had_work = cluster_ != nullptr && cluster_->backplane().has_work();
+  if (had_work) cluster_->backplane().do_work();
+  return waits_.do_work() || had_work;
+}
+
 void LuaContext::on_served() { callback_table_.drop_released_payloads(calls_.state(), calls_.callbacks()); }
 
 void LuaContext::on_freed(Connection& connection) { detach(*websocket_of(connection)); }
@@ -312,6 +327,7 @@ void LuaContext::on_shut_down(CloseCode code, std::string_view reason) {
 
 void LuaContext::on_destroy() {
   if (clients_ != nullptr) unsent_bytes = clients_->destroy();
+  if (cluster_ != nullptr) cluster_->finish();
   if (descriptor_ >= 0) announce(false);
   descriptor_ = -1;
   forget_default_context(*this);
@@ -323,6 +339,7 @@ void LuaContext::on_abandon() {
   descriptor_ = -1;
   waits_.abandon();
   if (clients_ != nullptr) clients_->abandon();
+  if (cluster_ != nullptr) cluster_->abandon();
   forget_default_context(*this);
 }
 

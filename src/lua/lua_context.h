@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "cluster/cluster_options.h"
 #include "lua/callback_table.h"
 #include "lua/compat.h"
 #include "lua/lua_calls.h"
@@ -31,6 +33,7 @@ struct StatsReport;
 namespace websockets::lua {
 
 class LuaClients;
+class LuaCluster;
 class LuaWorkers;
 struct LuaWebsocket;
 struct SharedState;
@@ -44,7 +47,8 @@ class LuaContext final : public Handler {
   LuaContext(const LuaContext&) = delete;
   LuaContext& operator=(const LuaContext&) = delete;
 
-  std::unique_ptr<ContextOptions> options;  // until open()
+  std::unique_ptr<ContextOptions> options;        // until open()
+  std::optional<ClusterOptions> cluster_options;  // likewise; nothing: there is no cluster
   bool skips_canonical_name = false;
   std::size_t unsent_bytes = 0;       // that clients had accepted when the context was destroyed
   std::vector<std::string> warnings;  // about the configuration, to be told once it is open
@@ -73,6 +77,7 @@ class LuaContext final : public Handler {
   // Made when they are first asked for. Throws std::bad_alloc.
   LuaClients& clients();
   bool has_clients() const { return clients_ != nullptr; }
+  LuaCluster* cluster() const { return cluster_.get(); }  // null: it is in none
   LuaWorkers& workers();
   LuaWorkers* find_workers() const { return workers_.get(); }  // null: nobody has asked for them
   // The websocket has no more to tell; the userdata may live on. Within an Entry.
@@ -97,8 +102,8 @@ class LuaContext final : public Handler {
   Session* session_of(Receiver& guest) override;
   bool on_http(Connection& connection, const Request& request) override;
   void on_refused(const Refusal& refusal) override;
-  bool has_work() const override { return waits_.has_work(); }
-  bool do_work() override { return waits_.do_work(); }
+  bool has_work() const override;
+  bool do_work() override;
   void on_served() override;
   void on_freed(Connection& connection) override;
   void on_shut_down(CloseCode code, std::string_view reason) override;
@@ -132,6 +137,7 @@ class LuaContext final : public Handler {
   bool is_announced_ = false;  // it is now
   UpgradeEvents upgrades_{calls_, callback_table_};
   std::unique_ptr<LuaClients> clients_;  // behind the context, whose loop they use; null: there never was one
+  std::unique_ptr<LuaCluster> cluster_;  // likewise
   std::unique_ptr<LuaWorkers> workers_;  // null: nobody has asked for them
 };
 

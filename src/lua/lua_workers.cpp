@@ -84,12 +84,7 @@ void LuaWorkers::on_worker_exit(int id, std::string_view why) {
 
 void LuaWorkers::on_report(std::string_view text) {
   const Entry entry(context_, L_, callbacks_);
-  context_.calls().run(nullptr, [&](lua_State* L) {
-    lua_rawgeti(L, kCallbacks, kOnError);
-    push_text(L, text);
-    if (lua_isfunction(L, -2)) return lua_call(L, 1, 0);
-    static_cast<void>(std::fprintf(stderr, "websockets: %s\n", lua_tostring(L, -1)));
-  });
+  context_.calls().warn(text);
 }
 
 // --- In each of them ---

@@ -20,6 +20,10 @@ inline int push_delivery(lua_State* L, DeliveryStatus status) {
     case DeliveryStatus::kTooLarge:
       return push_failure(L, "too large");
     case DeliveryStatus::kLocalOnly:
+      push_status(L, 0);
+      lua_pushnil(L);
+      lua_pushliteral(L, "local only");
+      return 3;
     case DeliveryStatus::kByCluster:
       break;
     case DeliveryStatus::kClusterDown:
@@ -31,9 +35,11 @@ inline int push_delivery(lua_State* L, DeliveryStatus status) {
 // The same with the number of receivers, where it is known.
 inline int push_delivery(lua_State* L, DeliveryStatus status, std::size_t receivers) {
   const int count = push_delivery(L, status);
-  if (status != DeliveryStatus::kDelivered) return count;
+  if (status != DeliveryStatus::kDelivered && status != DeliveryStatus::kLocalOnly) return count;
   lua_pushinteger(L, static_cast<lua_Integer>(receivers));
-  return count + 1;
+  if (status == DeliveryStatus::kDelivered) return count + 1;
+  lua_replace(L, -3);
+  return count;
 }
 
 }  // namespace websockets::lua

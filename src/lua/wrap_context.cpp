@@ -26,6 +26,7 @@
 #include "lua/shared_state.h"
 #include "lua/userdata.h"
 #include "lua/wrap_client.h"
+#include "lua/wrap_cluster.h"
 #include "lua/wrap_outer_loop.h"
 #include "lua/wrap_run.h"
 #include "lua/wrap_stats.h"
@@ -84,6 +85,7 @@ int fork_service_loop(lua_State* L) {
   if (context.in_round()) return luaL_error(L, "websocket fork_service_loop inside a callback");
   if (context.context().is_served_elsewhere()) return luaL_error(L, "websocket fork_service_loop was called already");
   if (is_run_by_workers(context)) return luaL_error(L, "websocket fork_service_loop in a context of workers");
+  if (context.cluster() != nullptr) return luaL_error(L, "websocket fork_service_loop in a context with a cluster");
   int error = 0;
   enter(L, context, callbacks, [&] {
     error = websockets::fork_service_loop(context.context(), [&] { destroy_others(context); }).code;
@@ -241,7 +243,7 @@ void fill_fixed_slots(lua_State* L, int userdata, int callbacks) {
   push_message_handler(L);
   lua_rawseti(L, callbacks, kMessageHandler);
   for (const int slot :
-       {kOnHttp, kOnError, kOnAddFd, kOnDelFd, kInterruption, kWaits, kOnCluster, kOnWorker, kOnWorkerExit}) {
+       {kOnHttp, kOnError, kOnAddFd, kOnDelFd, kInterruption, kWaits, kOnCluster, kWrap, kOnWorker, kOnWorkerExit}) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, callbacks, slot);
   }
@@ -342,6 +344,7 @@ void register_context(lua_State* L) {
   set_functions(L, kMethods);
   set_functions(L, kOuterLoopMethods);
   set_functions(L, kContextTopicMethods);
+  set_functions(L, kContextClusterMethods);
   set_functions(L, kContextWebsocketsMethods);
   set_functions(L, kContextTimerMethods);
   set_functions(L, kContextRunMethods);

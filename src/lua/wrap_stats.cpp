@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/cluster_stats.h"
+#include "lua/lua_cluster.h"
 #include "lua/lua_context.h"
 #include "lua/lua_workers.h"
 #include "lua/push.h"
@@ -82,13 +84,19 @@ struct FullReport {
   StatsReport total;
   std::vector<StatsReport> workers;
   std::vector<pid_t> pids;
+  std::vector<ClusterServerStats> cluster;  // of this process
 };
 
 FullReport report_of(LuaContext& context) {
+  FullReport report;
+  if (context.cluster() != nullptr) report.cluster = context.cluster()->backplane().stats();
   LuaWorkers* const workers = context.find_workers();
-  if (workers == nullptr || !workers->are_running()) return {context.report(), {}, {}};
+  if (workers == nullptr || !workers->are_running()) {
+    report.total = context.report();
+    return report;
+  }
   const WorkerStatus& status = workers->status();
-  FullReport report{status.total(), {}, {}};
+  report.total = status.total();
   for (std::size_t i = 0; i < status.count(); ++i) {
     report.workers.push_back(status.report(i));
     report.pids.push_back(status.pid(i));
@@ -96,9 +104,31 @@ FullReport report_of(LuaContext& context) {
   return report;
 }
 
+void set_cluster(lua_State* L, const std::vector<ClusterServerStats>& servers) {
+  lua_createtable(L, static_cast<int>(servers.size()), 0);
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    const ClusterServerStats& server = servers[i];
+    lua_newtable(L);
+    set_text(L, "server", server.server);
+    lua_pushboolean(L, server.is_up ? 1 : 0);
+    lua_setfield(L, -2, "up");
+    set_count(L, "queued_bytes", server.queued_bytes);
+    set_count(L, "commands", server.commands);
+    set_count(L, "messages", server.messages);
+    set_count(L, "dropped", server.dropped);
+    set_count(L, "reconnects", server.reconnects);
+    set_count(L, "gaps", server.gaps);
+    lua_pushnumber(L, static_cast<lua_Number>(server.probe_seconds));
+    lua_setfield(L, -2, "probe_seconds");
+    lua_rawseti(L, -2, static_cast<int>(i + 1));
+  }
+  lua_setfield(L, -2, "cluster");
+}
+
 int push_stats(lua_State* L) {
   const auto& report = *static_cast<const FullReport*>(lua_touserdata(L, 1));
   push_report(L, report.total);
+  if (!report.cluster.empty()) set_cluster(L, report.cluster);
   if (report.workers.empty()) return 1;
   lua_createtable(L, static_cast<int>(report.workers.size()), 0);
   for (std::size_t i = 0; i < report.workers.size(); ++i) {
@@ -126,7 +156,9 @@ int metrics(lua_State* L) {
   LuaContext& context = check_served_here(L, callbacks);
   return push_copy(L, push_metrics, [&] {
     const FullReport report = report_of(context);
-    return metrics_text(report.total, report.workers);
+    std::string text = metrics_text(report.total, report.workers);
+    if (!report.cluster.empty()) text += cluster_metrics_text(report.cluster);
+    return text;
   });
 }
 

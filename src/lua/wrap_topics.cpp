@@ -10,6 +10,7 @@
 #include "lua/constants.h"
 #include "lua/push.h"
 #include "lua/push_delivery.h"
+#include "lua/wrap_cluster.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
 #include "server/hub.h"
@@ -79,10 +80,16 @@ int topics(lua_State* L) {
 // --- Of a websocket ---
 
 int subscribe(lua_State* L) {
-  const LuaWebsocket& ws = check_websocket(L);
+  lua_settop(L, 3);
+  LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
+  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   if (!is_open(ws)) return push_closed(L);
-  guarded(L, [&] { context_of(ws).hub().subscribe(receiver_of(ws), topic); });
+  if (!lua_isnil(L, 3)) {
+    subscribe_by_options(L, ws);
+  } else {
+    guarded(L, [&] { context_of(ws).hub().subscribe(receiver_of(ws), topic); });
+  }
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -21,7 +21,7 @@ void Topics::subscribe(Subscriber& subscriber, std::string_view name) {
     const auto made = subscriptions_.try_emplace(Key{&subscriber, topic}, Subscription{&subscriber, topic});
     if (!made.second) return;
     added = &made.first->second;
-    if (is_new && observer_ != nullptr) observer_->on_topic(name);
+    if (observer_ != nullptr) observer_->on_subscribed(subscriber, name, is_new);
   } catch (...) {
     if (added != nullptr) subscriptions_.erase(Key{&subscriber, topic});
     if (is_new) topics_.erase(name);

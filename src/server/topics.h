@@ -30,8 +30,8 @@ struct Subscription {
 // Who is told which topics there are. The calls do nothing with the topics.
 class TopicsObserver {
  public:
-  // The first subscriber comes. Throws std::bad_alloc, and then there is no such topic.
-  virtual void on_topic(std::string_view name) = 0;
+  // A subscriber comes. `is_first`: there was no such topic. Throws std::bad_alloc, and then it is not subscribed.
+  virtual void on_subscribed(Subscriber& subscriber, std::string_view name, bool is_first) = 0;
   // A subscriber goes. `is_last`: there is no such topic any more.
   virtual void on_unsubscribed(Subscriber& subscriber, std::string_view name, bool is_last) = 0;
 

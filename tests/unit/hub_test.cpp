@@ -325,7 +325,9 @@ class FakeCluster final : public ClusterBackplane {
     sent.push_back(std::string(topic) + (except == nullptr ? ":" : ":but:") + std::string(as_text(data)));
     return status;
   }
-  void on_topic(std::string_view name) override { sent.push_back("+" + std::string(name)); }
+  void on_subscribed(Subscriber& /*subscriber*/, std::string_view name, bool is_first) override {
+    if (is_first) sent.push_back("+" + std::string(name));
+  }
   void on_unsubscribed(Subscriber& /*subscriber*/, std::string_view name, bool is_last) override {
     if (is_last) sent.push_back("-" + std::string(name));
   }

@@ -104,9 +104,10 @@ TEST(Topics, CountsTheSubscribersOfEachTopic) {
 
 class LoggingObserver final : public TopicsObserver {
  public:
-  void on_topic(std::string_view name) override {
+  void on_subscribed(Subscriber& subscriber, std::string_view name, bool is_first) override {
     if (fails) throw std::bad_alloc();
-    log.push_back("+" + std::string(name));
+    log.push_back((is_first ? "+" : ">") + std::string(name));
+    last = &subscriber;
   }
   void on_unsubscribed(Subscriber& subscriber, std::string_view name, bool is_last) override {
     log.push_back((is_last ? "-" : "<") + std::string(name));
@@ -118,7 +119,7 @@ class LoggingObserver final : public TopicsObserver {
   const Subscriber* last = nullptr;
 };
 
-TEST(Topics, TellsWhenATopicBeginsAndWhoLeaves) {
+TEST(Topics, TellsWhoComesAndWhoLeaves) {
   Topics topics;
   LoggingObserver observer;
   topics.set_observer(&observer);
@@ -133,7 +134,7 @@ TEST(Topics, TellsWhenATopicBeginsAndWhoLeaves) {
   topics.unsubscribe(a, "news");
   topics.unsubscribe_all(b);
   EXPECT_EQ(observer.last, &b);
-  EXPECT_EQ(observer.log, (Names{"+news", "+weather", "<news", "-weather", "-news"}));
+  EXPECT_EQ(observer.log, (Names{"+news", ">news", "+weather", "<news", "-weather", "-news"}));
 }
 
 TEST(Topics, HasNoTopicThatItsObserverCannotTake) {
@@ -148,6 +149,10 @@ TEST(Topics, HasNoTopicThatItsObserverCannotTake) {
   EXPECT_FALSE(topics.is_subscribed(a, "news"));
   observer.fails = false;
   topics.subscribe(a, "news");
+  observer.fails = true;
+  Subscriber b;
+  EXPECT_THROW(topics.subscribe(b, "news"), std::bad_alloc);
+  EXPECT_FALSE(topics.is_subscribed(b, "news"));
   EXPECT_TRUE(topics.is_subscribed(a, "news"));
   EXPECT_EQ(topics.count("news"), 1U);
   EXPECT_EQ(topics.count("weather"), 0U);

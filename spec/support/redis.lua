@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+-- A Redis server of its own, and what is asked of it by redis-cli.
+
+local files = require 'spec.support.files'
+local loop = require 'spec.support.loop'
+local remote = require 'spec.support.remote'
+local socket = require 'socket'
+
+local redis = {}
+redis.__index = redis
+
+local started = {}
+
+local function is_listening(port)
+  local probe = assert(socket.tcp4())
+  probe:settimeout(1)
+  local connected = probe:connect('127.0.0.1', port)
+  probe:close()
+  return connected
+end
+
+-- Quotes for the shell.
+local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+-- Starts a server. Options: port, args (more of the command line), password (which ask() gives).
+function redis.start(options)
+  options = options or {}
+  local self = setmetatable({ port = options.port or loop.free_port(), password = options.password }, redis)
+  self.folder = os.tmpname()
+  os.remove(self.folder)
+  assert(os.execute('mkdir -m 700 ' .. self.folder))
+  self.args = options.args or ''
+  self:run()
+  started[self] = true
+  return self
+end
+
+-- Starts it (again), and waits until it serves.
+function redis:run()
+  os.execute(([[(unset LD_PRELOAD; exec redis-server --port %d --bind 127.0.0.1 --dir %s --save '' --loglevel warning %s %s)
+    </dev/null >%s/log 2>&1 & echo $! >%s/pid]]):gsub('\n%s*', ' '):format(self.port, self.folder,
+    self.password and '--requirepass ' .. quoted(self.password) or '', self.args, self.folder, self.folder))
+  self.pid = tonumber(files.read(self.folder .. '/pid'))
+  local ok = pcall(loop.serve_until, {}, function() return is_listening(self.port) end)
+  if not ok then error('redis-server does not start: ' .. files.read(self.folder .. '/log'), 2) end
+end
+
+function redis:url(database)
+  return ('redis://%s127.0.0.1:%d/%d'):format(self.password and ':' .. self.password .. '@' or '', self.port, database or 0)
+end
+
+-- What a command answers, as redis-cli shows it.
+function redis:ask(...)
+  local words = {}
+  for i, word in ipairs { ... } do
+    words[i] = quoted(tostring(word))
+  end
+  local pipe = assert(io.popen(('env -u LD_PRELOAD redis-cli --no-auth-warning -p %d %s %s 2>&1'):format(self.port,
+    self.password and '-a ' .. quoted(self.password) or '', table.concat(words, ' '))))
+  local answer = pipe:read '*a'
+  pipe:close()
+  return (answer:gsub('\n$', ''))
+end
+
+function redis:signal(name) remote.signal(self.pid, name) end
+
+-- As by kill -9; run() starts it again.
+function redis:kill()
+  self:signal 'KILL'
+  remote.wait_for_end(self.pid)
+end
+
+function redis.close_all()
+  for self in pairs(started) do
+    if remote.is_running(self.pid) then self:kill() end
+    os.execute('rm -rf ' .. self.folder)
+    started[self] = nil
+  end
+end
+
+return redis

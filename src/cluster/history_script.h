@@ -9,8 +9,14 @@ namespace websockets {
 // and a hash of its epoch and of the newest message's offset. Redis forgets both at the same time.
 
 // KEYS: stream, hash. ARGV: an epoch, if there is none; most messages; milliseconds until it is forgotten; the channel;
-// a ClusterMessage's header, without history; the data.
+// a ClusterMessage's header, without history; the data; a name that no other message has; '1' if it may have been
+// published before, as its reply was lost: then it is looked for among the newest ones.
 constexpr std::string_view kHistoryPublishScript = R"lua(
+if ARGV[8] == '1' then
+  for _, one in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', math.min(ARGV[2], 1000))) do
+    if one[2][6] == ARGV[7] then return '0' end
+  end
+end
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 if not epoch then
   epoch = ARGV[1]
@@ -18,7 +24,7 @@ if not epoch then
   redis.call('HSET', KEYS[2], 'epoch', epoch)
 end
 local offset = string.format('%.0f', redis.call('HINCRBY', KEYS[2], 'offset', 1))
-redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[2], offset .. '-0', 'h', ARGV[5], 'd', ARGV[6])
+redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[2], offset .. '-0', 'h', ARGV[5], 'd', ARGV[6], 'i', ARGV[7])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('PUBLISH', ARGV[4], string.sub(ARGV[5], 1, -2) .. ' ' .. epoch .. ' ' .. offset .. '\n' .. ARGV[6])

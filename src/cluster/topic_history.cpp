@@ -65,12 +65,27 @@ std::string TopicHistory::next_epoch() {
 
 bool TopicHistory::publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data,
                            std::uint64_t sender) {
-  if (!is_up_) return false;
+  if (!is_up_ || has_lost_) return false;
   ClusterMessage message;
   message.opcode = opcode;
   message.origin = options_.origin;
   message.sender = sender;
-  const std::string header = message.header();
+  const auto publish =
+      std::make_shared<Publish>(Publish{std::string(topic), message.header(), std::string(as_text(data)),
+                                        options_.origin + ':' + std::to_string(++published_)});
+  unanswered_.push_back(publish);
+  try {
+    if (send(publish, false)) return true;
+  } catch (...) {
+    unanswered_.pop_back();
+    throw;
+  }
+  unanswered_.pop_back();
+  return false;
+}
+
+bool TopicHistory::send(const std::shared_ptr<Publish>& publish, bool is_again) {
+  const std::string& topic = publish->topic;
   const std::string stream = owner_.history_name('s', topic);
   const std::string meta = owner_.history_name('m', topic);
   const std::string channel = owner_.history_name('h', topic);
@@ -78,11 +93,40 @@ bool TopicHistory::publish(std::string_view topic, Opcode opcode, std::span<cons
   const std::string size = std::to_string(options_.size);
   const std::string ttl = std::to_string(options_.ttl_ms);
   const std::array<std::string_view, 2> keys{stream, meta};
-  const std::array<std::string_view, 6> arguments{epoch, size, ttl, channel, header, as_text(data)};
-  return publishing_.run(keys, arguments, [self = self_, name = std::string(topic)](const RedisReply* reply) {
-    if (*self == nullptr || reply == nullptr || !reply->is_error()) return;
-    (*self)->owner_.on_history_error(name, reply->text);
+  const std::array<std::string_view, 8> arguments{epoch,           size,          ttl,           channel,
+                                                  publish->header, publish->data, publish->name, is_again ? "1" : ""};
+  return publishing_.run(keys, arguments, [self = self_, publish](const RedisReply* reply) {
+    if (*self != nullptr) (*self)->on_published(*publish, reply);
   });
+}
+
+void TopicHistory::on_published(Publish& publish, const RedisReply* reply) {
+  if (reply == nullptr) {
+    publish.is_lost = has_lost_ = true;
+    return;
+  }
+  // What comes here is the oldest one: replies come in the order of what was sent.
+  const std::shared_ptr<Publish> oldest = std::move(unanswered_.front());
+  unanswered_.pop_front();
+  if (reply->is_error()) owner_.on_history_error(publish.topic, reply->text);
+  if (has_lost_) send_lost();
+}
+
+// What the link does not take now follows with a reply, or with retry().
+void TopicHistory::send_lost() {
+  for (const std::shared_ptr<Publish>& publish : unanswered_) {
+    if (!publish->is_lost) continue;
+    publish->is_lost = false;
+    bool was_sent = false;
+    try {
+      was_sent = is_up_ && send(publish, true);
+    } catch (const std::bad_alloc&) {
+    }
+    if (was_sent) continue;
+    publish->is_lost = true;
+    return;
+  }
+  has_lost_ = false;
 }
 
 // --- Subscribers ---
@@ -126,6 +170,7 @@ void TopicHistory::on_link_up(std::string_view replication_id) {
     stream->on_subscribed(replication_, is_soon);
     wake(*stream);
   }
+  if (has_lost_) send_lost();
 }
 
 void TopicHistory::on_link_down() {
@@ -176,6 +221,7 @@ void TopicHistory::wake_first(StreamList& list) {
 
 void TopicHistory::retry() {
   while (!refused_.empty()) wake_first(refused_);
+  if (has_lost_) send_lost();
 }
 
 void TopicHistory::deliver() {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -59,8 +60,9 @@ class TopicHistory final {
   TopicHistory(const TopicHistory&) = delete;
   TopicHistory& operator=(const TopicHistory&) = delete;
 
-  // To all subscribers everywhere but the one with this serial here; 0: to all. False: Redis cannot be reached, or too
-  // much waits for it. Throws std::bad_alloc; nothing was sent then.
+  // To all subscribers everywhere but the one with this serial here; 0: to all. What was taken is published once, in
+  // the order of the calls: when its reply was lost, it is sent again to a link that is up again. False: Redis cannot
+  // be reached, or too much waits for it. Throws std::bad_alloc; nothing was sent then.
   bool publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data, std::uint64_t sender);
 
   // --- Subscribers ---
@@ -97,13 +99,23 @@ class TopicHistory final {
   // Asks again what the link did not take, or Redis has refused. To be called from time to time while is_refused():
   // once a second is enough.
   void retry();
-  bool is_refused() const { return !refused_.empty(); }
+  bool is_refused() const { return !refused_.empty() || (is_up_ && has_lost_); }
 
  private:
   using StreamList = IntrusiveList<TopicStream, &TopicStream::link>;
   class Delivering;
+  struct Publish {
+    std::string topic;
+    std::string header;
+    std::string data;
+    std::string name;
+    bool is_lost = false;  // it was sent, but its reply does not come
+  };
 
   std::shared_ptr<TopicStream> find(std::string_view topic) const;
+  bool send(const std::shared_ptr<Publish>& publish, bool is_again);
+  void on_published(Publish& publish, const RedisReply* reply);
+  void send_lost();
   void put(TopicStream& stream, StreamList* list);
   void wake(TopicStream& stream) { put(stream, &waiting_); }
   void wake_first(StreamList& list);
@@ -124,6 +136,9 @@ class TopicHistory final {
   std::uint64_t last_epoch_;
   std::string replication_;
   bool is_up_ = false;
+  std::deque<std::shared_ptr<Publish>> unanswered_;
+  std::uint64_t published_ = 0;
+  bool has_lost_ = false;  // of unanswered_, some; they go first
   std::uint64_t down_ms_;  // when it was up last
   bool is_delivering_ = false;
   std::size_t reads_ = 0;  // whose reply has not come

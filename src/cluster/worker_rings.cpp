@@ -65,9 +65,14 @@ void WorkerRings::wake_others(std::size_t slot) {
 // worker sees what was written before it was found awake, or it is woken.
 void WorkerRings::await_wake(std::size_t slot) { slots_[slot].is_awake->exchange(false); }
 
+// Whoever seems to be awake, too: the worker may have died between telling that and waking it.
 void WorkerRings::recover(std::size_t slot) {
   slots_[slot].ring.recover();
-  wake_others(slot);
+  for (Slot& other : slots_) {
+    if (&other == &slots_[slot]) continue;
+    other.is_awake->store(true);
+    other.wake.signal();
+  }
 }
 
 }  // namespace websockets

@@ -115,5 +115,24 @@ TEST(WorkerRings, GoOnBehindAWorkerThatHasDied) {
   EXPECT_EQ(next(reader), "2");
 }
 
+// Others take it for awake from then on.
+TEST(WorkerRings, WakeWhomAWorkerThatHasDiedWasAboutToWake) {
+  const auto rings = make_rings(2);
+  ASSERT_NE(rings, nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    run_in_child([&] {
+      for (int fd = 3; fd < 1024; ++fd) ::close(fd);  // so that the signal reaches nobody
+      rings->wake_others(0);
+      return true;
+    });
+  }
+  ASSERT_TRUE(has_succeeded(child));
+  rings->wake_others(0);
+  EXPECT_FALSE(is_readable(rings->wake_fd(1)));
+  rings->recover(0);
+  EXPECT_TRUE(is_readable(rings->wake_fd(1)));
+}
+
 }  // namespace
 }  // namespace websockets

@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <map>
@@ -16,6 +18,8 @@
 
 #include "certificate_file.h"
 #include "cluster/deployment.h"
+#include "server/hub.h"
+#include "shared_memory.h"
 #include "supervisor_process.h"
 #include "temporary_folder.h"
 
@@ -41,7 +45,7 @@ class FakeDeployment final : public Deployment {
     }
     return {};
   }
-  void leave() override {}
+  void leave() override { log_.note("leave"); }
 
  private:
   const FakePoolOwner& log_;
@@ -130,7 +134,7 @@ TEST_F(WorkerPoolTest, SharesAUnixSocketEvenly) {
     return &deployment;
   };
   supervisor.start();
-  ASSERT_EQ(supervisor.next_line(), "ready");
+  for (const std::string line : {"leave", "leave", "ready"}) EXPECT_EQ(supervisor.next_line(), line);
   std::map<pid_t, int> answers;
   std::vector<UniqueFd> clients;
   constexpr int kClients = 100;
@@ -190,6 +194,50 @@ TEST_F(WorkerPoolTest, OnlyTheClientsOfAWorkerThatDiesLoseTheirConnection) {
   EXPECT_LT(lost, clients.size());
 }
 
+// It writes a message, and wakes nobody any more.
+TEST_F(WorkerPoolTest, TheLastWordsOfAWorkerReachTheOthers) {
+  supervisor.context_options.driver = "poll";
+  supervisor.start([](WorkerPool&, FakePoolOwner& owner) {
+    owner.during_request = [](Worker& worker, const std::string& target) {
+      if (target != "/end") return;
+      for (int fd = 3; fd < 1024; ++fd) ::close(fd);
+      Hub& hub = worker.context().hub();
+      hub.broadcast(hub.subprotocols().front(), as_bytes("last words"));
+      ::_exit(3);
+    };
+  });
+  const std::vector<pid_t> workers = find_workers(2);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 40; ++i) clients.push_back(open_websocket());
+  EXPECT_EQ(supervisor.ask("/end"), 0);
+  EXPECT_EQ(supervisor.next_line().substr(9), ": exit 3");
+  // The other one delivers between the rounds of two answers.
+  for (int answers = 0; answers < 2;)
+    answers += std::count(workers.begin(), workers.end(), supervisor.ask()) > 0 ? 1 : 0;
+  std::size_t reached = 0;
+  for (const UniqueFd& client : clients) {
+    std::array<char, 12> frame{};
+    const ssize_t count = ::recv(client.get(), frame.data(), frame.size(), MSG_DONTWAIT);
+    if (count == 0 || (count < 0 && errno == ECONNRESET)) continue;  // its own client
+    EXPECT_EQ(std::string_view(frame.data() + 2, 10), "last words");
+    ++reached;
+  }
+  EXPECT_GT(reached, 0U);
+}
+
+TEST_F(WorkerPoolTest, AWorkerHasNothingOpenOfTheOthers) {
+  supervisor.options.workers = 3;
+  supervisor.start([](WorkerPool&, FakePoolOwner& owner) {
+    owner.during_start = [&](Worker&) {
+      owner.note(std::to_string(SupervisorProcess::count_descriptors()));
+      return Error{};
+    };
+  });
+  const std::string count = supervisor.next_line();
+  EXPECT_EQ(supervisor.next_line(), count);
+  EXPECT_EQ(supervisor.next_line(), count);
+}
+
 TEST_F(WorkerPoolTest, ANeighbourServesTheClientsOfASlotThatStaysDown) {
   static bool fails;
   fails = false;
@@ -232,6 +280,82 @@ TEST_F(WorkerPoolTest, AnotherNeighbourTakesTheSlotWhenTheFirstOneEnds) {
   for (int i = 0; i < 50; ++i) servers.insert(supervisor.ask());
   EXPECT_EQ(servers.size(), 1U);
 }
+
+TEST_F(WorkerPoolTest, AnotherNeighbourTakesTheSlotWhenTheFirstOneAcceptsNoMore) {
+  static bool fails;
+  fails = false;
+  supervisor.options.workers = 3;
+  supervisor.context_options.close_timeout_ms = kVeryLong;
+  supervisor.options.shutdown_ms = kVeryLong;
+  supervisor.start([](WorkerPool&, FakePoolOwner& owner) {
+    owner.during_exit = [] { fails = true; };
+    owner.during_start = [](Worker& worker) { return fails && worker.id() == 1 ? Error{"no database", 13} : Error{}; };
+    owner.during_request = [](Worker& worker, const std::string& target) {
+      if (target == "/end" && worker.id() == 1) ::_exit(3);
+      if (target == "/shutdown" && worker.id() == 2) ::kill(::getpid(), SIGTERM);
+    };
+  });
+  static_cast<void>(find_workers(3));
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 60; ++i) clients.push_back(open_websocket());
+  while (supervisor.ask("/end") != 0) {
+  }
+  std::set<pid_t> servers;
+  for (int i = 0; i < 50; ++i) servers.insert(supervisor.ask());
+  EXPECT_EQ(servers.size(), 2U);
+  std::set<pid_t> left = servers;
+  while (left.size() == 2) {
+    static_cast<void>(supervisor.ask("/shutdown"));
+    left.clear();
+    for (int i = 0; i < 50; ++i) left.insert(supervisor.ask());
+  }
+  EXPECT_FALSE(left.contains(0));
+}
+
+// Its worker is stopped, then, and who waits for it is not served by the one that was the neighbour.
+#if defined(__linux__) && !defined(WEBSOCKETS_PORTABLE)
+TEST_F(WorkerPoolTest, ANeighbourLeavesTheSlotThatHasAWorkerAgain) {
+  const SharedMemory memory(sizeof(std::atomic<bool>));
+  auto& fails = *new (memory.data()) std::atomic<bool>(false);
+  supervisor.start([&fails](WorkerPool&, FakePoolOwner& owner) {
+    owner.during_start = [&fails](Worker& worker) {
+      return fails && worker.id() == 1 ? Error{"no database", 13} : Error{};
+    };
+    owner.during_request = [&fails](Worker& worker, const std::string& target) {
+      if (target != "/end" || worker.id() != 1) return;
+      fails = true;
+      ::_exit(3);
+    };
+  });
+  static_cast<void>(find_workers(2));
+  while (supervisor.ask("/end") != 0) {
+  }
+  std::set<pid_t> servers;
+  for (int i = 0; i < 20; ++i) servers.insert(supervisor.ask());
+  ASSERT_EQ(servers.size(), 1U);
+  const pid_t neighbour = *servers.begin();
+  const UniqueFd witness = open_websocket();
+  fails = false;
+  const std::vector<pid_t> workers = find_workers(2);
+  const pid_t replacement = workers[0] == neighbour ? workers[1] : workers[0];
+  for (std::size_t unanswered = 0; unanswered == 0;) {
+    ::kill(replacement, SIGSTOP);
+    std::vector<UniqueFd> clients;
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(supervisor.connect());
+      SupervisorProcess::request(clients.back().get(), "/");
+    }
+    const std::string ping = client_frame(0x89, "x");
+    for (int i = 0; i < 50; ++i) {
+      write_all(witness.get(), ping);
+      EXPECT_EQ(read_exactly(witness.get(), 3), "\x8A\x01x");
+    }
+    char byte;
+    for (const UniqueFd& client : clients) unanswered += ::recv(client.get(), &byte, 1, MSG_DONTWAIT) < 0 ? 1 : 0;
+    ::kill(replacement, SIGCONT);
+  }
+}
+#endif
 
 TEST_F(WorkerPoolTest, AWorkerThatIsStoppedForLessThanTheTimeoutGoesOn) {
   supervisor.options.hang_timeout_ms = 20'000;
@@ -317,6 +441,7 @@ TEST_F(WorkerPoolTest, ASecondSignalKillsThemAll) {
   supervisor.signal(SIGTERM);
   EXPECT_EQ(read_exactly(client.get(), 4), std::string("\x88\x02\x03\xE9", 4));
   EXPECT_EQ(supervisor.next_line().substr(9), ": exit 0") << "of the one that has no client";
+  EXPECT_FALSE(supervisor.connect()) << "nobody listens any more";
   supervisor.signal(SIGINT);
   EXPECT_EQ(supervisor.next_line().substr(9), ": signal 9 (Killed)");
   EXPECT_EQ(supervisor.next_line(), "end: 2 cut short");
@@ -474,7 +599,7 @@ TEST_F(WorkerPoolTest, DrainsOnceANewVersionServes) {
     return &deployment;
   };
   supervisor.start();
-  EXPECT_EQ(supervisor.next_line(), "ready");
+  for (const std::string line : {"leave", "leave", "ready"}) EXPECT_EQ(supervisor.next_line(), line);
   const UniqueFd client = open_websocket();
   supervisor.signal(SIGUSR2);
   EXPECT_EQ(supervisor.next_line(), "start with 2");

@@ -137,10 +137,13 @@ void RedisConnection::tell(std::span<const std::string_view> command) {
   channel_->output_added();
 }
 
-void RedisConnection::defer() { channel_->defer(); }
+void RedisConnection::defer() {
+  is_deferred_ = true;
+  channel_->defer();
+}
 
 void RedisConnection::run_deferred() {
-  if (is_ready_ && owner_ != nullptr) owner_->on_deferred(*this);
+  if (std::exchange(is_deferred_, false) && owner_ != nullptr) owner_->on_deferred(*this);
 }
 
 // --- Replies ---

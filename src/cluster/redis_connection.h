@@ -75,7 +75,7 @@ class RedisConnection final : public Disposable, private ChannelHandler, private
   void send(std::span<const std::string_view> command, RedisCommands::OnReply on_reply);
   // The same of a command whose replies come by on_unasked().
   void tell(std::span<const std::string_view> command);
-  // Asks for on_deferred(), before the loop waits again.
+  // While it is ready: asks for on_deferred(), before the loop waits again.
   void defer();
   // Closes it, and tells whoever waits for a reply that none will come; but not the owner.
   void break_off();
@@ -131,6 +131,7 @@ class RedisConnection final : public Disposable, private ChannelHandler, private
   std::optional<Channel> channel_;
   bool is_ready_ = false;
   bool is_over_ = false;
+  bool is_deferred_ = false;
   bool has_received_ = false;
   bool had_second_chance_ = false;
 };

@@ -16,6 +16,8 @@ RedisReplyReader::Status RedisReplyReader::read(std::span<const std::uint8_t>& /
   return Status::kMalformed;
 }
 
+std::size_t RedisReplyReader::held_bytes() const { return 0; }
+
 void append_redis_command(ByteBuffer& /*output*/, std::span<const std::string_view> /*arguments*/) {}
 
 }  // namespace websockets

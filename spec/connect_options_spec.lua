@@ -55,6 +55,7 @@ describe('connect', function()
     ssl_private_key_path = texts,
     ssl_pinned_keys = { 'x', { 'x' }, { 'sha256//' }, { 1 } },
     reconnect = { 1, 'yes' },
+    resume = { true, 'a', function() end, {}, { topics = 'a' }, { topics = {} } },
   }
 
   for name, values in pairs(bad_values) do
@@ -70,6 +71,10 @@ describe('connect', function()
     expect_error(url, { reconnect = { factor = 0.5 } }, "'reconnect.factor' is 0.5")
     expect_error(url, { reconnect = { attempts = 1.5 } }, "'reconnect.attempts' is 1.5")
     expect_error(url, { reconnect = { max = 1 } }, "'reconnect.max' is unknown, did you mean 'reconnect.max_delay'")
+    expect_error(url, { resume = {} }, "option 'resume.topics' is nil, expected a function")
+    expect_error(url, { resume = { topics = 'a' } }, "option 'resume.topics' is 'a', expected a function")
+    expect_error(url, { resume = { topic = print } }, "'resume.topic' is unknown, did you mean 'resume.topics'")
+    expect_error(url, { resume = print }, "option 'resume' is function, expected a table")
     expect_error(url, { compression = { level = 10 } }, "'compression.level' is 10")
     expect_error(url, { compression = { client_max_window_bits = 9 } }, "'compression.client_max_window_bits'")
     expect_error(url, { headers = { ['X-A'] = true } }, "'headers.X-A' is true, expected a string, a number")

@@ -93,7 +93,7 @@ local function environment(made, context, ws)
   function module.connect(url, options)
     if type(url) == 'function' then url = url(ws) end
     local copy = {}
-    for _, name in ipairs { 'headers', 'reconnect', 'protocols' } do
+    for _, name in ipairs { 'headers', 'reconnect', 'protocols', 'resume' } do
       copy[name] = (options or {})[name]
     end
     assert(url:find '^ws')

@@ -550,6 +550,11 @@ function Request:reject(status, headers, body) end
 ---In a row; 0: any number. Default: 0.
 ---@field attempts? integer
 
+---What a client keeps, to go on from there at its next opening.
+---@class websockets.Resume
+---Called with each message: the topic and the position that it carries, or nothing.
+---@field topics fun(data: string, type: 0|1): topic: string?, position: string?
+
 ---The options of connect(). Sizes are in bytes, times in seconds.
 ---@class websockets.ConnectOptions
 ---Subprotocols, in the order of preference.
@@ -606,6 +611,8 @@ function Request:reject(status, headers, body) end
 ---@field ssl_pinned_keys? string[]
 ---Whether, and how, it is opened again. Default: false.
 ---@field reconnect? boolean|websockets.Reconnect
+---Keeps the last position of each topic. Default: nothing is kept.
+---@field resume? websockets.Resume
 
 ---The answer that has opened a client.
 ---@class websockets.Response
@@ -761,13 +768,17 @@ function Websocket:on_receive_chunk(fn) end
 ---@param fn fun(ws: websockets.Websocket, code: integer, reason: string, failure?: websockets.Failure)
 function Websocket:on_closed(fn) end
 
----A client has opened.
----@param fn fun(ws: websockets.Websocket, response: websockets.Response)
+---A client has opened. Positions: of one with the option resume.
+---@param fn fun(ws: websockets.Websocket, response: websockets.Response, positions?: table<string, string>)
 function Websocket:on_open(fn) end
 
 ---The answer that has opened a client.
 ---@return websockets.Response?
 function Websocket:response() end
+
+---What a client with the option resume has got: topic -> the last position.
+---@return table<string, string>?
+function Websocket:positions() end
 
 ---A client will make another attempt; false: no, a number: in so many seconds.
 ---@param fn fun(ws: websockets.Websocket, seconds: number, failure: websockets.Failure): false|number|nil

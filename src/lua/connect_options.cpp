@@ -217,6 +217,18 @@ void read_reconnect(OptionReader& config, std::optional<RetryOptions>& reconnect
   lua_settop(L, table - 1);
 }
 
+// Pushes its function, or nil.
+void read_resume(OptionReader& config) {
+  lua_State* const L = config.state();
+  if (!config.get("resume")) return lua_pushnil(L);
+  if (!lua_istable(L, -1)) config.raise_value("resume", "a table");
+  OptionReader reader(L, lua_gettop(L), config.raise_error(), "resume.");
+  if (!reader.get("topics")) lua_pushnil(L);
+  reader.refuse_unknown();
+  if (!lua_isfunction(L, -1)) reader.raise_value("topics", "a function");
+  lua_replace(L, -2);
+}
+
 void read_limits(OptionReader& reader, ConnectOptions& options) {
   reader.read_whole("redirects", 0, 100, "a whole number up to 100", options.redirects);
   read_seconds(reader, "connect_timeout", options.connect_timeout_ms);
@@ -255,13 +267,14 @@ void raise_connect_error(lua_State* L, const char* why) { raise_at_caller(L, "we
 void read_connect_options(lua_State* L, int url, int table, ConnectOptions& options) {
   luaL_checkstack(L, 16, "websocket");
   read_url(L, url, options.url);
-  if (lua_isnoneornil(L, table)) return lua_pushnil(L);
+  if (lua_isnoneornil(L, table)) return lua_settop(L, lua_gettop(L) + 2);
   if (!lua_istable(L, table)) {
     lua_pushvalue(L, table);
     raise_connect_error(L, lua_pushfstring(L, "the options are %s, expected a table", describe(L)));
   }
   OptionReader reader(L, table, raise_connect_error);
   read_headers(reader, options.opening.headers);
+  read_resume(reader);
   read_opening(reader, options.opening);
   read_place(reader, options);
   read_client_tls(reader, options.tls);

@@ -20,7 +20,7 @@ struct ConnectOptions final : ClientOptions {
 };
 
 // Reads the URL and the table of options of connect(), at these indices; there may be no options. Where the URL, or the
-// option 'headers', is a function, it is pushed, else nil, in this order.
+// option 'headers', is a function, it is pushed, else nil, in this order; then likewise that of the option 'resume'.
 void read_connect_options(lua_State* L, int url, int table, ConnectOptions& options);
 
 // Take what such a function has returned off the top of the stack.

@@ -81,6 +81,7 @@ void Inbox::take(lua_State* L, int index, lua_State* to) {
 
 void Inbox::clear() {
   begin_ = 0;
+  waiting_end_ = 0;
   messages_.clear();
   if (messages_.capacity() > kMostKeptBytes) std::vector<std::uint8_t>().swap(messages_);
 }

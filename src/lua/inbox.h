@@ -38,6 +38,10 @@ class Inbox final : public Timer {
   // Reading may go on.
   bool has_room() const { return bytes_ <= limit_ / 2 || bytes_ == first_bytes(); }
 
+  // Those that are in it now were so at an opening. It is asked of the first one.
+  void mark_waiting() { waiting_end_ = messages_.size(); }
+  bool was_waiting() const { return begin_ < waiting_end_; }
+
   // Makes the queue of the inbox on top of the stack.
   static void make_queue(lua_State* L);
   // False, and nothing else, if memory is short.
@@ -82,8 +86,9 @@ class Inbox final : public Timer {
   std::size_t first_bytes() const { return is_empty() ? 0 : first().bytes + kMessageBytes; }
 
   std::vector<std::uint8_t> messages_;
-  std::size_t begin_ = 0;  // of the first message
-  int first_ = kFirst;     // of the strings in the queue
+  std::size_t begin_ = 0;        // of the first message
+  std::size_t waiting_end_ = 0;  // of those that were marked
+  int first_ = kFirst;           // of the strings in the queue
   int end_ = kFirst;
   std::size_t bytes_ = 0;
   std::size_t limit_ = kUsualLimit;

@@ -24,6 +24,7 @@ struct LuaClient final : Receiver, Disposable {
   int on_retry = kNoSlot;
   int url = kNoSlot;      // functions that are called before each attempt
   int headers = kNoSlot;  // the same
+  int resumption = kNoSlot;
   std::uint32_t receive_buffer_bytes = 0;
 };
 

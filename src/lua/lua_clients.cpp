@@ -5,10 +5,12 @@
 
 #include "lua/client_tables.h"
 #include "lua/connect_options.h"
+#include "lua/inbox.h"
 #include "lua/lua_client.h"
 #include "lua/lua_context.h"
 #include "lua/lua_websocket.h"
 #include "lua/push.h"
+#include "lua/resumption.h"
 #include "server/hub.h"
 
 namespace websockets::lua {
@@ -62,12 +64,16 @@ const char* LuaClients::on_attempt(Client& engine, ClientRequest& request) {
 bool LuaClients::on_open(Client& engine) {
   const LuaWebsocket& ws = websocket_of(engine);
   const LuaClient& client = *ws.client;
+  if (ws.resumes && ws.has_inbox) mark_inbox(ws);
   notify(ws);
   if (client.on_open == kNoSlot) return true;
   return context_.calls().run(&client.engine->user(), [&](lua_State* L) {
     push_function(L, ws, client.on_open);
+    lua_rawgeti(L, LuaCalls::kCallbacks, client.resumption);  // before finalizers may close it
     push_response(L, engine);
-    call_function(L, client, 2, 0);
+    lua_insert(L, -2);
+    ws.resumes ? replace_by_positions(L) : lua_pop(L, 1);
+    call_function(L, client, ws.resumes ? 3 : 2, 0);
   });
 }
 
@@ -121,6 +127,14 @@ void LuaClients::on_client_closed(Client& engine, CloseCode code, std::string_vi
   ws.close_code = static_cast<int>(code);
 }
 
+// The peer is told now what was got, not what waits.
+void LuaClients::mark_inbox(const LuaWebsocket& ws) {
+  lua_State* const L = context_.calls().state();
+  lua_rawgeti(L, context_.calls().callbacks(), ws.on_receive);
+  inbox_at(L, -1).mark_waiting();
+  lua_pop(L, 1);
+}
+
 // Threads that wait for something look for it.
 void LuaClients::notify(const LuaWebsocket& ws) {
   if (ws.has_waiters) context_.calls().run(nullptr, [&](lua_State* L) { context_.waits().notify(L, ws); });
@@ -133,11 +147,18 @@ void LuaClients::detach(LuaWebsocket& ws) {
   LuaClient& client = *ws.client;
   lua_State* const L = context_.calls().state();
   client.engine->set_user(nullptr);
+  const int callbacks = context_.calls().callbacks();
   context_.hub().unsubscribe_all(client);
-  for (int* slot : {&client.on_open, &client.on_retry, &client.url, &client.headers}) {
-    context_.callback_table().free_slot(L, context_.calls().callbacks(), *slot);
-  }
+  lua_rawgeti(L, callbacks, ws.self);
   context_.release(ws);
+  if (ws.resumes) {
+    lua_rawgeti(L, callbacks, client.resumption);
+    set_user_table(L, -2);
+  }
+  lua_pop(L, 1);
+  for (int* slot : {&client.on_open, &client.on_retry, &client.url, &client.headers, &client.resumption}) {
+    context_.callback_table().free_slot(L, callbacks, *slot);
+  }
   ws.closed_fd = client.engine->descriptor();
   ws.closed_serial = client.engine->connection_serial();
   context_.loop()->dispose(std::unique_ptr<Disposable>(&client));

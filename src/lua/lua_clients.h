@@ -48,6 +48,7 @@ class LuaClients final : private ClientHandler {
   void on_client_closed(Client& client, CloseCode code, std::string_view reason, const ClientFailure& failure) override;
   void on_client_freed(Client& client) override;
 
+  void mark_inbox(const LuaWebsocket& ws);
   void notify(const LuaWebsocket& ws);
   void detach(LuaWebsocket& ws);
 

@@ -50,6 +50,7 @@ struct LuaWebsocket {
   bool has_inbox : 1;        // when it is closed: with messages in it
   bool has_waiters : 1;      // threads that wait for something else than messages
   bool was_closed_here : 1;  // by close() or terminate()
+  bool resumes : 1;          // a client that has a resumption, also when it is closed
 };
 static_assert(sizeof(Userdata<LuaWebsocket>) <= 48, "each open websocket has one: see LuaPings for what few need");
 

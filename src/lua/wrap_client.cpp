@@ -11,6 +11,7 @@
 #include "lua/default_context.h"
 #include "lua/lua_client.h"
 #include "lua/lua_clients.h"
+#include "lua/resumption.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
 
@@ -40,10 +41,11 @@ struct Places {
   LuaClient& client;
 };
 
-// Puts the websocket, and the functions for the URL and the headers, into slots. Arguments: the places, the callbacks
-// table, and these.
+// Puts the websocket, the functions for the URL and the headers, and the resumption into slots. Arguments: the places,
+// the callbacks table, and these.
 int fill_slots(lua_State* L) {
   auto& places = *static_cast<Places*>(lua_touserdata(L, 1));
+  places.table.set_slot(L, 2, places.client.resumption);
   places.table.set_slot(L, 2, places.client.headers);
   places.table.set_slot(L, 2, places.client.url);
   places.table.set_slot(L, 2, places.ws.self);
@@ -51,7 +53,7 @@ int fill_slots(lua_State* L) {
 }
 
 void free_slots(lua_State* L, int callbacks, const Places& places) {
-  for (int* slot : {&places.client.headers, &places.client.url, &places.ws.self}) {
+  for (int* slot : {&places.client.resumption, &places.client.headers, &places.client.url, &places.ws.self}) {
     places.table.free_slot(L, callbacks, *slot);
   }
 }
@@ -66,9 +68,11 @@ int connect_by_context(lua_State* L) {
   auto& connecting = push_object<Connecting>(L);
   guarded(L, [&] { connecting.options = new ConnectOptions; });
   read_connect_options(L, kUrl, kOptions, *connecting.options);
-  const int url = lua_gettop(L) - 1;
-  const int headers = url + 1;
+  const int resumption = lua_gettop(L);
+  const int headers = resumption - 1;
+  const int url = headers - 1;
   connecting.options->asks_owner = !lua_isnil(L, url) || !lua_isnil(L, headers);
+  if (lua_isfunction(L, resumption)) make_resumption(L, 1);
   push_blank_websocket(L);
   const int websocket = lua_gettop(L);
   LuaContext& context = check_served_here(L, callbacks);  // again: finalizers may have done anything
@@ -78,8 +82,8 @@ int connect_by_context(lua_State* L) {
 
   lua_pushcfunction(L, fill_slots);
   lua_pushlightuserdata(L, &places);
-  for (const int index : {callbacks, websocket, url, headers}) lua_pushvalue(L, index);
-  bool failed = lua_pcall(L, 5, 0, 0) != 0;
+  for (const int index : {callbacks, websocket, url, headers, resumption}) lua_pushvalue(L, index);
+  bool failed = lua_pcall(L, 6, 0, 0) != 0;
   if (failed) {
     free_slots(L, callbacks, places);
     return lua_error(L);
@@ -97,6 +101,7 @@ int connect_by_context(lua_State* L) {
   delete std::exchange(connecting.options, nullptr);  // now: nothing tells the collector how large they are
   places.ws.client = std::exchange(connecting.client, nullptr);
   places.ws.is_client = true;
+  places.ws.resumes = places.ws.client->resumption != kNoSlot;
   lua_pushvalue(L, callbacks);
   set_user_table(L, websocket);
   note_begin(L, context, callbacks);
@@ -139,6 +144,18 @@ int response(lua_State* L) {
   return 1;
 }
 
+int positions(lua_State* L) {
+  const LuaWebsocket& ws = check_websocket(L);
+  lua_settop(L, 1);
+  if (ws.resumes) {
+    push_resumption(L, ws);
+    replace_by_positions(L);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
 int reopen(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const CloseArguments arguments = check_close_arguments(L, 2, CloseCode::kNormal);
@@ -162,8 +179,8 @@ int connect(lua_State* L) {
 
 const luaL_Reg kContextClientMethods[] = {{"connect", connect_by_context}, {nullptr, nullptr}};
 
-const luaL_Reg kWebsocketClientMethods[] = {
-    {"on_open", on_open}, {"on_retry", on_retry}, {"reopen", reopen}, {"response", response}, {nullptr, nullptr}};
+const luaL_Reg kWebsocketClientMethods[] = {{"on_open", on_open}, {"on_retry", on_retry}, {"positions", positions},
+                                            {"reopen", reopen},   {"response", response}, {nullptr, nullptr}};
 
 void register_client(lua_State* L) {
   register_failure(L);

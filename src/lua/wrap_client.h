@@ -8,7 +8,7 @@ namespace websockets::lua {
 // websockets.connect(), and context:connect()
 int connect(lua_State* L);
 extern const luaL_Reg kContextClientMethods[];
-// on_open, on_retry, reopen, response
+// on_open, on_retry, positions, reopen, response
 extern const luaL_Reg kWebsocketClientMethods[];
 // Makes the metatables.
 void register_client(lua_State* L);

@@ -7,6 +7,7 @@
 #include "lua/caller_line.h"
 #include "lua/inbox.h"
 #include "lua/lua_waits.h"
+#include "lua/resumption.h"
 #include "lua/shared_state.h"
 #include "lua/wrap_context.h"
 #include "lua/wrap_websocket.h"
@@ -65,16 +66,18 @@ bool has_open_context(lua_State* L) {
 // What was left unread, then how it ended.
 int take_of_closed(lua_State* L, LuaWebsocket& ws) {
   if (ws.has_inbox && !has_open_context(L)) drop_unread(L, ws);
-  if (ws.has_inbox && push_ending(L)) {
+  while (ws.has_inbox && push_ending(L)) {
     lua_rawgeti(L, -1, kInbox);
     Inbox& inbox = inbox_at(L, -1);
+    const bool was_waiting = inbox.was_waiting();
     inbox.take(L, lua_gettop(L), L);
     if (inbox.is_empty()) {
       ws.has_inbox = false;
       lua_pushnil(L);
       lua_rawseti(L, 2, kInbox);
     }
-    return 2;
+    if (!ws.resumes || accept_message(L, was_waiting)) return 2;
+    lua_settop(L, 1);
   }
   lua_settop(L, 1);
   lua_pushnil(L);
@@ -93,21 +96,24 @@ void check_receives(lua_State* L, const LuaWebsocket& ws) {
 // closed nil, "closed", code, reason, failure.
 int take(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
-  lua_settop(L, 1);
-  if (is_closed(ws)) return take_of_closed(L, ws);
-  check_receives(L, ws);
-  LuaContext& context = context_of(ws);
-  const int callbacks = push_callbacks(L);
-  Inbox& inbox = push_inbox(L, context, callbacks, ws);
-  if (inbox.is_empty()) {
-    lua_pushnil(L);
-    lua_pushnil(L);
-    get_user_table(L, -3);
-    return 3;
+  for (;;) {
+    lua_settop(L, 1);
+    if (is_closed(ws)) return take_of_closed(L, ws);
+    check_receives(L, ws);
+    LuaContext& context = context_of(ws);
+    const int callbacks = push_callbacks(L);
+    Inbox& inbox = push_inbox(L, context, callbacks, ws);
+    if (inbox.is_empty()) {
+      lua_pushnil(L);
+      lua_pushnil(L);
+      get_user_table(L, -3);
+      return 3;
+    }
+    const bool was_waiting = inbox.was_waiting();
+    inbox.take(L, lua_gettop(L), L);
+    if (ws.is_full && resumes_reading(inbox)) enter(L, context, callbacks, [&] { apply_reading(ws); });
+    if (!ws.resumes || accept_message(L, was_waiting)) return 2;
   }
-  inbox.take(L, lua_gettop(L), L);
-  if (ws.is_full && resumes_reading(inbox)) enter(L, context, callbacks, [&] { apply_reading(ws); });
-  return 2;
 }
 
 // --- Who receives ---
@@ -251,12 +257,15 @@ int deliver_unread(lua_State* L) {
     const int callbacks = push_callbacks(L);
     lua_rawgeti(L, callbacks, is_chunk ? ws.on_receive_chunk : ws.on_receive);
     lua_pushvalue(L, 1);
+    const bool was_waiting = inbox.was_waiting();
     inbox.take(L, 2, L);
     if (is_chunk) {
       lua_pushboolean(L, 1);
       lua_insert(L, -2);
+    } else if (ws.resumes) {
+      lua_pushboolean(L, was_waiting ? 1 : 0);
     }
-    lua_call(L, is_chunk ? 4 : 3, 0);
+    lua_call(L, is_chunk || ws.resumes ? 4 : 3, 0);
     lua_settop(L, 2);
   }
   if (is_closed(ws)) return 0;
@@ -311,12 +320,13 @@ bool read_timeout(lua_State* L, std::uint64_t& timeout_ms) {
 }
 
 // Whether the first message was pushed, as data and type, behind those arguments. Else `is_awaited` tells whether
-// the coroutine is to be suspended until there is one. What somebody else waits for is not taken, nor refused here.
+// the coroutine is to be suspended until there is one. What somebody else waits for is not taken, nor refused here, and
+// what is to be accepted, as its websocket resumes, is left to take().
 bool take_first(lua_State* L, bool& is_awaited) {
   is_awaited = false;
   LuaWebsocket& ws = check_websocket(L);
   std::uint64_t timeout_ms;
-  if (!read_timeout(L, timeout_ms) || !ws.has_inbox || is_closed(ws)) return false;
+  if (!read_timeout(L, timeout_ms) || !ws.has_inbox || ws.resumes || is_closed(ws)) return false;
   get_user_table(L, 1);
   const int callbacks = lua_gettop(L);
   lua_rawgeti(L, callbacks, ws.on_receive);

@@ -15,6 +15,7 @@
 #include "lua/constants.h"
 #include "lua/lua_clients.h"
 #include "lua/push_delivery.h"
+#include "lua/resumption.h"
 #include "lua/user_fields.h"
 #include "lua/wrap_client.h"
 #include "lua/wrap_context.h"
@@ -188,6 +189,7 @@ bool set_chunk_mode(const LuaWebsocket& ws, bool enabled) {
 int on_receive(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (ws.resumes) make_noting_receiver(L);
   if (is_closed(ws)) return 0;
   give_up_inbox(L, ws);
   set_callback(L, ws, ws.on_receive);

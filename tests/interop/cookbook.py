@@ -501,6 +501,39 @@ async def reconnecting_and_resuming():
 
 
 @check
+async def resuming_many_topics():
+    """Each time it has to be told what was missed, and drops."""
+    kept = [('news', 'a-1'), ('prices', 'b-1'), ('news', 'a-2'), ('news', 'a-3'), ('prices', 'b-2')]
+    asked = []
+
+    async def serve(ws):
+        sinces = {}
+        for _ in range(2):
+            request = json.loads(await ws.recv())
+            assert request['type'] == 'subscribe', request
+            sinces[request['topic']] = request.get('since')
+        asked.append(sinces)
+        missed = [one for one in kept if one[1] > (sinces[one[0]] or '')]
+        if not missed:
+            await ws.wait_closed()
+            return
+        for topic, position in missed[:2]:
+            await ws.send(json.dumps({'topic': topic, 'position': position, 'text': f'{topic} {position}'}))
+        await (await ws.ping())
+        ws.transport.abort()
+
+    async with server_of(serve) as port, \
+            client_recipe('Resume many topics', (8080, port), ('max_delay = 30', 'delay = 0, stable = 0')) as line:
+        lines = [await line() for _ in kept]
+        assert lines == [' '.join(one) for one in kept], lines
+        while len(asked) < 4:
+            await asyncio.sleep(0.01)
+    assert asked == [
+        {'news': None, 'prices': None}, {'news': 'a-1', 'prices': 'b-1'}, {'news': 'a-3', 'prices': 'b-1'},
+        {'news': 'a-3', 'prices': 'b-2'}], asked
+
+
+@check
 async def json_rpc():
     async def serve(ws):
         async for text in ws:
@@ -638,6 +671,6 @@ if __name__ == '__main__':
     sys.exit(run(Everything(), [
         to_one_user, messages_in_json, address_of_the_client, path_and_query, rooms, presence, rate_limits,
         behind_nginx, systemd_units, docker_file, within_neovim, callbacks_or_coroutines, request_and_reply,
-        a_bot_as_a_script, a_pipeline, ending_many_coroutines, reconnecting_and_resuming, json_rpc,
+        a_bot_as_a_script, a_pipeline, ending_many_coroutines, reconnecting_and_resuming, resuming_many_topics, json_rpc,
         several_servers, through_a_proxy, client_certificates, what_else_there_is, settings_for_editors,
         each_block_was_tried]))

@@ -12,10 +12,11 @@ enable_testing()
 
 # Behaviour that no driver, loop or build can change, so the modes leave it out in the gate.
 set(mode_independent
-  callback_action callback_error compression_broadcast compression_limits constants context_churn coroutine docs
-  docs_examples error fields finalizer handshake http_answer http_refusal origins privileges proxy request request_body
-  respond static static_conditional static_range static_traversal stats tls_authorities tls_certificates upgrade upgrade_deferred
-  workers_faults workers_run)
+  callback_action callback_error cluster_history cluster_options cluster_presence cluster_workers
+  compression_broadcast compression_limits constants context_churn coroutine docs docs_examples error fields finalizer
+  handshake http_answer http_refusal origins privileges proxy request request_body respond static static_conditional
+  static_range static_traversal stats tls_authorities tls_certificates upgrade upgrade_deferred workers_faults
+  workers_run)
 # The parsers and zlib, where what is not initialised would come from.
 set(parsing compression frame http receive static timers tls_data topics)
 # Nothing of these is there without pollfd.
@@ -49,6 +50,10 @@ set(spec_rows
   "sanitize  luajit  build/sanitize   all                gate  4     sanitized_spec"
   "valgrind  lua5.4  build            parsing            gate  20    valgrind_spec"
   "valgrind  lua5.4  build            !parsing           all   20    valgrind_spec")
+
+# Nor of these without hiredis.
+file(GLOB only_hiredis RELATIVE ${CMAKE_SOURCE_DIR}/spec CONFIGURE_DEPENDS spec/cluster*_spec.lua)
+list(TRANSFORM only_hiredis REPLACE "_spec.lua$" "")
 
 # A name, labels, seconds that it takes about and may take at most, then the kind of run.sh with its arguments.
 function(add_case name labels seconds limit_s)
@@ -88,7 +93,7 @@ foreach(row IN LISTS spec_rows)
     set(names ${${files}})
   endif()
   if(suite STREQUAL portable)
-    list(REMOVE_ITEM names ${only_pollfd})
+    list(REMOVE_ITEM names ${only_pollfd} ${only_hiredis})
   endif()
   tier_labels(labels ${tier})
   math(EXPR limit_s "120 + 60 * ${times}")

@@ -109,10 +109,20 @@ shell() { each_passes shellcheck -- script/* .ci/run tests/*/*.sh; }
 
 # What only Linux has (and macOS, say, has not) must not be called by the portable module.
 calls_no_linux() {
-  ! nm -D --undefined-only "$1" | grep -E ' (accept4|epoll_|eventfd|pipe2|prctl|sendfile|signalfd|sigtimedwait|timerfd_)'
+  ! nm -D --undefined-only "build/portable/$1/websockets.so" | grep -E ' (accept4|epoll_|eventfd|pipe2|prctl|sendfile|signalfd|sigtimedwait|timerfd_)'
 }
 
-portable_calls() { each_passes calls_no_linux -- "build/portable/$1/websockets.so"; }
+# It is built without hiredis, too.
+refuses_a_cluster() {
+  env LUA_CPATH="build/portable/$1/?.so;;" "$1" - <<'END'
+local ok, why = pcall(require('websockets').context, { cluster = 'redis://localhost' })
+assert(not ok and why:find "option 'cluster' needs a build of websockets with hiredis", why)
+END
+}
+
+portable_check() { "$2" "$1"; }
+
+portable_calls() { each_passes portable_check "$1" -- calls_no_linux refuses_a_cluster; }
 
 platform() { script/platform "$@"; }
 

@@ -172,8 +172,8 @@ describe('the history of a topic', function()
     local group, a, b = connected(2)
     local c = join(group, b)
     for i = 1, 90 do
-      if i % 30 == 10 then server:ask('CLIENT', 'KILL', 'TYPE', 'pubsub') end -- of both
-      if i % 30 == 20 then server:ask('CLIENT', 'KILL', 'TYPE', 'normal') end
+      if i == 20 then server:ask('CLIENT', 'KILL', 'TYPE', 'pubsub') end -- of both
+      if i == 50 then server:ask('CLIENT', 'KILL', 'TYPE', 'normal') end
       loop.serve_until(group, function() return a.ctx:publish('h/1', tostring(i)) == 0 end, 'a publish')
       if i % 3 == 0 then loop.step(a.ctx, 0) end
     end

@@ -32,7 +32,7 @@ local function tell_who_is_there()
   context:presence(room, function(names)
     for i, name in ipairs(names or {}) do names[i] = quote(name) end
     local text = ('{"kind":"here","names":[%s]}'):format(table.concat(names or {}, ','))
-    for _, ws in ipairs(context:websockets 'chat') do
+    for ws in context:websockets 'chat' do
       if ws.name and ws.told ~= text then ws:write(text) end
       ws.told = ws.name and text
     end
@@ -46,7 +46,9 @@ context = websockets.context {
     topics = { 'room/' },
     wrap = function(line, position) return ('{"kind":"said","position":%s,"line":%s}'):format(quote(position), line) end,
   },
-  on_cluster = function(state, why) io.stderr:write(('Redis is %s: %s\n'):format(state, why)) end,
+  on_cluster = function(state)
+    for ws in context:websockets 'chat' do ws:write(('{"kind":"redis","state":"%s"}'):format(state)) end
+  end,
   max_message_size = 2000,
   max_message_rate = { 2, 20 },
   on_http = websockets.static(here .. 'page'),

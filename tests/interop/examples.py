@@ -243,6 +243,76 @@ async def chat_of_workers():
                 assert stranger.close_code == 1008, stranger.close_code
 
 
+@contextlib.contextmanager
+def redis_server():
+    """Gives its URL."""
+    port = free_port()
+    server = subprocess.Popen(
+        ['redis-server', '--port', str(port), '--bind', '127.0.0.1', '--save', '', '--dir', str(folder)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        while server.poll() is None:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(('127.0.0.1', port)):
+                break
+            time.sleep(0.01)
+        yield f'redis://127.0.0.1:{port}'
+    finally:
+        server.terminate()
+        server.wait()
+
+
+async def enter_cluster(ws, name, position=''):
+    """Returns what it is told when it is ready."""
+    await ws.send(f'{name}\n{position}')
+    while (message := await told(ws))['kind'] in ('here', 'redis'):
+        pass
+    assert message['kind'] == 'ready', message
+    return message['recovered'], message['position']
+
+
+async def said_in_cluster(ws, count):
+    said = []
+    while len(said) < count:
+        message = await told(ws)
+        if message['kind'] == 'said':
+            said.append((message['line']['name'], message['line']['text'], message['position']))
+    return said
+
+
+async def here_in_cluster(ws, names):
+    while (message := await told(ws)) != {'kind': 'here', 'names': names}:
+        assert message['kind'] in ('here', 'redis'), message
+
+
+@check
+async def chat_of_machines():
+    with redis_server() as url, example_on_port('chat-cluster/server.lua', url) as one, \
+            example_on_port('chat-cluster/server.lua', url) as other:
+        assert '<title>Chat of machines' in curl(f'http://127.0.0.1:{other}/')
+        async with connect(f'ws://127.0.0.1:{one}/', 'chat') as ada:
+            assert (await enter_cluster(ada, 'Ada'))[0] is False
+            async with connect(f'ws://127.0.0.1:{other}/', 'chat') as alan:
+                await enter_cluster(alan, 'Alan')
+                await here_in_cluster(ada, ['Ada', 'Alan'])
+                await ada.send('"hello"\\')
+                (name, text, position), = await said_in_cluster(alan, 1)
+                assert (name, text) == ('Ada', '"hello"\\'), (name, text)
+            for i in range(10):
+                await ada.send(f'missed {i}')
+            await said_in_cluster(ada, 11)
+            # He comes back to the other machine.
+            async with connect(f'ws://127.0.0.1:{one}/', 'chat') as alan:
+                assert await enter_cluster(alan, 'Alan', position) == (True, position)
+                said = await said_in_cluster(alan, 10)
+                assert [text for _, text, _ in said] == [f'missed {i}' for i in range(10)], said
+            async with connect(f'ws://127.0.0.1:{one}/', 'chat') as stranger:
+                assert (await enter_cluster(stranger, 'X', 'nonsense'))[0] is False
+        async with connect(f'ws://127.0.0.1:{one}/', 'chat') as ws:
+            await ws.send('x' * 101)
+            await ws.wait_closed()
+            assert ws.close_code == 1008, ws.close_code
+
+
 def output_of(script, *arguments):
     """Of a client that ends by itself."""
     return subprocess.run([LUA, EXAMPLES / script, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -738,7 +808,7 @@ def none_hides_a_module():
 
 if __name__ == '__main__':
     sys.exit(run(Everything(), [
-        echo, client, smallest_client, request, feed, chat, chat_rooms, chat_of_workers, chat_bot, quiz_bot, chat_in_neovim,
+        echo, client, smallest_client, request, feed, chat, chat_rooms, chat_of_workers, chat_of_machines, chat_bot, quiz_bot, chat_in_neovim,
         coroutine_in_neovim, game, proxy, proxy_of_coroutines, timer, login, static, unix, behind_nginx, tls,
         tls_where_it_is_installed, clock('luv'), clock('cqueues'), clock('event'), clock('ev'), loop_of_copas, any_loop,
         each_tells_its_address_into_a_pipe,

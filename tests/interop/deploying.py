@@ -46,7 +46,7 @@ local context = websockets.context {
   on_error = function(why) print('error: ' .. why) end,
 }
 print('version ' .. version)
-local _, why = context:run { workers = WORKERS, shutdown = 5, drain = DRAIN, on_worker_exit = function() end }
+local _, why = context:run { workers = WORKERS, shutdown = SHUTDOWN, drain = DRAIN, on_worker_exit = function() end }
 print('end ' .. version)
 '''
 
@@ -72,17 +72,18 @@ def wait_for(condition, what='it'):
 class Program:
     """A server, all of its versions, and what they have written."""
 
-    def __init__(self, name, listen=None, workers=2, drain=0.2, tls='', **options):
+    def __init__(self, name, listen=None, workers=2, drain=0.2, shutdown=5, tls='', **options):
         self.port = free_port()
         self.listen = listen or f"'127.0.0.1:{self.port}'"
-        self.workers, self.drain, self.tls, self.options = workers, drain, tls, options
+        self.workers, self.drain, self.shutdown, self.tls, self.options = workers, drain, shutdown, tls, options
         self.script = folder / f'{name}.lua'
         self.log = folder / f'{name}.log'
         self.write('v1')
 
     def write(self, version, program=PROGRAM):
         for name, value in {'VERSION': f"'{version}'", 'LISTEN': self.listen, 'TLS': self.tls,
-                            'FOLDER': f"'{folder}'", 'WORKERS': self.workers, 'DRAIN': self.drain}.items():
+                            'FOLDER': f"'{folder}'", 'WORKERS': self.workers, 'DRAIN': self.drain,
+                            'SHUTDOWN': self.shutdown}.items():
             program = program.replace(name, str(value))
         self.script.write_text(program)
 
@@ -291,7 +292,8 @@ def a_download_goes_on():
         file.truncate(size - 4)
         file.seek(size - 4)
         file.write(b'last')
-    with Program('download', drain=0.2) as program, program.connect() as client:
+    # However long it takes: what is under way is cut off only when the time to shut down is over.
+    with Program('download', drain=0.2, shutdown=3600) as program, program.connect() as client:
         client.sendall(b'GET /large.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
         received = client.recv(65536)
         supervisor = program.supervisor()

@@ -4,9 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <span>
 #include <vector>
 
 #include "base/interrupted.h"
@@ -29,11 +31,15 @@ Error send_listeners(HandoverSocket& socket, const Listeners& listeners) {
     if (status == HandoverSocket::Status::kDone) status = socket.send(kind, name, descriptors);
   };
   for (std::size_t place = 0; place < listeners.count(); ++place) {
-    for (const auto& acceptor : listeners.acceptors(place)) {
-      const Listener& listener = acceptor->listener();
-      const std::array<int, 1> descriptor{listener.fd.get()};
-      send(listener.file.exists() ? HandoverKind::kListenersAndFile : HandoverKind::kListeners, listener.name,
-           descriptor);
+    std::vector<int> descriptors;
+    for (const auto& acceptor : listeners.acceptors(place)) descriptors.push_back(acceptor->listener().fd.get());
+    const Listener& first = listeners.acceptors(place).front()->listener();
+    const HandoverKind kind = first.file.exists() ? HandoverKind::kListenersAndFile : HandoverKind::kListeners;
+    // The socket takes only so many messages before one is received.
+    for (std::span<const int> left(descriptors); !left.empty();) {
+      const std::size_t count = std::min(left.size(), HandoverSocket::kMostDescriptors);
+      send(kind, first.name, left.first(count));
+      left = left.subspan(count);
     }
   }
   send(HandoverKind::kEnd, {}, {});

@@ -44,6 +44,11 @@ std::string working_directory() {
   return std::filesystem::current_path(error);
 }
 
+struct Failure {
+  int error;
+  bool is_of_directory;
+};
+
 // What the new process needs, made before the fork: between that and exec(3) it may take no memory, as another thread
 // may have been within malloc().
 class Preparation {
@@ -65,8 +70,8 @@ class Preparation {
     }
   }
 
-  // In the new process. Returns only when it fails, with errno set.
-  void execute() {
+  // In the new process. Returns only when it fails: how.
+  Failure execute() {
     // The caller has blocked all signals, so that none comes to a handler of his.
     for (int number = 1; number < NSIG; ++number) {
       struct sigaction action {};
@@ -79,15 +84,15 @@ class Preparation {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     for (const int fd : closed_) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     ::fcntl(kept_, F_SETFD, 0);
-    if (!directory_.empty() && ::chdir(directory_.c_str()) != 0) return;
+    if (!directory_.empty() && ::chdir(directory_.c_str()) != 0) return {errno, true};
     environ = variables_.data();
     ::execvp(arguments_[0], arguments_.data());
+    return {errno, false};
   }
 
   [[noreturn]] void execute_or_tell() {
-    execute();
-    const int error = errno;
-    static_cast<void>(retry_interrupted([&] { return ::write(failure_, &error, sizeof error); }));
+    const Failure failure = execute();
+    static_cast<void>(retry_interrupted([&] { return ::write(failure_, &failure, sizeof failure); }));
     ::_exit(127);
   }
 
@@ -132,11 +137,11 @@ Result<pid_t> start_program(const ProgramStart& start, const std::string& variab
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return system_error(what);
   failure.writer.reset();
-  int error = 0;
-  if (retry_interrupted([&] { return ::read(failure.reader.get(), &error, sizeof error); }) != sizeof error) return pid;
+  Failure how{};
+  if (retry_interrupted([&] { return ::read(failure.reader.get(), &how, sizeof how); }) != sizeof how) return pid;
   retry_interrupted([&] { return ::waitpid(pid, nullptr, 0); });
-  errno = error;
-  return system_error(what);
+  errno = how.error;
+  return system_error(how.is_of_directory ? what + " in '" + start.directory + "'" : what);
 }
 
 }  // namespace websockets

@@ -49,9 +49,12 @@ int Worker::run(ProcessSignals::Blocked& blocked) {
     control_.send({ControlMessage::Kind::kFailed, static_cast<std::uint32_t>(error.code), 0, error.text});
     return 1;
   }
-  accepts_ = true;
-  status_.set_accepting(place_.slot, true);
-  control_.send({ControlMessage::Kind::kReady});
+  // Its owner may have ended it already.
+  accepts_ = !context_.is_destroyed() && !context_.is_shutting_down();
+  if (accepts_) {
+    status_.set_accepting(place_.slot, true);
+    control_.send({ControlMessage::Kind::kReady});
+  }
   return owner_.serve(*this);
 }
 

@@ -93,7 +93,8 @@ std::string name_of(const SocketAddress& address, bool takes_ipv4) {
   return takes_ipv4 ? "*:" + std::to_string(address.port()) : address.text();
 }
 
-Result<Listener> open_listener(const SocketAddress& address, const ListenOptions& options, bool takes_ipv4) {
+// A socket that is bound, and does not listen yet.
+Result<Listener> bind_listener(const SocketAddress& address, const ListenOptions& options, bool takes_ipv4) {
   UniqueFd fd = open_stream_socket(address.storage.ss_family);
   if (!fd) return listen_error(address);
   if (!address.is_unix()) {
@@ -109,9 +110,15 @@ Result<Listener> open_listener(const SocketAddress& address, const ListenOptions
   SocketFile file;
   const bool bound = address.is_unix() ? bind_unix(fd.get(), address, options.unix_mode, file)
                                        : ::bind(fd.get(), address.get(), address.size) == 0;
-  if (!bound || ::listen(fd.get(), options.backlog) != 0) return listen_error(address);
+  if (!bound) return listen_error(address);
   std::string name = name_of(address.is_unix() ? address : local_address(fd.get()), takes_ipv4);
   return Listener{std::move(fd), std::move(file), std::move(name)};
+}
+
+Result<Listener> open_listener(const SocketAddress& address, const ListenOptions& options, bool takes_ipv4) {
+  Result<Listener> listener = bind_listener(address, options, takes_ipv4);
+  if (listener && ::listen(listener->fd.get(), options.backlog) != 0) return listen_error(address);
+  return listener;
 }
 
 Result<std::vector<Listener>> only(Result<Listener> listener) {
@@ -240,7 +247,7 @@ Result<Listener> listen_beside(const Listener& first, const ListenOptions& optio
   set_socket_option(first.fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   ListenOptions same = options;
   same.reuse_port = true;
-  return open_listener(address, same, first.name.starts_with("*:"));
+  return bind_listener(address, same, first.name.starts_with("*:"));
 }
 
 #else
@@ -250,6 +257,13 @@ Result<Listener> listen_beside(const Listener&, const ListenOptions&) {
 }
 
 #endif
+
+bool ensure_listening(int fd) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  const bool is_known = ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0;
+  return (is_known && listens != 0) || ::listen(fd, ListenOptions().backlog) == 0;
+}
 
 SocketAddress local_address(int fd) {
   SocketAddress address;

@@ -52,9 +52,13 @@ Result<std::vector<Listener>> listen_on_interface(const std::string& interface, 
 // listening socket that the process has inherited. Port 0: any that is free, and always a new one.
 Result<std::vector<Listener>> listen_at(const std::string& where, const ListenOptions& options);
 
-// One more at the address of `first`, which was bound to alone: from now on the system spreads the clients over all
-// that listen there, each of which has a queue of its own. Error: it does not (ENOTSUP: for no socket of this kind).
+// One more at the address of `first`, which was bound to alone. It does not listen yet: once it does, the system
+// spreads the clients over all that listen there, each of which has a queue of its own. Error: it does not (ENOTSUP:
+// for no socket of this kind).
 Result<Listener> listen_beside(const Listener& first, const ListenOptions& options);
+
+// Has one listen that does not do so yet. False: it cannot.
+bool ensure_listening(int fd);
 
 // The address that a listening socket got.
 SocketAddress local_address(int fd);

@@ -33,6 +33,7 @@ Acceptor::~Acceptor() { stop(); }
 
 bool Acceptor::start(bool is_shared) {
   if (watched_) return true;
+  if (!ensure_listening(listener_.fd.get())) return false;
   if (!spare_) spare_ = open_spare();
   set_exclusive(is_shared);
   loop_.add(*this);

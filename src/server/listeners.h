@@ -23,7 +23,8 @@ class Listeners {
 
   // All that the options ask for; with ContextOptions::workers those of all slots. Error: there may be some.
   Error open(const ContextOptions& options);
-  // Those of slots that are missing.
+  // Those of slots that are missing. They listen from start() or serve() on: a worker that never gets so far keeps no
+  // client waiting.
   Error open_slots(const ContextOptions& options, std::size_t count);
 
   // Accepts from all of them.

@@ -92,6 +92,7 @@ TEST_F(ListenersTest, OpenThoseOfSlotsLater) {
 
 TEST_F(ListenersTest, AcceptFromTheSlotsThatAreServed) {
   open({"127.0.0.1:0"}, 4);
+  ASSERT_FALSE(listeners.start());  // so that all of them listen
   listeners.suspend();
   const std::vector<UniqueFd> clients = connect_many(400);
   EXPECT_EQ(accept(), 0U);
@@ -113,6 +114,15 @@ TEST_F(ListenersTest, AcceptFromTheSlotsThatAreServed) {
   ASSERT_FALSE(listeners.serve(1, 2));
   accepted.clear();
   EXPECT_EQ(mine + of_neighbour + again + accept(), 800U);
+}
+
+TEST_F(ListenersTest, KeepNobodyWaitingAtASlotThatWasNeverServed) {
+  open({"127.0.0.1:0"});
+  ASSERT_FALSE(listeners.open_slots(options, 4));
+  listeners.suspend();
+  ASSERT_FALSE(listeners.serve(0, 4));
+  const std::vector<UniqueFd> clients = connect_many(100);
+  EXPECT_EQ(accept(), 100U);
 }
 
 #endif

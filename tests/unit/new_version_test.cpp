@@ -24,6 +24,7 @@ namespace {
 
 constexpr const char* kTask = "WEBSOCKETS_TEST_TASK";
 constexpr int kOtherDescriptor = 200;
+constexpr std::size_t kMany = 500;
 
 // What the new version is in these tests: this program once more, which does its task and ends before its tests begin.
 bool does_task() {
@@ -33,6 +34,7 @@ bool does_task() {
   ListenerHandover* const handover = ListenerHandover::of_process();
   if (handover == nullptr || std::getenv(ListenerHandover::kVariable) != nullptr) ::_exit(1);
   const std::vector<Listener> listeners = handover->take(name.substr(name.find(' ') + 1));
+  if (name.starts_with("many ") && listeners.size() == kMany) handover->ready();
   if (listeners.size() != 1) ::_exit(2);
   for (const int fd : open_descriptors()) {
     if (fd >= kOtherDescriptor) ::_exit(3);
@@ -90,6 +92,17 @@ TEST_F(NewVersionTest, GetsTheListenersAndNothingElse) {
   ::close(other);
 }
 
+// More of them than a socket takes messages.
+TEST_F(NewVersionTest, GetsAsManyListenersAsThereAre) {
+  create();
+  const Error opened = context->listeners().open_slots(options, kMany);
+  ASSERT_FALSE(opened) << opened.text;
+  const Error error = start(itself("many"));
+  ASSERT_FALSE(error) << error.text;
+  serve_until_told();
+  EXPECT_GT(ready_, 0) << failed_;
+}
+
 TEST_F(NewVersionTest, TellsWhyItFailed) {
   create();
   EXPECT_EQ(failure_of(itself("fail")), "it does not like this");
@@ -102,7 +115,9 @@ TEST_F(NewVersionTest, TellsWhyItFailed) {
 TEST_F(NewVersionTest, CannotBeStarted) {
   create();
   EXPECT_EQ(start({{"/no/such/program"}, {}}).code, ENOENT);
-  EXPECT_EQ(start({{"/bin/true"}, "/no/such/folder"}).code, ENOENT);
+  const Error error = start({{"/bin/true"}, "/no/such/folder"});
+  EXPECT_EQ(error.code, ENOENT);
+  EXPECT_NE(error.text.find("'/bin/true' cannot be started in '/no/such/folder'"), std::string::npos) << error.text;
   EXPECT_TRUE(start({}));
   EXPECT_FALSE(version_.is_starting());
 }

@@ -77,6 +77,8 @@ class RedisBackplane final : public ClusterBackplane,
   // What there is to deliver of histories: a part of it in each round.
   bool has_work() const;
   void do_work();
+  // The server of a topic, for messages.
+  const std::string& place_of(std::string_view topic) const { return shard_of(topic).place; }
   // Of each server. Throws std::bad_alloc.
   std::vector<ClusterServerStats> stats() const;
 

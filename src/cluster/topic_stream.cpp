@@ -162,7 +162,8 @@ bool TopicStream::move_along(const HistoryReadRequest& request, const HistoryRea
       is_gap = !is_whole;
     }
   } else if (read.epoch == live_epoch_ || (epoch_.empty() && read.top == 0)) {
-    const bool is_whole = read.first() == 1;
+    // All of its messages have come, or can be read: more of them may have been published than are kept.
+    const bool is_whole = read.first() == 1 || (read.epoch == live_epoch_ && live_.covers(0));
     begin_epoch(read, is_whole);
     keep_messages(request, read);
     is_gap = !is_whole;
@@ -221,7 +222,11 @@ void TopicStream::keep_messages(const HistoryReadRequest& request, const History
   HistoryRun run;
   run.restart(std::max(after, read.first() - 1));
   for (const HistoryMessage& message : read.messages) run.append(message);
-  if (read.is_end) run.extend(read.top);
+  if (read.is_end) {
+    run.extend(read.top);
+  } else if (after != request.after || after == request.last) {
+    must_read_ = true;  // the rest, that all are to get; a group's is asked for by the group
+  }
   run_ = std::move(run);
 }
 

@@ -89,14 +89,14 @@ void RedisBackplane::abandon() {
 const RedisBackplane::Shard& RedisBackplane::shard_of(std::string_view name) const {
   if (shards_.size() == 1) return shards_.front();
   const std::uint64_t of_name = hash(name);
-  const Shard* best = nullptr;
+  const Shard* best = &shards_.front();
   std::uint64_t best_hash = 0;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     const std::array<char, 2> place{static_cast<char>(i), static_cast<char>(i >> 8U)};
     // FNV-1a leaves the last bytes in the low bits.
     const std::uint64_t mixed = (of_name ^ hash({place.data(), place.size()})) * 0x9E3779B97F4A7C15U;
     const std::uint64_t candidate = mixed ^ (mixed >> 32U);
-    if (best != nullptr && candidate <= best_hash) continue;
+    if (candidate <= best_hash) continue;
     best = &shards_[i];
     best_hash = candidate;
   }

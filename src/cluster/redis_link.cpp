@@ -115,7 +115,7 @@ void RedisLink::on_connection_ready(RedisConnection& connection) {
   }
 }
 
-void RedisLink::on_connection_lost(RedisConnection& /*connection*/, RedisFailure failure) { lose(std::move(failure)); }
+void RedisLink::on_connection_lost(RedisConnection& /*connection*/, RedisFailure failure) { lose(failure); }
 
 void RedisLink::become_up() {
   state_ = State::kUp;
@@ -221,7 +221,7 @@ void RedisLink::on_role(const RedisReply& reply) {
   awaits_role_ = false;
   stats_.probe_ms = monotonic_exact_ms() - probed_at_ms_;
   if (reply.is_error()) return lose(*commands_, reply);
-  if (auto failure = check_role(reply, commands_->place())) lose(std::move(*failure));
+  if (auto failure = check_role(reply, commands_->place())) lose(*failure);
 }
 
 void RedisLink::on_timeout() {
@@ -250,7 +250,7 @@ void RedisLink::lose(RedisConnection& connection, const RedisReply& error) {
   lose(redis_failure(remedy_for_greeting(error.text), {connection.place(), ": ", text}));
 }
 
-void RedisLink::lose(RedisFailure failure) noexcept {
+void RedisLink::lose(const RedisFailure& failure) noexcept {
   if (state_ == State::kWaiting || state_ == State::kFinished) return;
   const double up_for_s = state_ == State::kUp ? (monotonic_exact_ms() - up_since_ms_) / 1000 : 0;
   const std::uint64_t wait_ms = retry_wait_ms(failure.remedy, up_for_s);

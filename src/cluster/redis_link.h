@@ -118,14 +118,14 @@ class RedisLink final : public RedisCommands, private RedisConnectionOwner, priv
   void send_probe();
   void on_role(const RedisReply& reply);
   void lose(RedisConnection& connection, const RedisReply& error);
-  void lose(RedisFailure failure) noexcept;
+  void lose(const RedisFailure& failure) noexcept;
   void tell_down(const RedisFailure& failure, double up_for_s);
   std::uint64_t retry_wait_ms(RedisFailure::Remedy remedy, double up_for_s);
   bool is_connected() const { return state_ == State::kSubscribing || state_ == State::kUp; }
 
   void on_timeout() override;
   void on_master_found(const std::string& host, std::uint16_t port) override { connect(host, port); }
-  void on_master_not_found(RedisFailure failure) override { lose(std::move(failure)); }
+  void on_master_not_found(RedisFailure failure) override { lose(failure); }
   void on_connection_ready(RedisConnection& connection) override;
   void on_unasked(RedisConnection& connection, const RedisReply& reply) override;
   void on_deferred(RedisConnection& connection) override;

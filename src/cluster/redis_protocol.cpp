@@ -12,7 +12,7 @@ namespace websockets {
 namespace {
 
 // What hiredis is fed at once: so that it never keeps more than that behind a reply.
-constexpr std::size_t kSlice = 16 * 1024;
+constexpr std::size_t kSlice = std::size_t{16} * 1024;
 
 }  // namespace
 

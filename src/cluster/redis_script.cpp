@@ -47,7 +47,7 @@ class RedisScript::Calls : public std::enable_shared_from_this<Calls> {
 
   // A call that comes while others are given the text waits until all of them are: it must not overtake them.
   bool run(std::shared_ptr<Call> call) {
-    if (!is_giving_text_) return ask(std::move(call));
+    if (!is_giving_text_) return ask(call);
     if (held_bytes_ > kMaxHeldBytes) return false;
     const std::size_t bytes = call->bytes;
     held_.push_back(std::move(call));
@@ -56,7 +56,7 @@ class RedisScript::Calls : public std::enable_shared_from_this<Calls> {
   }
 
  private:
-  bool ask(std::shared_ptr<Call> call) {
+  bool ask(const std::shared_ptr<Call>& call) {
     const std::span<const std::string> arguments = call->arguments;
     const bool is_sent = send("EVALSHA", hash_, arguments, [self = shared_from_this(), call](const RedisReply* reply) {
       self->on_answer(*call, reply);

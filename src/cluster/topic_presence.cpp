@@ -256,7 +256,7 @@ bool TopicPresence::ask(std::string_view topic, RedisNames::Kind kind, RedisComm
   return server.commands.send(std::array<std::string_view, 5>{"EVAL", kLiving, "2", key, leases}, std::move(on_reply));
 }
 
-void TopicPresence::members(std::string_view topic, OnMembers on_members) {
+void TopicPresence::members(std::string_view topic, const OnMembers& on_members) {
   const bool was_sent = ask(topic, RedisNames::kPresence, [on_members](const RedisReply* reply) {
     if (!is_living(reply)) return on_members(nullptr, why_not(reply));
     std::vector<std::string> names;
@@ -274,7 +274,7 @@ void TopicPresence::members(std::string_view topic, OnMembers on_members) {
   if (!was_sent) on_members(nullptr, kDown);
 }
 
-void TopicPresence::count(std::string_view topic, OnCount on_count) {
+void TopicPresence::count(std::string_view topic, const OnCount& on_count) {
   const bool was_sent = ask(topic, RedisNames::kCount, [on_count](const RedisReply* reply) {
     if (!is_living(reply)) return on_count(nullptr, why_not(reply));
     std::uint64_t count = 0;

@@ -58,9 +58,9 @@ class TopicPresence {
   // `members`: each name once, in order; null: `why` there are none to be had. Called later, or at once. Both throw
   // std::bad_alloc.
   using OnMembers = std::function<void(const std::vector<std::string>* members, const std::string& why)>;
-  void members(std::string_view topic, OnMembers on_members);
+  void members(std::string_view topic, const OnMembers& on_members);
   using OnCount = std::function<void(const std::uint64_t* count, const std::string& why)>;
-  void count(std::string_view topic, OnCount on_count);
+  void count(std::string_view topic, const OnCount& on_count);
 
   // The node ends: takes back what it has written, as far as the servers take that now.
   void finish();

@@ -28,6 +28,9 @@ using TaskList = std::list<std::shared_ptr<BackgroundTask>>;  // spliced, so tha
 
 // What the threads and the callers share.
 struct TaskThreads {
+  explicit TaskThreads(TaskThreads* threads_of_parent) : parent(threads_of_parent) {}
+
+  TaskThreads* const parent;  // for leak checkers
   const pid_t process = ::getpid();
   std::mutex mutex;
   TaskList waiting;
@@ -47,7 +50,7 @@ bool is_of_this_process(const TaskThreads* threads) { return threads != nullptr 
 TaskThreads& threads_of_process() {
   TaskThreads* before = latest;
   if (is_of_this_process(before)) return *before;
-  auto fresh = std::make_unique<TaskThreads>();
+  auto fresh = std::make_unique<TaskThreads>(before);
   return latest.compare_exchange_strong(before, fresh.get()) ? *fresh.release() : *before;
 }
 

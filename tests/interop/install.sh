@@ -71,10 +71,10 @@ has_files() {
   for file in "$@"; do [[ -s $file ]] || { echo "$file is missing"; return 1; }; done
 }
 
-# What is there at run time: the system's libraries, OpenSSL's, zlib's, C++'s, and no others.
+# What is there at run time: the system's libraries, OpenSSL's, zlib's, hiredis, C++'s, and no others.
 links_no_others() {
   local others
-  others=$(objdump -p "$1" | sed -n 's/^ *NEEDED *//p' | grep -vE '^(lib(c|m|ssl|crypto|z|stdc\+\+|gcc_s)|ld-linux.*)\.so' || true)
+  others=$(objdump -p "$1" | sed -n 's/^ *NEEDED *//p' | grep -vE '^(lib(c|m|ssl|crypto|z|hiredis|stdc\+\+|gcc_s)|ld-linux.*)\.so' || true)
   [[ -z $others ]] || { echo "needs $others"; return 1; }
 }
 

@@ -116,6 +116,8 @@ TEST_F(WorkerPoolTest, WorksWithEachDriver) {
 TEST_F(WorkerPoolTest, SpreadsTheClients) {
   supervisor.options.workers = 4;
   supervisor.start();
+  // A worker takes clients from when it is ready.
+  find_workers(4);
   std::map<pid_t, int> answers;
   constexpr int kClients = 4'000;
   for (int i = 0; i < kClients; ++i) ++answers[supervisor.ask()];

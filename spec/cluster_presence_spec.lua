@@ -52,7 +52,9 @@ describe('the presence of a cluster', function()
     local group, a = connected(1)
     local _, ws = a.subscribe('room', { presence = 'ada' })
     assert.same({ { 'ada' } }, ask(group, a.ctx, 'presence', 'room'))
-    assert.same({ 1 }, ask(group, a.ctx, 'count', 'room'))
+    local count = ask(group, a.ctx, 'count', 'room')
+    assert.same({ 1 }, count)
+    assert.equal('1', tostring(count[1])) -- an integer
     ws:subscribe('room', { presence = 'grace' })
     assert.same({ { 'grace' } }, ask(group, a.ctx, 'presence', 'room'))
     ws:unsubscribe 'room'
@@ -96,6 +98,30 @@ describe('the presence of a cluster', function()
     end
     table.sort(names)
     assert.same({ names }, ask(group, a.ctx, 'presence', '\0\r\n'))
+  end)
+
+  it('says so when the names are too many to be told', function()
+    local group, a = machines.connected(1, { cluster = server:url(), max_message_size = 100 })
+    a.subscribe 'room'
+    server:ask('EVAL', [[for i = 1, 50000 do redis.call('HSET', KEYS[1], ARGV[1] .. '/' .. i, 1) end]], 1, 'ws:0:p:room',
+      server:ask('HKEYS', 'ws:0:l:'))
+    assert.same({ nil, 'ERR too many names' }, ask(group, a.ctx, 'presence', 'room'))
+    assert.same({ 1 }, ask(group, a.ctx, 'count', 'room'))
+    assert.same({ 'up' }, a.events)
+  end)
+
+  it('is told again when Redis does not forget a connection that was lost', function()
+    local group, a = connected(1)
+    local _, ws = a.subscribe('room', { presence = 'ada' })
+    wait_for_members(group, a.ctx, 'room', 'ada')
+    server:ask('CLIENT', 'PAUSE', 100000, 'WRITE')
+    ws:unsubscribe 'room'
+    a.ctx:presence('room', function() end) -- what has changed is sent now
+    loop.step(a.ctx, 0)
+    server:ask('CLIENT', 'KILL', 'TYPE', 'normal')
+    server:ask('CLIENT', 'UNPAUSE')
+    a.wait_for 'gap'
+    loop.serve_until(group, function() return server:ask('EXISTS', 'ws:0:p:room', 'ws:0:n:room') == '0' end, 'its end')
   end)
 
   it('is told again when Redis has lost it', function()

@@ -163,6 +163,34 @@ describe('a cluster', function()
     own:kill()
   end)
 
+  it('says once what Redis refuses', function()
+    local own = redis.start { args = '--rename-command PUBLISH other1 --rename-command HSET other2' }
+    local group, reports = {}, {}
+    local one = machine(group, {
+      cluster = own:url(), history = { topics = { 'h/' } }, on_error = function(text) reports[#reports + 1] = text end,
+    })
+    one.wait_for 'up'
+    one.subscribe('a\nb', { presence = 'ada' })
+    local function publish()
+      one.ctx:publish('news', 'x')
+      one.ctx:publish('h/1', 'x')
+    end
+    publish()
+    loop.serve_until(group, function() return #reports >= 3 end, 'the reports')
+    for _ = 1, 10 do
+      publish()
+    end
+    local answer
+    one.ctx:presence('a\nb', function(members) answer = members end)
+    loop.serve_until(group, function() return answer end, 'the answer')
+    table.sort(reports)
+    assert.equal(3, #reports)
+    assert.matches("^Redis does not keep the history of 'h/1': ", reports[1])
+    assert.matches("^Redis does not keep who is at 'a%?b': ERR unknown command 'HSET'$", reports[2])
+    assert.matches("^Redis does not publish messages: ERR unknown command 'PUBLISH'$", reports[3])
+    own:kill()
+  end)
+
   it('is one for each prefix and each database', function()
     local group, a, b, c = connected(3)
     local others = { machine(group, { cluster_prefix = 'other:' }), machine(group, { cluster = server:url(1) }) }

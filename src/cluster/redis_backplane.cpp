@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "cluster/cluster_message.h"
 #include "cluster/random_id.h"
+#include "cluster/redis_failure.h"
 #include "loop/loop.h"
 #include "server/hub.h"
 
@@ -22,14 +23,22 @@ std::uint64_t hash(std::string_view name) {
   return hash;
 }
 
+// Of a topic, for messages.
+std::string_view excerpt(std::string_view topic) { return topic.substr(0, 100); }
+
+// A message with its topic, several of a history, or a list of names.
+std::size_t max_reply_bytes(std::size_t max_message_bytes) {
+  constexpr std::size_t kBesides = 4U << 20U;
+  return 2 * max_message_bytes + kBesides;
+}
+
 RedisLinkOptions link_options(const ClusterOptions& options, const ClusterOptions::Server& server,
                               std::size_t max_message_bytes) {
-  constexpr std::size_t kBesides = 1U << 20U;  // names, and what a reply has around the data
   RedisLinkOptions result;
   result.url = server.url;
   result.tls = server.tls;
   result.max_queued_bytes = options.max_queued_bytes;
-  result.max_reply_bytes = 2 * max_message_bytes + kBesides;
+  result.max_reply_bytes = max_reply_bytes(max_message_bytes);
   return result;
 }
 
@@ -43,7 +52,7 @@ RedisBackplane::RedisBackplane(const DialServices& services, const ClusterOption
       history_options_(options.history),
       max_message_bytes_(max_message_bytes),
       machine_(random_id()),
-      presence_(services.loop, *this) {
+      presence_(services.loop, *this, max_reply_bytes(max_message_bytes)) {
   RedisLinkOwner& self = *this;
   shards_.reserve(options.servers.size());
   for (const ClusterOptions::Server& server : options.servers) {
@@ -145,7 +154,11 @@ DeliveryStatus RedisBackplane::send(RedisNames::Kind kind, std::string_view name
   const std::string channel = shard.names.name(kind, name);
   const std::string payload = message.header().append(as_text(data));
   const std::array<std::string_view, 3> command{"PUBLISH", channel, payload};
-  return shard.link->send(command, {}) ? DeliveryStatus::kDelivered : DeliveryStatus::kLocalOnly;
+  const bool was_sent = shard.link->send(command, [this](const RedisReply* reply) {
+    if (reply == nullptr || !reply->is_error()) return;
+    tell_refused(told_messages_ms_, {"Redis does not publish messages: ", reply->text});
+  });
+  return was_sent ? DeliveryStatus::kDelivered : DeliveryStatus::kLocalOnly;
 }
 
 DeliveryStatus RedisBackplane::broadcast(std::size_t subprotocol, std::span<const std::uint8_t> data) {
@@ -250,14 +263,23 @@ void RedisBackplane::on_history_gap(std::string_view topic) {
   }
 }
 
-// Once a minute, as it may be so with each message.
 void RedisBackplane::on_history_error(std::string_view topic, const std::string& why) {
+  tell_refused(told_histories_ms_, {"Redis does not keep the history of '", excerpt(topic), "': ", why});
+}
+
+void RedisBackplane::on_presence_error(std::string_view topic, const std::string& why) {
+  tell_refused(told_presence_ms_, {"Redis does not keep who is at '", excerpt(topic), "': ", why});
+}
+
+void RedisBackplane::tell_refused(std::uint64_t& told_ms, std::initializer_list<std::string_view> text) {
   constexpr std::uint64_t kAgainMs = 60'000;
-  if (why == history_error_ && loop_.now_ms() < history_error_ms_ + kAgainMs) return;
+  if (told_ms != 0 && loop_.now_ms() < told_ms + kAgainMs) return;
   try {
-    history_error_ = why;
-    history_error_ms_ = loop_.now_ms();
-    owner_.on_cluster_report("Redis does not keep the history of '" + std::string(topic) + "': " + why);
+    std::string all;
+    for (const std::string_view part : text) all.append(part);
+    all = printable_redis_error(all, {});
+    told_ms = loop_.now_ms();
+    owner_.on_cluster_report(all);
   } catch (const std::bad_alloc&) {
   }
 }

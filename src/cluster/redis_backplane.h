@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -118,6 +119,7 @@ class RedisBackplane final : public ClusterBackplane,
   std::vector<RedisStore> servers() override;
   const std::string& node() override;
   std::size_t subscriptions(std::string_view topic) override;
+  void on_presence_error(std::string_view topic, const std::string& why) override;
 
   TopicHistory& history_of(Shard& shard);
   bool is_refused() const;
@@ -130,6 +132,9 @@ class RedisBackplane final : public ClusterBackplane,
   void on_history_gap(std::string_view topic) override;
   void on_history_error(std::string_view topic, const std::string& why) override;
 
+  // What a server refuses: once a minute, as it may be so with each message. `told_ms`: when it was told last.
+  // The parts of `text` in a row.
+  void tell_refused(std::uint64_t& told_ms, std::initializer_list<std::string_view> text);
   void tell_gap(Shard& shard, std::string_view why);
 
   void on_link_up(RedisLink& link) override;
@@ -147,8 +152,9 @@ class RedisBackplane final : public ClusterBackplane,
   std::vector<Shard> shards_;
   TopicPresence presence_;
   RetryTimer retry_timer_{*this};
-  std::string history_error_;           // that was reported last,
-  std::uint64_t history_error_ms_ = 0;  // at this time
+  std::uint64_t told_messages_ms_ = 0;
+  std::uint64_t told_histories_ms_ = 0;
+  std::uint64_t told_presence_ms_ = 0;
 };
 
 }  // namespace websockets

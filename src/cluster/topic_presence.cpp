@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <new>
 #include <utility>
 
+#include "cluster/redis_failure.h"
 #include "cluster/redis_reply.h"
 #include "loop/loop.h"
 
@@ -18,45 +18,52 @@ constexpr std::size_t kTopicsPerFlush = 1000;
 // What a node that has died left behind stays so long, if nobody asks; what stays is written anew within a third of it.
 constexpr std::string_view kKeepMs = "10800000";
 constexpr std::size_t kRenewalsPerRefresh = 360;
-constexpr std::size_t kNodeDigits = 16;
 constexpr const char* kDown = "cluster down";
 
-// KEYS: the leases. ARGV: the node, for how long. Those that have run out long ago are forgotten.
+// KEYS: the leases. ARGV: the node, for how long. Those that have run out long ago are forgotten. Returns 0 if the node
+// had none any more: what it has written may have been taken away.
 constexpr std::string_view kRenew = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0) or 0
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now + ARGV[2]))
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-  if tonumber(all[i + 1]) + 10800000 < now then redis.call('HDEL', KEYS[1], all[i]) end
+  if (tonumber(all[i + 1]) or 0) + 10800000 < now then redis.call('HDEL', KEYS[1], all[i]) end
 end
 redis.call('PEXPIRE', KEYS[1], 10800000)
+return lease > now and 1 or 0
 )";
 
-// KEYS: who is there, or how many, of a topic; the leases. Takes away what is of nodes that have died, and returns the
-// names of the other fields, and their values.
+// KEYS: who is there, or how many, of a topic; the leases. ARGV: how many bytes a reply may take; '' asks for the
+// number. Takes away what is of nodes that have died. Returns the names of the others, each once, or the sum of their
+// values.
 constexpr std::string_view kLiving = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local all = redis.call('HGETALL', KEYS[1])
-local lives, fields, values = {}, {}, {}
+local room = tonumber(ARGV[1])
+local lives, seen, names, sum = {}, {}, {}, 0
 for i = 1, #all, 2 do
-  local node = string.sub(all[i], 1, 16)
-  if lives[node] == nil then lives[node] = tonumber(redis.call('HGET', KEYS[2], node) or 0) > now end
-  if lives[node] then
-    fields[#fields + 1] = all[i]
-    values[#values + 1] = all[i + 1]
-  else
+  local node, name = string.sub(all[i], 1, 16), string.sub(all[i], 18)
+  if lives[node] == nil then lives[node] = (tonumber(redis.call('HGET', KEYS[2], node) or 0) or 0) > now end
+  if not lives[node] then
     redis.call('HDEL', KEYS[1], all[i])
+  elseif not room then
+    sum = sum + (tonumber(all[i + 1]) or 0)
+  elseif not seen[name] then
+    seen[name] = true
+    names[#names + 1] = name
+    room = room - #name - 160
+    if room < 0 then return redis.error_reply('ERR too many names') end
   end
 end
-return {fields, values}
+return room and names or sum
 )";
 
-// Whether it is the answer of that script.
-bool is_living(const RedisReply* reply) { return reply != nullptr && reply->elements.size() == 2; }
-
-std::string why_not(const RedisReply* reply) { return reply == nullptr ? kDown : reply->text; }
+std::string why_not(const RedisReply* reply) {
+  return reply == nullptr ? kDown : printable_redis_error(reply->text, {});
+}
 
 }  // namespace
 
@@ -65,13 +72,18 @@ std::size_t TopicPresence::SubscriptionHash::operator()(const Subscription& one)
   return subscriber * 31 ^ std::hash<const void*>()(one.topic);
 }
 
-TopicPresence::TopicPresence(Loop& loop, TopicPresenceOwner& owner, std::uint64_t lease_ms)
+TopicPresence::TopicPresence(Loop& loop, TopicPresenceOwner& owner, std::size_t max_reply_bytes, std::uint64_t lease_ms)
     : loop_(loop),
       owner_(owner),
+      max_reply_bytes_(std::to_string(max_reply_bytes)),
       lease_ms_(std::to_string(lease_ms)),
-      renewal_ms_(std::max<std::uint64_t>(lease_ms / 3, 1)) {}
+      renewal_ms_(std::max<std::uint64_t>(lease_ms / 3, 1)),
+      self_(std::make_shared<TopicPresence*>(this)) {}
 
-TopicPresence::~TopicPresence() { abandon(); }
+TopicPresence::~TopicPresence() {
+  abandon();
+  *self_ = nullptr;
+}
 
 void TopicPresence::abandon() {
   is_over_ = true;
@@ -94,13 +106,30 @@ void TopicPresence::mark(States::value_type& topic) {
   if (!flush_timer_.scheduled()) loop_.schedule(flush_timer_, kFlushMs);
 }
 
-void TopicPresence::on_subscribed(std::string_view topic) { mark(state_of(topic)); }
+void TopicPresence::mark_all_of(States::value_type& topic) {
+  topic.second.is_count_dirty = true;
+  for (auto& member : topic.second.members) member.second.is_dirty = true;
+  mark(topic);
+}
+
+void TopicPresence::mark_all(const RedisStore& server) {
+  for (States::value_type& topic : states_) {
+    if (&owner_.server_of(topic.first).commands == &server.commands) mark_all_of(topic);
+  }
+}
+
+void TopicPresence::on_subscribed(std::string_view topic) {
+  States::value_type& state = state_of(topic);
+  mark(state);
+  state.second.is_count_dirty = true;
+}
 
 // Short memory delays what others see of it until the topic is refreshed.
 void TopicPresence::on_unsubscribed(const Subscriber& subscriber, std::string_view topic) {
   const auto found = states_.find(topic);
   if (found == states_.end()) return;
   leave(subscriber, *found);
+  found->second.is_count_dirty = true;
   try {
     mark(*found);
   } catch (const std::bad_alloc&) {
@@ -159,12 +188,21 @@ bool TopicPresence::write(States::value_type& topic) {
   return write_count(server, topic) && write_members(server, topic);
 }
 
+// The keys' time is of no weight: what has none now is given one when the topic is refreshed.
 bool TopicPresence::write_count(const RedisStore& server, States::value_type& topic) {
+  if (!topic.second.is_count_dirty) return true;
   const std::string key = server.names.name(RedisNames::kCount, topic.first);
   const std::size_t count = is_over_ ? 0 : owner_.subscriptions(topic.first);
-  if (count == 0) return server.commands.send(std::array<std::string_view, 3>{"HDEL", key, owner_.node()}, {});
-  return server.commands.send(std::array<std::string_view, 4>{"HSET", key, owner_.node(), std::to_string(count)}, {}) &&
-         server.commands.send(std::array<std::string_view, 3>{"PEXPIRE", key, kKeepMs}, {});
+  RedisCommands::OnReply on_reply = unless_written(topic.first, {});
+  const bool was_sent =
+      count == 0
+          ? server.commands.send(std::array<std::string_view, 3>{"HDEL", key, owner_.node()}, std::move(on_reply))
+          : server.commands.send(std::array<std::string_view, 4>{"HSET", key, owner_.node(), std::to_string(count)},
+                                 std::move(on_reply));
+  if (!was_sent) return false;
+  topic.second.is_count_dirty = false;
+  if (count > 0) server.commands.send(std::array<std::string_view, 3>{"PEXPIRE", key, kKeepMs}, {});
+  return true;
 }
 
 bool TopicPresence::write_members(const RedisStore& server, States::value_type& topic) {
@@ -175,39 +213,78 @@ bool TopicPresence::write_members(const RedisStore& server, States::value_type& 
     if (state.is_dirty) {
       const std::string field = owner_.node() + '/' + member->first;
       const std::size_t count = is_over_ ? 0 : state.subscriptions;
+      RedisCommands::OnReply on_reply = unless_written(topic.first, member->first);
       const bool was_sent =
-          count == 0
-              ? server.commands.send(std::array<std::string_view, 3>{"HDEL", key, field}, {})
-              : server.commands.send(std::array<std::string_view, 4>{"HSET", key, field, std::to_string(count)}, {});
+          count == 0 ? server.commands.send(std::array<std::string_view, 3>{"HDEL", key, field}, std::move(on_reply))
+                     : server.commands.send(std::array<std::string_view, 4>{"HSET", key, field, std::to_string(count)},
+                                            std::move(on_reply));
       if (!was_sent) return false;
       state.is_dirty = false;
       is_there = is_there || count > 0;
     }
     member = state.subscriptions == 0 ? topic.second.members.erase(member) : std::next(member);
   }
-  return !is_there || server.commands.send(std::array<std::string_view, 3>{"PEXPIRE", key, kKeepMs}, {});
+  if (is_there) server.commands.send(std::array<std::string_view, 3>{"PEXPIRE", key, kKeepMs}, {});
+  return true;
+}
+
+RedisCommands::OnReply TopicPresence::unless_written(std::string_view topic, std::optional<std::string_view> name) {
+  return [self = self_, topic = std::string(topic), name = std::optional<std::string>(name)](const RedisReply* reply) {
+    if (*self == nullptr || (reply != nullptr && !reply->is_error())) return;
+    try {
+      (*self)->on_not_written(topic, name, reply);
+    } catch (const std::bad_alloc&) {
+      // What others see of it is delayed until the topic is refreshed.
+    }
+  };
+}
+
+// What is not here any more has to be taken away there all the same. A link that was lost is told all when it is up.
+void TopicPresence::on_not_written(std::string_view topic, const std::optional<std::string>& name,
+                                   const RedisReply* reply) {
+  if (is_over_) return;
+  State& state = state_of(topic).second;
+  state.was_refused = true;
+  if (name) {
+    state.members[*name].is_dirty = true;
+  } else {
+    state.is_count_dirty = true;
+  }
+  if (reply != nullptr) owner_.on_presence_error(topic, reply->text);
 }
 
 void TopicPresence::on_up(const RedisStore& server) {
   if (is_over_) return;
-  renew(server);
-  for (States::value_type& topic : states_) {
-    if (&owner_.server_of(topic.first).commands != &server.commands) continue;
-    for (auto& member : topic.second.members) member.second.is_dirty = true;
-    mark(topic);
-  }
+  renew(server, false);
+  mark_all(server);
   if (!lease_timer_.scheduled()) loop_.schedule(lease_timer_, renewal_ms_);
 }
 
-void TopicPresence::renew(const RedisStore& server) {
+void TopicPresence::renew(const RedisStore& server, bool was_up) {
   const std::string key = server.names.name(RedisNames::kLeases, {});
-  server.commands.send(std::array<std::string_view, 6>{"EVAL", kRenew, "1", key, owner_.node(), lease_ms_}, {});
+  RedisCommands::OnReply on_reply;
+  if (was_up) {
+    on_reply = [self = self_, server](const RedisReply* reply) {
+      const bool was_dead = reply != nullptr && !reply->is_error() && reply->integer == 0;
+      if (*self == nullptr || (*self)->is_over_ || !was_dead) return;
+      try {
+        (*self)->mark_all(server);
+      } catch (const std::bad_alloc&) {
+        // Likewise.
+      }
+    };
+  }
+  server.commands.send(std::array<std::string_view, 6>{"EVAL", kRenew, "1", key, owner_.node(), lease_ms_},
+                       std::move(on_reply));
 }
 
 void TopicPresence::renew_all() {
   loop_.schedule(lease_timer_, renewal_ms_);
   try {
-    for (const RedisStore& server : owner_.servers()) renew(server);
+    for (const RedisStore& server : owner_.servers()) renew(server, true);
+    for (States::value_type& topic : states_) {
+      if (std::exchange(topic.second.was_refused, false)) mark(topic);
+    }
     refresh_some();
   } catch (const std::bad_alloc&) {
   }
@@ -218,8 +295,7 @@ void TopicPresence::refresh_some() {
   auto topic = refreshed_ ? states_.upper_bound(*refreshed_) : states_.begin();
   for (std::size_t left = states_.size() / kRenewalsPerRefresh + 1; left > 0 && topic != states_.end();
        --left, ++topic) {
-    for (auto& member : topic->second.members) member.second.is_dirty = true;
-    mark(*topic);
+    mark_all_of(*topic);
     refreshed_ = topic->first;
   }
   if (topic == states_.end()) refreshed_.reset();
@@ -233,6 +309,7 @@ void TopicPresence::finish() {
       server.commands.send(std::array<std::string_view, 3>{"HDEL", key, owner_.node()}, {});
     }
     for (States::value_type& topic : states_) {
+      topic.second.is_count_dirty = true;
       for (auto& member : topic.second.members) member.second.is_dirty = true;
       if (!write(topic)) return;
     }
@@ -245,40 +322,39 @@ void TopicPresence::finish() {
 // What is to be written of the topic comes first.
 void TopicPresence::write_asked(std::string_view topic) {
   const auto found = states_.find(topic);
-  if (found != states_.end() && found->second.is_dirty) write(*found);
+  if (found != states_.end() && (found->second.is_dirty || found->second.was_refused)) write(*found);
 }
 
-bool TopicPresence::ask(std::string_view topic, RedisNames::Kind kind, RedisCommands::OnReply on_reply) {
+bool TopicPresence::ask(std::string_view topic, RedisNames::Kind kind, std::string_view room,
+                        RedisCommands::OnReply on_reply) {
   write_asked(topic);
   const RedisStore server = owner_.server_of(topic);
   const std::string key = server.names.name(kind, topic);
   const std::string leases = server.names.name(RedisNames::kLeases, {});
-  return server.commands.send(std::array<std::string_view, 5>{"EVAL", kLiving, "2", key, leases}, std::move(on_reply));
+  const std::array<std::string_view, 6> command{"EVAL", kLiving, "2", key, leases, room};
+  return server.commands.send(command, std::move(on_reply));
 }
 
 void TopicPresence::members(std::string_view topic, const OnMembers& on_members) {
-  const bool was_sent = ask(topic, RedisNames::kPresence, [on_members](const RedisReply* reply) {
-    if (!is_living(reply)) return on_members(nullptr, why_not(reply));
+  const bool was_sent = ask(topic, RedisNames::kPresence, max_reply_bytes_, [on_members](const RedisReply* reply) {
+    if (reply == nullptr || reply->type != RedisReply::Type::kArray) return on_members(nullptr, why_not(reply));
     std::vector<std::string> names;
     try {
-      for (const RedisReply& field : reply->elements[0].elements) {
-        names.push_back(field.text.substr(std::min(field.text.size(), kNodeDigits + 1)));
-      }
+      names.reserve(reply->elements.size());
+      for (const RedisReply& name : reply->elements) names.push_back(name.text);
     } catch (const std::bad_alloc&) {
       return on_members(nullptr, "not enough memory");
     }
     std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
     on_members(&names, {});
   });
   if (!was_sent) on_members(nullptr, kDown);
 }
 
 void TopicPresence::count(std::string_view topic, const OnCount& on_count) {
-  const bool was_sent = ask(topic, RedisNames::kCount, [on_count](const RedisReply* reply) {
-    if (!is_living(reply)) return on_count(nullptr, why_not(reply));
-    std::uint64_t count = 0;
-    for (const RedisReply& value : reply->elements[1].elements) count += std::strtoull(value.text.c_str(), nullptr, 10);
+  const bool was_sent = ask(topic, RedisNames::kCount, {}, [on_count](const RedisReply* reply) {
+    if (reply == nullptr || reply->type != RedisReply::Type::kInteger) return on_count(nullptr, why_not(reply));
+    const auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(reply->integer, 0));
     on_count(&count, {});
   });
   if (!was_sent) on_count(nullptr, kDown);

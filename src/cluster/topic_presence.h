@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ class TopicPresenceOwner {
   virtual const std::string& node() = 0;
   // How many subscribe to the topic in this process.
   virtual std::size_t subscriptions(std::string_view topic) = 0;
+  // A server has refused what was to be written of the topic, and is given it again later. Throws nothing.
+  virtual void on_presence_error(std::string_view topic, const std::string& why) = 0;
 
  protected:
   ~TopicPresenceOwner() = default;
@@ -36,12 +39,14 @@ class TopicPresenceOwner {
 
 // Who subscribes to a topic in all processes of a cluster, and how many. Each process, a node, writes to Redis what it
 // has itself, in hashes of each topic, and a lease which it renews: what stands there of a node whose lease has run out
-// is of one that has died. Changes are put together for a moment, so that a topic that comes and goes quickly costs
-// little. Numbers are written for every topic, as whoever asks for one expects it to be there.
+// is of one that has died, and is taken away by whoever asks. Changes are put together for a moment, so that a topic
+// that comes and goes quickly costs little, and written until a server has confirmed them. Numbers are written for
+// every topic, as whoever asks for one expects it to be there.
 class TopicPresence {
  public:
-  // Both outlive it. `lease_ms`: how long a node counts after it has died.
-  TopicPresence(Loop& loop, TopicPresenceOwner& owner, std::uint64_t lease_ms = 30'000);
+  // Both outlive it. `max_reply_bytes`: that the names of a topic may take, as RedisReplyReader counts them.
+  // `lease_ms`: how long a node counts after it has died.
+  TopicPresence(Loop& loop, TopicPresenceOwner& owner, std::size_t max_reply_bytes, std::uint64_t lease_ms = 30'000);
   ~TopicPresence();
   TopicPresence(const TopicPresence&) = delete;
   TopicPresence& operator=(const TopicPresence&) = delete;
@@ -91,7 +96,8 @@ class TopicPresence {
   };
   struct State {
     bool is_dirty = false;                  // it is in dirty_
-    bool has_count = false;                 // its number may stand in Redis
+    bool is_count_dirty = false;            // its number is to be written
+    bool was_refused = false;               // something is to be written again, with the next renewal
     std::map<std::string, Member> members;  // by name
   };
   using States = std::map<std::string, State, std::less<>>;
@@ -106,19 +112,24 @@ class TopicPresence {
 
   States::value_type& state_of(std::string_view topic);
   void mark(States::value_type& topic);
+  void mark_all_of(States::value_type& topic);
+  void mark_all(const RedisStore& server);
   void leave(const Subscriber& subscriber, States::value_type& topic);
   void flush();
   bool write(States::value_type& topic);
   bool write_count(const RedisStore& server, States::value_type& topic);
   bool write_members(const RedisStore& server, States::value_type& topic);
+  RedisCommands::OnReply unless_written(std::string_view topic, std::optional<std::string_view> name);
+  void on_not_written(std::string_view topic, const std::optional<std::string>& name, const RedisReply* reply);
   void write_asked(std::string_view topic);
-  void renew(const RedisStore& server);
+  void renew(const RedisStore& server, bool was_up);
   void renew_all();
   void refresh_some();
-  bool ask(std::string_view topic, RedisNames::Kind kind, RedisCommands::OnReply on_reply);
+  bool ask(std::string_view topic, RedisNames::Kind kind, std::string_view room, RedisCommands::OnReply on_reply);
 
   Loop& loop_;
   TopicPresenceOwner& owner_;
+  const std::string max_reply_bytes_;
   const std::string lease_ms_;
   const std::uint64_t renewal_ms_;
   States states_;                           // of topics that have something here, or in Redis
@@ -127,6 +138,7 @@ class TopicPresence {
   std::optional<std::string> refreshed_;  // the topic whose numbers were refreshed last
   FlushTimer flush_timer_{*this};
   LeaseTimer lease_timer_{*this};
+  std::shared_ptr<TopicPresence*> self_;  // for replies that come when there is none any more
   bool is_over_ = false;
 };
 

@@ -88,7 +88,7 @@ int count(lua_State* L) {
               push_why(inner, why);
               return lua_call(inner, 2, 0);
             }
-            lua_pushnumber(inner, static_cast<lua_Number>(*subscriptions));
+            lua_pushinteger(inner, static_cast<lua_Integer>(*subscriptions));
             lua_call(inner, 1, 0);
           });
         });

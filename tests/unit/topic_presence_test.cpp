@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -21,27 +22,36 @@ namespace {
 class FakeCommands final : public RedisCommands {
  public:
   bool send(std::span<const std::string_view> command, OnReply on_reply) override {
-    if (!is_up) return false;
+    if (!is_up || sent.size() >= most) return false;
     std::string line;
     for (const std::string_view word : command) {
       const bool is_script = word.find('\n') != std::string_view::npos;
       line.append(line.empty() ? "" : " ").append(is_script ? "SCRIPT" : word);
     }
     sent.push_back(line);
-    if (on_reply) waiting.push_back(std::move(on_reply));
+    if (on_reply) waiting.emplace_back(line, std::move(on_reply));
     return true;
   }
-  void answer(const RedisReply* reply) {
-    const OnReply on_reply = std::move(waiting.front());
-    waiting.pop_front();
+  // The oldest command that begins so.
+  void answer(std::string_view begin, const RedisReply* reply) {
+    const auto one =
+        std::find_if(waiting.begin(), waiting.end(), [=](const auto& it) { return it.first.starts_with(begin); });
+    ASSERT_NE(one, waiting.end());
+    const OnReply on_reply = std::move(one->second);
+    waiting.erase(one);
     on_reply(reply);
   }
   std::vector<std::string> take() { return std::exchange(sent, {}); }
 
   bool is_up = true;
+  std::size_t most = 1000;  // that are not taken yet
   std::vector<std::string> sent;
-  std::deque<OnReply> waiting;
+  std::deque<std::pair<std::string, OnReply>> waiting;
 };
+
+using Sent = std::vector<std::string>;
+
+constexpr std::size_t kMostBytes = 1000;
 
 class TopicPresenceTest : public LoopFixture, public TopicPresenceOwner {
  protected:
@@ -49,6 +59,9 @@ class TopicPresenceTest : public LoopFixture, public TopicPresenceOwner {
   std::vector<RedisStore> servers() override { return {{commands, names}}; }
   const std::string& node() override { return node_; }
   std::size_t subscriptions(std::string_view topic) override { return counts[std::string(topic)]; }
+  void on_presence_error(std::string_view topic, const std::string& why) override {
+    errors.push_back(std::string(topic) + ": " + why);
+  }
 
   void subscribe(std::string_view topic) {
     ++counts[std::string(topic)];
@@ -57,6 +70,10 @@ class TopicPresenceTest : public LoopFixture, public TopicPresenceOwner {
   void unsubscribe(const Subscriber& subscriber, std::string_view topic) {
     --counts[std::string(topic)];
     presence.on_unsubscribed(subscriber, topic);
+  }
+  void wait_for(std::string_view line) {
+    Sent all;
+    while (std::find(all.begin(), all.end(), line) == all.end()) all = written();
   }
   // Until something was written.
   std::vector<std::string> written() {
@@ -67,7 +84,8 @@ class TopicPresenceTest : public LoopFixture, public TopicPresenceOwner {
   FakeCommands commands;
   RedisNames names{"ws:", 0};
   std::map<std::string, std::size_t> counts;
-  TopicPresence presence{loop(), *this};
+  std::vector<std::string> errors;
+  TopicPresence presence{loop(), *this, kMostBytes};
   Subscriber ada;
   Subscriber alan;
 
@@ -75,22 +93,9 @@ class TopicPresenceTest : public LoopFixture, public TopicPresenceOwner {
   const std::string node_ = "0123456789abcdef";
 };
 
-using Sent = std::vector<std::string>;
-
-RedisReply living(const std::vector<std::pair<std::string, std::string>>& fields) {
-  RedisReply reply;
-  reply.type = RedisReply::Type::kArray;
-  reply.elements.resize(2);
-  for (const auto& [field, value] : fields) {
-    RedisReply text;
-    text.type = RedisReply::Type::kString;
-    text.text = field;
-    reply.elements[0].elements.push_back(text);
-    text.text = value;
-    reply.elements[1].elements.push_back(text);
-  }
-  return reply;
-}
+RedisReply text(std::string value) { return {RedisReply::Type::kString, 0, std::move(value), {}}; }
+RedisReply number(std::int64_t value) { return {RedisReply::Type::kInteger, value, "", {}}; }
+RedisReply error(std::string value) { return {RedisReply::Type::kError, 0, std::move(value), {}}; }
 
 TEST_F(TopicPresenceTest, PutsChangesTogether) {
   for (int i = 0; i < 100; ++i) subscribe("room");
@@ -109,8 +114,7 @@ TEST_F(TopicPresenceTest, WritesEachNameOnce) {
   EXPECT_EQ(written(), (Sent{"HSET ws:0:n:room 0123456789abcdef 2", "PEXPIRE ws:0:n:room 10800000",
                              "HSET ws:0:p:room 0123456789abcdef/Ada 2", "PEXPIRE ws:0:p:room 10800000"}));
   presence.enter(alan, "room", "Alan");
-  EXPECT_EQ(written(), (Sent{"HSET ws:0:n:room 0123456789abcdef 2", "PEXPIRE ws:0:n:room 10800000",
-                             "HSET ws:0:p:room 0123456789abcdef/Ada 1", "HSET ws:0:p:room 0123456789abcdef/Alan 1",
+  EXPECT_EQ(written(), (Sent{"HSET ws:0:p:room 0123456789abcdef/Ada 1", "HSET ws:0:p:room 0123456789abcdef/Alan 1",
                              "PEXPIRE ws:0:p:room 10800000"}));
   unsubscribe(ada, "room");
   unsubscribe(alan, "room");
@@ -158,10 +162,9 @@ TEST_F(TopicPresenceTest, AsksWhoLives) {
     why = text;
   });
   EXPECT_EQ(commands.take(), (Sent{"HSET ws:0:n:room 0123456789abcdef 1", "PEXPIRE ws:0:n:room 10800000",
-                                   "EVAL SCRIPT 2 ws:0:p:room ws:0:l:"}));
-  const RedisReply reply =
-      living({{"0123456789abcdef/b", "1"}, {"fedcba9876543210/a", "2"}, {"fedcba9876543210/b", "1"}, {"x", ""}});
-  commands.answer(&reply);
+                                   "EVAL SCRIPT 2 ws:0:p:room ws:0:l: 1000"}));
+  const RedisReply reply{RedisReply::Type::kArray, 0, "", {text("b"), text(""), text("a")}};
+  commands.answer("EVAL", &reply);
   EXPECT_EQ(members, (std::vector<std::string>{"", "a", "b"}));
   EXPECT_EQ(why, "");
 }
@@ -171,21 +174,87 @@ TEST_F(TopicPresenceTest, CountsAndSaysWhyNot) {
   const auto note = [&](const std::uint64_t* count, const std::string& why) {
     answers.push_back(count == nullptr ? why : std::to_string(*count));
   };
-  for (int i = 0; i < 3; ++i) presence.count("room", note);
-  const RedisReply reply = living({{"a", "2"}, {"b", "40"}});
-  commands.answer(&reply);
-  commands.answer(nullptr);
-  RedisReply error;
-  error.type = RedisReply::Type::kError;
-  error.text = "NOPERM no";
-  commands.answer(&error);
+  for (int i = 0; i < 5; ++i) presence.count("room", note);
+  for (const RedisReply& reply : {number(42), number(-1), error("NOPERM no\n"), text("42")}) {
+    commands.answer("EVAL", &reply);
+  }
+  commands.answer("EVAL", nullptr);
   commands.is_up = false;
   presence.count("room", note);
-  EXPECT_EQ(answers, (std::vector<std::string>{"42", "cluster down", "NOPERM no", "cluster down"}));
+  EXPECT_EQ(answers, (std::vector<std::string>{"42", "0", "NOPERM no?", "42", "cluster down", "cluster down"}));
+}
+
+// The server may have taken them, or not.
+TEST_F(TopicPresenceTest, WritesAgainWhatALostConnectionHasTaken) {
+  subscribe("room");
+  presence.enter(ada, "room", "Ada");
+  written();
+  unsubscribe(ada, "room");
+  EXPECT_EQ(written(), (Sent{"HDEL ws:0:n:room 0123456789abcdef", "HDEL ws:0:p:room 0123456789abcdef/Ada"}));
+  while (!commands.waiting.empty()) commands.answer("", nullptr);
+  presence.on_up({commands, names});
+  commands.take();
+  EXPECT_EQ(written(), (Sent{"HDEL ws:0:n:room 0123456789abcdef", "HDEL ws:0:p:room 0123456789abcdef/Ada"}));
+  const RedisReply done = number(1);
+  while (!commands.waiting.empty()) commands.answer("", &done);
+  presence.on_up({commands, names});
+  EXPECT_EQ(commands.take().size(), 1U);  // the lease
+  EXPECT_EQ(errors, std::vector<std::string>{});
+}
+
+TEST_F(TopicPresenceTest, WritesAgainWhatWasRefused) {
+  TopicPresence quick(loop(), *this, kMostBytes, 30);
+  quick.on_up({commands, names});
+  ++counts["room"];
+  quick.on_subscribed("room");
+  quick.enter(ada, "room", "Ada");
+  wait_for("HSET ws:0:p:room 0123456789abcdef/Ada 1");
+  const RedisReply refused = error("MISCONF no disk");
+  commands.answer("HSET ws:0:n:room", &refused);
+  commands.answer("HSET ws:0:p:room", &refused);
+  EXPECT_EQ(errors, (std::vector<std::string>{"room: MISCONF no disk", "room: MISCONF no disk"}));
+  --counts["room"];
+  quick.on_unsubscribed(ada, "room");
+  for (int i = 0; i < 3; ++i) {
+    wait_for("HDEL ws:0:p:room 0123456789abcdef/Ada");
+    commands.answer("HDEL ws:0:n:room", &refused);
+    commands.answer("HDEL ws:0:p:room", &refused);
+  }
+}
+
+// It was not served for so long, or the server's clock was set, and others have taken away what it had written.
+TEST_F(TopicPresenceTest, WritesAllAgainWhenItsLeaseWasOver) {
+  TopicPresence quick(loop(), *this, kMostBytes, 3000);
+  for (const char* const topic : {"a", "b", "c"}) {
+    ++counts[topic];
+    quick.on_subscribed(topic);
+  }
+  written();
+  quick.on_up({commands, names});
+  written();
+  wait_for("EVAL SCRIPT 1 ws:0:l: 0123456789abcdef 3000");
+  const RedisReply was_over = number(0);
+  commands.answer("EVAL", &was_over);
+  const Sent all = written();
+  for (const char* const line :
+       {"HSET ws:0:n:a 0123456789abcdef 1", "HSET ws:0:n:b 0123456789abcdef 1", "HSET ws:0:n:c 0123456789abcdef 1"}) {
+    EXPECT_NE(std::find(all.begin(), all.end(), line), all.end()) << line;
+  }
+}
+
+// One command is taken while none waits.
+TEST_F(TopicPresenceTest, GetsOnWithAQueueOfOneCommand) {
+  commands.most = 1;
+  subscribe("room");
+  presence.enter(ada, "room", "Ada");
+  presence.enter(alan, "room", "Alan");
+  EXPECT_EQ(written(), Sent{"HSET ws:0:n:room 0123456789abcdef 1"});
+  EXPECT_EQ(written(), Sent{"HSET ws:0:p:room 0123456789abcdef/Ada 1"});
+  EXPECT_EQ(written(), Sent{"HSET ws:0:p:room 0123456789abcdef/Alan 1"});
 }
 
 TEST_F(TopicPresenceTest, RenewsItsLeaseAndWhatItHas) {
-  TopicPresence quick(loop(), *this, 30);
+  TopicPresence quick(loop(), *this, kMostBytes, 30);
   ++counts["room"];
   quick.on_subscribed("room");
   quick.on_up({commands, names});

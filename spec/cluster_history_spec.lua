@@ -238,6 +238,43 @@ describe('the history of a topic', function()
     assert.matches('the function history.wrap returned table', reports[1])
   end)
 
+  it('goes on when others have written to its keys', function()
+    local group, a = connected(1)
+    local c, _, begin = join(group, a)
+    a.ctx:publish('h/1', 'one')
+    expect(c, 'one')
+    for _, entry in ipairs { '1-5 h x d y', '2-0 x y', '2-7 h x d y', '3-1 h ' .. ('x'):rep(2000) .. ' d y', '9-9 a b' } do
+      local words = {}
+      for word in entry:gmatch '%S+' do
+        words[#words + 1] = word
+      end
+      server:ask('XADD', 'ws:0:s:h/1', (table.unpack or unpack)(words))
+    end
+    server:ask('HSET', 'ws:0:m:h/1', 'offset', '9')
+    local again = join(group, a, { since = begin[2] })
+    expect(again, 'one')
+    a.ctx:publish('h/1', 'ten')
+    expect(c, 'ten')
+    again:expect_close(1013) -- as it cannot have all
+  end)
+
+  it('begins again when it is asked to before it was ready', function()
+    local group, a = connected(1)
+    local c, _, begin = join(group, a)
+    a.ctx:publish('h/1', 'one')
+    expect(c, 'one')
+    local other, ws = a.open(), a.sockets
+    ws = ws[#ws]
+    local told = {}
+    local function subscribe(since, name)
+      ws:subscribe('h/1', { since = since, on_ready = function(_, ...) told[#told + 1] = { name, ... } end })
+    end
+    subscribe('nonsense', 'first')
+    subscribe(begin[2], 'second')
+    expect(other, 'one')
+    assert.same({ { 'second', true, begin[2] } }, told)
+  end)
+
   it('forgets who leaves before it is ready', function()
     local group, a = connected(1)
     for i = 1, 20 do

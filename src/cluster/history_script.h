@@ -35,7 +35,7 @@ return offset
 // it reads from the beginning; most messages; from how many bytes on it reads no more; most bytes of a message; an
 // epoch, if there is none, or ''; milliseconds until that is forgotten. Returns: the epoch or ''; the newest offset;
 // '1' if there is nothing behind what was read; and for each message its offset, header and data. A larger one has
-// neither.
+// neither, nor has an entry that is none of ours; what is behind the newest offset is left out.
 constexpr std::string_view kHistoryReadScript = R"lua(
 local meta = redis.call('HMGET', KEYS[2], 'epoch', 'offset')
 local epoch, top = meta[1] or '', meta[2] or '0'
@@ -50,17 +50,18 @@ if top == '0' then
   reply[3] = '1'
   return reply
 end
-local from = epoch == ARGV[1] and ARGV[2] .. '-1' or '0-1'
+local behind = '-18446744073709551615'
+local from = (epoch == ARGV[1] and ARGV[2] or '0') .. behind
 local bytes = 0
 for i = 1, tonumber(ARGV[3]) do
   local one = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 1)[1]
-  if not one then
+  local offset = one and string.sub(one[1], 1, string.find(one[1], '-', 1, true) - 1)
+  if not one or tonumber(offset) > tonumber(top) then
     reply[3] = '1'
     break
   end
-  local offset = string.sub(one[1], 1, string.find(one[1], '-', 1, true) - 1)
-  local header, data = one[2][2], one[2][4]
-  if #data > tonumber(ARGV[5]) then header, data = '', '' end
+  local header, data = one[2][2], one[2][4] or ''
+  if #data > tonumber(ARGV[5]) or #header > 1000 then header, data = '', '' end
   reply[#reply + 1] = offset
   reply[#reply + 1] = header
   reply[#reply + 1] = data
@@ -70,7 +71,7 @@ for i = 1, tonumber(ARGV[3]) do
   end
   bytes = bytes + #data
   if bytes >= tonumber(ARGV[4]) then break end
-  from = offset .. '-1'
+  from = offset .. behind
 end
 return reply
 )lua";

@@ -7,22 +7,28 @@ namespace websockets {
 
 HistoryWaiter* HistoryWaiters::add(Receiver& receiver) {
   const auto [found, is_new] = waiters_.try_emplace(&receiver);
-  if (!is_new) return nullptr;
-  found->second.receiver = &receiver;
-  pending_.push_back(found->second);
-  return &found->second;
+  HistoryWaiter& waiter = found->second;
+  if (waiter.state == HistoryWaiter::State::kFailed) return nullptr;
+  if (!is_new) leave_list(waiter);
+  waiter.receiver = &receiver;
+  waiter.state = HistoryWaiter::State::kPending;
+  pending_.push_back(waiter);
+  return &waiter;
 }
 
 void HistoryWaiters::erase(const Receiver& receiver) {
   const auto found = waiters_.find(&receiver);
   if (found == waiters_.end()) return;
-  HistoryWaiter& waiter = found->second;
+  leave_list(found->second);
+  waiters_.erase(found);
+}
+
+void HistoryWaiters::leave_list(HistoryWaiter& waiter) {
   if (waiter.state == HistoryWaiter::State::kPending) {
     pending_.remove(waiter);
   } else if (waiter.state != HistoryWaiter::State::kFailed) {
     leave_group(waiter);
   }
-  waiters_.erase(found);
 }
 
 void HistoryWaiters::move_to(HistoryWaiter& waiter, std::uint64_t offset, HistoryWaiter::State state) {

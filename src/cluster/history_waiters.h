@@ -60,7 +60,8 @@ class HistoryWaiters {
   bool empty() const { return waiters_.empty(); }
   bool contains(const Receiver& receiver) const { return waiters_.contains(&receiver); }
 
-  // Pending, behind all others that are. nullptr: it is there already. Throws std::bad_alloc, and has not changed then.
+  // Pending, behind all others that are, wherever it was before. nullptr: it has failed. Throws std::bad_alloc, and has
+  // not changed then.
   HistoryWaiter* add(Receiver& receiver);
   // Of any state; or none.
   void erase(const Receiver& receiver);
@@ -88,6 +89,7 @@ class HistoryWaiters {
  private:
   using Waiters = std::unordered_map<const Receiver*, HistoryWaiter>;
 
+  void leave_list(HistoryWaiter& waiter);
   void leave_group(HistoryWaiter& waiter);
 
   Waiters waiters_;

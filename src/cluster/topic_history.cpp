@@ -302,25 +302,28 @@ void TopicHistory::on_reply(TopicStream& stream, const HistoryReadRequest& reque
     return;
   }
   try {
-    on_read(stream, request, *reply);
+    if (!on_read(stream, request, *reply)) return;
   } catch (const std::bad_alloc&) {
     stream.on_not_read(request);
   }
   wake(stream);
 }
 
-void TopicHistory::on_read(TopicStream& stream, const HistoryReadRequest& request, const RedisReply& reply) {
+// False: what stands there is no history. Others may write to its keys.
+bool TopicHistory::on_read(TopicStream& stream, const HistoryReadRequest& request, const RedisReply& reply) {
   // Within a callback it is not the time: it is read again.
   if (is_delivering_) {
     stream.on_not_read(request);
-    return;
+    return true;
   }
   const std::optional<HistoryRead> read = HistoryRead::parse(reply, options_.origin);
   if (!read) {
-    stream.on_not_read(request);
-    return;
+    if (stream.on_not_read(request)) put(stream, &refused_);
+    owner_.on_history_error(stream.topic(), "it is none of ours");
+    return false;
   }
   if (stream.on_read(request, *read)) owner_.on_history_gap(stream.topic());
+  return true;
 }
 
 }  // namespace websockets

@@ -75,8 +75,8 @@ class TopicHistory final {
 
   // It is subscribed to the topic. From now on it is left out of what is delivered live, until on_ready, which comes
   // later: it gets all messages behind `since`, and then what is live; or, when that cannot be or there is no `since`,
-  // what comes behind the position that it is told. False: it has begun already, and is not ready. Throws
-  // std::bad_alloc.
+  // what comes behind the position that it is told. It may begin again, also before it is ready: then the `on_ready` of
+  // before is forgotten. False: it is to be closed. Throws std::bad_alloc.
   bool begin(Receiver& receiver, std::string_view topic, std::optional<std::string_view> since,
              OnHistoryReady on_ready);
 
@@ -125,7 +125,7 @@ class TopicHistory final {
   void begin_read(TopicStream& stream);
   bool send_read(TopicStream& stream, const HistoryReadRequest& request);
   void on_reply(TopicStream& stream, const HistoryReadRequest& request, const RedisReply* reply);
-  void on_read(TopicStream& stream, const HistoryReadRequest& request, const RedisReply& reply);
+  bool on_read(TopicStream& stream, const HistoryReadRequest& request, const RedisReply& reply);
 
   Hub& hub_;
   TopicHistoryOptions options_;

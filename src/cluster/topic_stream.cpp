@@ -69,6 +69,7 @@ void TopicStream::hold(std::string_view epoch, const HistoryMessage& message) {
   }
   if (message.offset != live_.end() + 1) live_.restart(message.offset - 1);
   live_.append(message);
+  live_end_read_ = reads_;
   live_.shrink(max_held_bytes_);
 }
 
@@ -181,7 +182,7 @@ bool TopicStream::move_along(const HistoryReadRequest& request, const HistoryRea
   }
   is_known_ = true;
   was_cut_ = false;
-  drop_stale_live(request);
+  drop_stale_live(request, read);
   return is_gap;
 }
 
@@ -230,9 +231,14 @@ void TopicStream::keep_messages(const HistoryReadRequest& request, const History
   run_ = std::move(run);
 }
 
-// What came of another epoch is older than what was read, or newer: that depends on whether it had come before.
-void TopicStream::drop_stale_live(const HistoryReadRequest& request) {
-  if (live_epoch_ == epoch_ || live_epoch_.empty()) return;
+// What came of another epoch is older than what was read, or newer: that depends on whether it had come before. What
+// had come before, of this epoch, and is behind its newest message, is none of the history's: others may publish there.
+void TopicStream::drop_stale_live(const HistoryReadRequest& request, const HistoryRead& read) {
+  if (live_epoch_.empty()) return;
+  if (live_epoch_ == epoch_) {
+    if (read.epoch == epoch_ && live_end_read_ < request.number && read.top < live_.end()) live_.restart(last_);
+    return;
+  }
   if (live_read_ < request.number) {
     live_epoch_.clear();
   } else {

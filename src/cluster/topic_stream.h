@@ -117,7 +117,7 @@ class TopicStream : public std::enable_shared_from_this<TopicStream> {
   void begin_epoch(const HistoryRead& read, bool is_whole);
   bool skip_trimmed(const HistoryReadRequest& request, const HistoryRead& read);
   void keep_messages(const HistoryReadRequest& request, const HistoryRead& read);
-  void drop_stale_live(const HistoryReadRequest& request);
+  void drop_stale_live(const HistoryReadRequest& request, const HistoryRead& read);
 
   HistoryPosition position(std::uint64_t offset) const { return {epoch_, replication_, offset}; }
   void tell_recovered(HistoryWaiter& waiter);
@@ -142,8 +142,9 @@ class TopicStream : public std::enable_shared_from_this<TopicStream> {
 
   HistoryRun live_;  // the newest ones that came by the subscription, of live_epoch_
   std::string live_epoch_;
-  std::uint64_t live_read_ = 0;  // the last read that was begun before the first of that epoch came
-  HistoryRun run_;               // what was read, of epoch_
+  std::uint64_t live_read_ = 0;      // the last read that was begun before the first of that epoch came
+  std::uint64_t live_end_read_ = 0;  // likewise, before the newest one came
+  HistoryRun run_;                   // what was read, of epoch_
 
   bool is_reading_ = false;
   bool must_read_ = false;   // behind last_

@@ -95,7 +95,8 @@ class TopicHistoryFixture : public TopicHistoryOwner {
   }
   // Until nothing is on the way.
   void settle() {
-    for (;;) {
+    constexpr int kManySteps = 1'000'000;
+    for (int steps = 0; steps < kManySteps; ++steps) {
       if (!redis.arrivals.empty()) {
         arrive();
       } else if (redis.sent() > 0) {
@@ -108,6 +109,7 @@ class TopicHistoryFixture : public TopicHistoryOwner {
         return;
       }
     }
+    FAIL() << "it never ends";
   }
 
   void publish(const std::string& topic, const std::string& data, std::uint64_t sender = 0) {
@@ -425,7 +427,6 @@ TEST_F(TopicHistoryTest, ForgetsWhoGoes) {
   publish_elsewhere("news", "1");
   settle();
   FakeReceiver& b = open_since("news", position("news", 0));
-  EXPECT_FALSE(history.begin(b, "news", std::nullopt, nullptr));
   history.deliver();
   unsubscribe(b, "news");
   settle();
@@ -434,6 +435,73 @@ TEST_F(TopicHistoryTest, ForgetsWhoGoes) {
   publish_elsewhere("news", "2");
   settle();
   EXPECT_EQ(b.got, Got{"t:2"});
+}
+
+// Wherever it is then.
+TEST_F(TopicHistoryTest, BeginsAgain) {
+  FakeReceiver& a = open("news");
+  settle();
+  for (const char* data : {"1", "2", "3"}) publish_elsewhere("news", data);
+  settle();
+  a.got.clear();
+  for (int deliveries = 0; deliveries <= 3; ++deliveries) {
+    SCOPED_TRACE(deliveries);
+    FakeReceiver& b = open_since("news", position("news", 1));
+    on_wrap = [&, left = deliveries](std::string_view, Opcode&, std::string_view, std::string_view,
+                                     std::string&) mutable {
+      if (left-- == 0) begin(b, "news", position("news", 2));
+      return false;
+    };
+    begin(b, "news", position("news", 0));
+    if (deliveries == 3) begin(b, "news", position("news", 2));
+    settle();
+    const Got from_2{"recovered", "t:3"};
+    EXPECT_EQ(Got(b.got.end() - 2, b.got.end()), from_2);
+    EXPECT_EQ(std::count(b.got.begin(), b.got.end(), "recovered"), deliveries < 3 ? 2 : 1);
+    close(b, "news");
+  }
+  on_wrap = nullptr;
+  publish_elsewhere("news", "4");
+  settle();
+  EXPECT_EQ(a.got, Got{"t:4"});
+}
+
+// Others may publish to its channel, and write to its keys.
+TEST_F(TopicHistoryTest, ForgetsWhatIsBehindTheEnd) {
+  FakeReceiver& a = open("news");
+  publish_elsewhere("news", "1");
+  settle();
+  for (const char* offset : {"1000", "18446744073709551615"}) {
+    const std::string line = "1 t x 0 " + redis.histories["s:news"].epoch + ' ' + offset + "\n";
+    redis.arrivals.push_back({"h:news", line + "no"});
+    settle();
+  }
+  FakeReceiver& b = open_since("news", position("news", 0));
+  publish_elsewhere("news", "2");
+  settle();
+  EXPECT_EQ(a.got, (Got{"t:2"}));
+  EXPECT_EQ(b.got, (Got{"recovered", "t:1", "t:2"}));
+  EXPECT_FALSE(has_gaps());
+}
+
+TEST_F(TopicHistoryTest, AsksAgainLaterWhatIsNoHistory) {
+  FakeReceiver& a = open("news");
+  publish_elsewhere("news", "1");
+  publish_elsewhere("news", "2");
+  settle();
+  FakeHistoryRedis::History& stored = redis.histories["s:news"];
+  redis.arrivals.clear();
+  stored.top = 1;
+  FakeReceiver& b = open_since("news", position("news", 0));
+  settle();
+  EXPECT_TRUE(history.is_refused());
+  EXPECT_EQ(errors, (std::vector<std::string>{"news: it is none of ours"}));
+  stored.top = 2;
+  history.retry();
+  settle();
+  EXPECT_FALSE(history.is_refused());
+  EXPECT_EQ(b.got, (Got{"recovered", "t:1", "t:2"}));
+  EXPECT_EQ(a.got, Got{});
 }
 
 TEST_F(TopicHistoryTest, ClosesWhomItCannotGiveTheRest) {

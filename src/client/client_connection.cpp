@@ -132,11 +132,8 @@ void ClientConnection::on_end_of_input() {
 // What the kernel takes at once says nothing about the peer.
 void ClientConnection::on_output_progress(bool is_empty) {
   if (!is_websocket_) return;
-  if (was_blocked_) {
-    session_.note_received(now_ms());
-  } else if (!is_empty) {
-    has_peer_taken_some();  // from now on
-  }
+  if (was_blocked_) session_.note_received(now_ms());
+  if (!is_empty) has_peer_taken_some();  // from now on, as the kernel has taken more
   was_blocked_ = !is_empty;
   session_.on_output_progress();
   if (is_empty) session_.on_output_empty();

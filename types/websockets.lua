@@ -362,12 +362,12 @@ function Context:publish(topic, data, type) end
 
 ---Asks a cluster for the names that subscriptions to a topic have as their presence.
 ---@param topic string|number
----@param fn fun(members: string[]|nil, message?: string)
+---@param fn fun(members: string[]|nil, message?: string, code?: integer)
 function Context:presence(topic, fn) end
 
 ---Asks a cluster how many subscriptions to a topic there are, on all machines.
 ---@param topic string|number
----@param fn fun(count: integer|nil, message?: string)
+---@param fn fun(count: integer|nil, message?: string, code?: integer)
 function Context:count(topic, fn) end
 
 ---The topics, and how many subscribers each has.

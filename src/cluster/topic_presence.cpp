@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <new>
 #include <utility>
 
@@ -18,7 +19,6 @@ constexpr std::size_t kTopicsPerFlush = 1000;
 // What a node that has died left behind stays so long, if nobody asks; what stays is written anew within a third of it.
 constexpr std::string_view kKeepMs = "10800000";
 constexpr std::size_t kRenewalsPerRefresh = 360;
-constexpr const char* kDown = "cluster down";
 
 // KEYS: the leases. ARGV: the node, for how long. Those that have run out long ago are forgotten. Returns 0 if the node
 // had none any more: what it has written may have been taken away.
@@ -61,8 +61,10 @@ end
 return room and names or sum
 )";
 
-std::string why_not(const RedisReply* reply) {
-  return reply == nullptr ? kDown : printable_redis_error(reply->text, {});
+Error down() { return {"cluster down", ENOTCONN}; }
+
+Error why_not(const RedisReply* reply) {
+  return reply == nullptr ? down() : Error{printable_redis_error(reply->text, {}), EIO};
 }
 
 }  // namespace
@@ -343,12 +345,12 @@ void TopicPresence::members(std::string_view topic, const OnMembers& on_members)
       names.reserve(reply->elements.size());
       for (const RedisReply& name : reply->elements) names.push_back(name.text);
     } catch (const std::bad_alloc&) {
-      return on_members(nullptr, "not enough memory");
+      return on_members(nullptr, {"not enough memory", ENOMEM});
     }
     std::sort(names.begin(), names.end());
     on_members(&names, {});
   });
-  if (!was_sent) on_members(nullptr, kDown);
+  if (!was_sent) on_members(nullptr, down());
 }
 
 void TopicPresence::count(std::string_view topic, const OnCount& on_count) {
@@ -357,7 +359,7 @@ void TopicPresence::count(std::string_view topic, const OnCount& on_count) {
     const auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(reply->integer, 0));
     on_count(&count, {});
   });
-  if (!was_sent) on_count(nullptr, kDown);
+  if (!was_sent) on_count(nullptr, down());
 }
 
 }  // namespace websockets

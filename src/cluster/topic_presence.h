@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/result.h"
 #include "cluster/redis_commands.h"
 #include "cluster/redis_store.h"
 #include "net/timer_wheel.h"
@@ -60,11 +61,11 @@ class TopicPresence {
   // A subscription has this name from now on. Throws std::bad_alloc.
   void enter(const Subscriber& subscriber, std::string_view topic, std::string_view name);
 
-  // `members`: each name once, in order; null: `why` there are none to be had. Called later, or at once. Both throw
-  // std::bad_alloc.
-  using OnMembers = std::function<void(const std::vector<std::string>* members, const std::string& why)>;
+  // `members`: each name once, in order; null: `why` there are none to be had: ENOTCONN, EIO: what Redis says, ENOMEM.
+  // Called later, or at once. Both throw std::bad_alloc.
+  using OnMembers = std::function<void(const std::vector<std::string>* members, const Error& why)>;
   void members(std::string_view topic, const OnMembers& on_members);
-  using OnCount = std::function<void(const std::uint64_t* count, const std::string& why)>;
+  using OnCount = std::function<void(const std::uint64_t* count, const Error& why)>;
   void count(std::string_view topic, const OnCount& on_count);
 
   // The node ends: takes back what it has written, as far as the servers take that now.

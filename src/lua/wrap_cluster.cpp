@@ -38,12 +38,6 @@ LuaContext& check_cluster(lua_State* L, int& callbacks) {
   return context;
 }
 
-// Calls it with nil and why there is nothing.
-void push_why(lua_State* L, const std::string& why) {
-  lua_pushnil(L);
-  push_text(L, why);
-}
-
 int presence(lua_State* L) {
   int callbacks;
   LuaContext& context = check_cluster(L, callbacks);
@@ -53,13 +47,10 @@ int presence(lua_State* L) {
     const Function function = PinnedFunction::own(context.callback_table(), slot);
     LuaCalls& calls = context.calls();
     context.cluster()->backplane().presence().members(
-        topic, [&calls, function](const std::vector<std::string>* members, const std::string& why) {
+        topic, [&calls, function](const std::vector<std::string>* members, const Error& why) {
           calls.run(nullptr, [&](lua_State* inner) {
             lua_rawgeti(inner, LuaCalls::kCallbacks, function->slot());
-            if (members == nullptr) {
-              push_why(inner, why);
-              return lua_call(inner, 2, 0);
-            }
+            if (members == nullptr) return lua_call(inner, push_error(inner, why), 0);
             lua_createtable(inner, static_cast<int>(members->size()), 0);
             for (std::size_t i = 0; i < members->size(); ++i) {
               push_text(inner, (*members)[i]);
@@ -81,13 +72,10 @@ int count(lua_State* L) {
     const Function function = PinnedFunction::own(context.callback_table(), slot);
     LuaCalls& calls = context.calls();
     context.cluster()->backplane().presence().count(
-        topic, [&calls, function](const std::uint64_t* subscriptions, const std::string& why) {
+        topic, [&calls, function](const std::uint64_t* subscriptions, const Error& why) {
           calls.run(nullptr, [&](lua_State* inner) {
             lua_rawgeti(inner, LuaCalls::kCallbacks, function->slot());
-            if (subscriptions == nullptr) {
-              push_why(inner, why);
-              return lua_call(inner, 2, 0);
-            }
+            if (subscriptions == nullptr) return lua_call(inner, push_error(inner, why), 0);
             lua_pushinteger(inner, static_cast<lua_Integer>(*subscriptions));
             lua_call(inner, 1, 0);
           });

@@ -156,23 +156,23 @@ TEST_F(TopicPresenceTest, TakesItsOwnBackAtTheEnd) {
 TEST_F(TopicPresenceTest, AsksWhoLives) {
   subscribe("room");
   std::vector<std::string> members;
-  std::string why;
-  presence.members("room", [&](const std::vector<std::string>* some, const std::string& text) {
+  Error why;
+  presence.members("room", [&](const std::vector<std::string>* some, const Error& error) {
     if (some != nullptr) members = *some;
-    why = text;
+    why = error;
   });
   EXPECT_EQ(commands.take(), (Sent{"HSET ws:0:n:room 0123456789abcdef 1", "PEXPIRE ws:0:n:room 10800000",
                                    "EVAL SCRIPT 2 ws:0:p:room ws:0:l: 1000"}));
   const RedisReply reply{RedisReply::Type::kArray, 0, "", {text("b"), text(""), text("a")}};
   commands.answer("EVAL", &reply);
   EXPECT_EQ(members, (std::vector<std::string>{"", "a", "b"}));
-  EXPECT_EQ(why, "");
+  EXPECT_FALSE(why);
 }
 
 TEST_F(TopicPresenceTest, CountsAndSaysWhyNot) {
   std::vector<std::string> answers;
-  const auto note = [&](const std::uint64_t* count, const std::string& why) {
-    answers.push_back(count == nullptr ? why : std::to_string(*count));
+  const auto note = [&](const std::uint64_t* count, const Error& why) {
+    answers.push_back(count == nullptr ? why.text + ' ' + std::to_string(why.code) : std::to_string(*count));
   };
   for (int i = 0; i < 5; ++i) presence.count("room", note);
   for (const RedisReply& reply : {number(42), number(-1), error("NOPERM no\n"), text("42")}) {
@@ -181,7 +181,8 @@ TEST_F(TopicPresenceTest, CountsAndSaysWhyNot) {
   commands.answer("EVAL", nullptr);
   commands.is_up = false;
   presence.count("room", note);
-  EXPECT_EQ(answers, (std::vector<std::string>{"42", "0", "NOPERM no?", "42", "cluster down", "cluster down"}));
+  EXPECT_EQ(answers,
+            (std::vector<std::string>{"42", "0", "NOPERM no? 5", "42 5", "cluster down 107", "cluster down 107"}));
 }
 
 // The server may have taken them, or not.

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What contexts of several machines send each other by Redis: each context here is a machine of its own.
-local client = require 'spec.support.client'
+local files = require 'spec.support.files'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local machines = require 'spec.support.machines'
@@ -188,6 +188,38 @@ describe('a cluster', function()
     assert.matches("^Redis does not keep the history of 'h/1': ", reports[1])
     assert.matches("^Redis does not keep who is at 'a%?b': ERR unknown command 'HSET'$", reports[2])
     assert.matches("^Redis does not publish messages: ERR unknown command 'PUBLISH'$", reports[3])
+    own:kill()
+  end)
+
+  it('needs no more rights than its documentation says', function()
+    local own = redis.start()
+    local line = files.read('docs/cluster.md'):match '\nuser (chat on >secret [^\n]*)\n'
+    local words = {}
+    for word in line:gmatch '%S+' do
+      words[#words + 1] = word
+    end
+    assert.equal('OK', own:ask('ACL', 'SETUSER', (table.unpack or unpack)(words)))
+    local url = ('redis://chat:secret@127.0.0.1:%d/3'):format(own.port)
+    local group, a, b = machines.connected(2, { cluster = url, history = { topics = { 'h/' } } })
+    local c, ws = a.subscribe('news', { presence = 'ada' })
+    local is_ready, members, count
+    ws:subscribe('h/1', { on_ready = function() is_ready = true end })
+    loop.serve_until(group, function() return is_ready end, 'on_ready')
+    assert.equal(0, (b.ctx:broadcast('p', 'one')))
+    c:expect_text 'one'
+    assert.equal(0, (b.ctx:publish('h/1', 'two')))
+    c:expect_text 'two'
+    loop.serve_until(group, function()
+      b.ctx:presence('news', function(...) members = { ... } end)
+      b.ctx:count('news', function(...) count = { ... } end)
+      return members and members[1][1] and count and count[1] > 0
+    end, 'presence')
+    assert.same({ { { 'ada' } }, { 1 } }, { members, count })
+    c:finish(1000)
+    for _, one in ipairs { a, b } do
+      one.ctx:destroy()
+    end
+    assert.equal('', own:ask('ACL', 'LOG'))
     own:kill()
   end)
 

@@ -40,6 +40,8 @@ describe('options of a cluster', function()
     refused({ cluster = '' }, "option 'cluster': ")
     refused({ cluster = {} }, "option 'cluster.url' is nil, expected a URL")
     refused({ cluster = { 'redis://127.0.0.1', 'no' } }, "option 'cluster%[2%]': ")
+    refused({ cluster = { 'redis://127.0.0.1', ssl_verify = false } },
+      "option 'cluster' has the key 'ssl_verify', expected a list")
     refused({ cluster = { 'redis://127.0.0.1', { url = 2 } } }, "option 'cluster%[2%].url' is 2")
     refused({ cluster = { url = 'redis://127.0.0.1', ssl = 1 } }, "option 'cluster.ssl'")
     refused({ cluster = { url = 'rediss://127.0.0.1', ssl_private_key_path = 'x' } }, 'needs ssl_cert_path')

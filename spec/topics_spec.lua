@@ -385,6 +385,25 @@ describe('topics', function()
     assert.equal(1, publish(other, 'a', 'y'))
   end)
 
+  it('are not subscribed to when reading the options closes the websocket', function()
+    for _, close in ipairs { 'close', 'terminate', 'destroy' } do
+      local ctx, _, sockets = open(1)
+      local ws = sockets[1]
+      local options = setmetatable({}, { __index = function(_, name)
+        if name ~= 'on_ready' then return end
+        if close == 'destroy' then
+          ctx:destroy()
+        else
+          ws[close](ws)
+        end
+        ctx = nil
+        collectgarbage()
+      end })
+      assert.same({ nil, 'closed' }, { ws:subscribe('a', options) })
+      assert.same({}, ws:topics())
+    end
+  end)
+
   it('may be changed by finalizers while they are listed', function()
     local ctx, _, sockets = open(1)
     for i = 1, 300 do

@@ -74,6 +74,7 @@ void read_servers(OptionReader& reader, ClusterOptions& cluster) {
     return read_server(reader, "cluster", cluster);
   }
   lua_settop(L, value);
+  reader.refuse_names("cluster", "a list of URLs and tables");
   for (int i = 1;; ++i) {
     const char* const option = lua_pushfstring(L, "cluster[%d]", i);
     lua_rawgeti(L, value, i);

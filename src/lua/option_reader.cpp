@@ -124,7 +124,6 @@ bool OptionReader::begin_list(const char* name, const char* expected) {
   raise_value(name, expected);
 }
 
-// Raises an error for a list, on top of the stack, that has a name for a key: nobody would read its value.
 void OptionReader::refuse_names(const char* name, const char* expected) {
   const int list = lua_gettop(L_);
   for (lua_pushnil(L_); lua_next(L_, list) != 0; lua_pop(L_, 1)) {

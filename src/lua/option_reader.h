@@ -93,13 +93,14 @@ class OptionReader {
       lua_pop(L_, 1);
     });
   }
+  // Raises an error for a list, on top of the stack, that has a name for a key: nobody would read its value.
+  void refuse_names(const char* name, const char* expected);
 
  private:
   const char* push_full_name(const char* name);
   bool take_whole(const char* name, double least, double most, const char* expected, double& value);
   bool take_number(const char* name, double least, double most, const char* expected, double& value);
   bool begin_list(const char* name, const char* expected);
-  void refuse_names(const char* name, const char* expected);
   bool next_text(const char* name, const char* expected, int place);
 
   // With the key on top of the stack.

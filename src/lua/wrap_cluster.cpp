@@ -136,14 +136,18 @@ void call_on_ready(LuaContext& context, const LuaWebsocket& ws, const PinnedFunc
 
 }  // namespace
 
-void subscribe_by_options(lua_State* L, LuaWebsocket& ws) {
+bool subscribe_by_options(lua_State* L, LuaWebsocket& ws) {
   LuaContext& context = context_of(ws);
   const std::string_view topic = as_text(check_bytes(L, 2));
-  const int callbacks = push_callbacks(L);
+  const int callbacks = push_callbacks(L);  // keeps the context, too
   const SubscribeOptions options = read_options(L, context, topic, callbacks);
+  // Metamethods of the options, or finalizers, may have closed it.
+  bool was_open = false;
   enter(L, context, callbacks, [&] {
     Function on_ready;
     if (options.on_ready != kNoSlot) on_ready = PinnedFunction::own(context.callback_table(), options.on_ready);
+    was_open = is_subscribable(ws);
+    if (!was_open) return;
     Receiver& receiver = receiver_of(ws);
     context.hub().subscribe(receiver, topic);
     if (context.cluster() == nullptr) return;
@@ -155,6 +159,7 @@ void subscribe_by_options(lua_State* L, LuaWebsocket& ws) {
                         if (on_ready) call_on_ready(context, ws, *on_ready, recovered, position, why);
                       });
   });
+  return was_open;
 }
 
 const luaL_Reg kContextClusterMethods[] = {{"presence", presence}, {"count", count}, {nullptr, nullptr}};

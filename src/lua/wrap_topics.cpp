@@ -24,9 +24,6 @@ int push_closed(lua_State* L) {
   return 2;
 }
 
-// A client stays subscribed while it is not connected.
-bool is_open(const LuaWebsocket& ws) { return ws.connection != nullptr && (ws.is_client || ws.connection->is_open()); }
-
 Opcode check_message_type(lua_State* L, int index) {
   const lua_Integer type = luaL_optinteger(L, index, kWriteText);
   luaL_argcheck(L, type == kWriteText || type == kWriteBinary, index, "WRITE_TEXT or WRITE_BINARY expected");
@@ -84,11 +81,11 @@ int subscribe(lua_State* L) {
   LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
   if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
-  if (!is_open(ws)) return push_closed(L);
-  if (!lua_isnil(L, 3)) {
-    subscribe_by_options(L, ws);
-  } else {
+  if (!is_subscribable(ws)) return push_closed(L);
+  if (lua_isnil(L, 3)) {
     guarded(L, [&] { context_of(ws).hub().subscribe(receiver_of(ws), topic); });
+  } else if (!subscribe_by_options(L, ws)) {
+    return push_closed(L);
   }
   lua_pushboolean(L, 1);
   return 1;
@@ -97,7 +94,7 @@ int subscribe(lua_State* L) {
 int unsubscribe(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
   const std::string_view topic = as_text(check_bytes(L, 2));
-  if (!is_open(ws)) return push_closed(L);
+  if (!is_subscribable(ws)) return push_closed(L);
   lua_pushboolean(L, context_of(ws).hub().unsubscribe(receiver_of(ws), topic) ? 1 : 0);
   return 1;
 }
@@ -107,7 +104,7 @@ int publish_to_others(lua_State* L) {
   const std::string_view topic = as_text(check_bytes(L, 2));
   const std::span<const std::uint8_t> data = check_bytes(L, 3);
   const Opcode opcode = check_message_type(L, 4);
-  if (!is_open(ws)) return push_failure(L, "closed");
+  if (!is_subscribable(ws)) return push_failure(L, "closed");
   Hub::Published published{};
   with_entry(L, ws, [&] { published = context_of(ws).hub().publish(topic, opcode, data, &receiver_of(ws)); });
   return push_delivery(L, published.status, published.receivers);
@@ -115,8 +112,9 @@ int publish_to_others(lua_State* L) {
 
 int topics_of_websocket(lua_State* L) {
   const LuaWebsocket& ws = check_websocket(L);
-  return push_copy(L, push_names,
-                   [&] { return is_open(ws) ? context_of(ws).hub().topics().list_of(receiver_of(ws)) : Names(); });
+  return push_copy(L, push_names, [&] {
+    return is_subscribable(ws) ? context_of(ws).hub().topics().list_of(receiver_of(ws)) : Names();
+  });
 }
 
 }  // namespace

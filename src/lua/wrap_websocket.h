@@ -26,6 +26,11 @@ inline bool is_closed(const LuaWebsocket& ws) {
   return ws.connection == nullptr || (!ws.is_client && ws.connection->has_ended_in_http());
 }
 
+// Whether it may have subscriptions. A client stays subscribed while it is not connected.
+inline bool is_subscribable(const LuaWebsocket& ws) {
+  return ws.connection != nullptr && (ws.is_client || ws.connection->is_open());
+}
+
 // Of a websocket that is not closed.
 inline LuaContext& context_of(const LuaWebsocket& ws) {
   return ws.is_client ? ws.client->context : context_of(*ws.connection);

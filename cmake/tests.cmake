@@ -12,11 +12,15 @@ enable_testing()
 
 # Behaviour that no driver, loop or build can change, so the modes leave it out in the gate.
 set(mode_independent
-  callback_action callback_error cluster_history cluster_options cluster_presence cluster_workers
+  callback_action callback_error cluster_faults cluster_history cluster_options cluster_presence cluster_workers
   compression_broadcast compression_limits constants context_churn coroutine docs docs_examples error fields finalizer
   handshake http_answer http_refusal origins privileges proxy request request_body respond static static_conditional
   static_range static_traversal stats tls_authorities tls_certificates upgrade upgrade_deferred workers_faults
   workers_run)
+# What takes its time, and what no Lua can change: in the gate once, and with the sanitizers.
+set(lua_independent cluster_faults)
+# What takes minutes: never in the gate, and without modes.
+set(long cluster_long)
 # The parsers and zlib, where what is not initialised would come from.
 set(parsing compression frame http receive static timers tls_data topics)
 # Nothing of these is there without pollfd.
@@ -32,6 +36,8 @@ set(spec_rows
   "specs     lua5.4  build            all                quick 1     spec"
   "specs     lua5.5  build            all                gate  1     spec"
   "specs     luajit  build            all                gate  1     spec"
+  "specs     lua5.4  build            long               all   10    spec"
+  "specs     luajit  build            long               all   10    spec"
   "io_uring  lua5.4  build            !mode_independent  gate  1     io_uring_spec"
   "io_uring  lua5.4  build            mode_independent   all   1     io_uring_spec"
   "per-fd    luajit  build            !mode_independent  gate  1     spec           SPEC_LOOP=per-fd"
@@ -75,7 +81,7 @@ endfunction()
 
 file(GLOB spec_files RELATIVE ${CMAKE_SOURCE_DIR}/spec CONFIGURE_DEPENDS spec/*_spec.lua)
 list(TRANSFORM spec_files REPLACE "_spec.lua$" "")
-foreach(list IN ITEMS mode_independent parsing only_pollfd)
+foreach(list IN ITEMS mode_independent lua_independent long parsing only_pollfd)
   foreach(name IN LISTS ${list})
     if(NOT name IN_LIST spec_files)
       message(FATAL_ERROR "There is no spec/${name}_spec.lua, which cmake/tests.cmake has in its list ${list}")
@@ -87,6 +93,7 @@ foreach(row IN LISTS spec_rows)
   separate_arguments(row UNIX_COMMAND "${row}")
   list(POP_FRONT row suite lua folder files tier times kind)
   set(names ${spec_files})
+  list(REMOVE_ITEM names ${long})
   if(files MATCHES "^!(.*)")
     list(REMOVE_ITEM names ${${CMAKE_MATCH_1}})
   elseif(NOT files STREQUAL all)
@@ -95,9 +102,12 @@ foreach(row IN LISTS spec_rows)
   if(suite STREQUAL portable)
     list(REMOVE_ITEM names ${only_pollfd} ${only_hiredis})
   endif()
-  tier_labels(labels ${tier})
   math(EXPR limit_s "120 + 60 * ${times}")
   foreach(name IN LISTS names)
+    tier_labels(labels ${tier})
+    if(name IN_LIST lua_independent AND NOT lua STREQUAL lua5.4)
+      tier_labels(labels all)
+    endif()
     # What a file takes is about proportional to its size.
     file(SIZE ${CMAKE_SOURCE_DIR}/spec/${name}_spec.lua bytes)
     math(EXPR seconds "${bytes} * ${times} / 5000")

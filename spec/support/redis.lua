@@ -22,14 +22,15 @@ end
 -- Quotes for the shell.
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
--- Starts a server. Options: port, args (more of the command line), password (which ask() gives).
+-- Starts a server. Options: port, config (the path of a file), args (more of the command line), password (which ask()
+-- gives).
 function redis.start(options)
   options = options or {}
   local self = setmetatable({ port = options.port or loop.free_port(), password = options.password }, redis)
   self.folder = os.tmpname()
   os.remove(self.folder)
   assert(os.execute('mkdir -m 700 ' .. self.folder))
-  self.args = options.args or ''
+  self.config, self.args = options.config or '', options.args or ''
   self:run()
   started[self] = true
   return self
@@ -37,8 +38,8 @@ end
 
 -- Starts it (again), and waits until it serves.
 function redis:run()
-  os.execute(([[(unset LD_PRELOAD; exec redis-server --port %d --bind 127.0.0.1 --dir %s --save '' --loglevel warning %s %s)
-    </dev/null >%s/log 2>&1 & echo $! >%s/pid]]):gsub('\n%s*', ' '):format(self.port, self.folder,
+  os.execute(([[(unset LD_PRELOAD; exec redis-server %s --port %d --bind 127.0.0.1 --dir %s --save '' --loglevel warning
+    %s %s) </dev/null >%s/log 2>&1 & echo $! >%s/pid]]):gsub('\n%s*', ' '):format(self.config, self.port, self.folder,
     self.password and '--requirepass ' .. quoted(self.password) or '', self.args, self.folder, self.folder))
   self.pid = tonumber(files.read(self.folder .. '/pid'))
   local ok = pcall(loop.serve_until, {}, function() return is_listening(self.port) end)

@@ -82,7 +82,7 @@ describe('a cluster whose Redis fails', function()
       local d, _, told = join(group, b, 'h/1', position)
       assert.same({ false, 'epoch' }, { told[1], told[3] })
       publish(group, a, 'h/1', 'two')
-      publish(group, b, 'h/1', 'three')
+      publish(group, a, 'h/1', 'three')
       local _, new = read(d)
       local numbers = {}
       for i, at in ipairs { position, new } do
@@ -169,18 +169,20 @@ describe('a cluster whose Redis fails', function()
       local group, a, b = connected(2, server)
       local c, d = join(group, b, 'h/1'), b.subscribe 'news'
       wait_for_subscribers(server, group, 'news', 1)
-      for i = 1, 60 do
-        if i == 20 or i == 40 then
-          server:ask('CLIENT', 'KILL', 'TYPE', kind)
-          a.wait_for('gap', i / 20) -- both of them
-          b.wait_for('gap', i / 20)
+      for round = 0, 2 do
+        for i = round * 20 + 1, round * 20 + 20 do
+          publish(group, a, 'h/1', tostring(i))
+          assert.equal(0, (a.ctx:publish('news', tostring(i))))
         end
-        publish(group, a, 'h/1', tostring(i))
-        assert.equal(0, (a.ctx:publish('news', tostring(i))))
-      end
-      for i = 1, 60 do
-        expect(c, tostring(i))
-        d:expect_text(tostring(i)) -- nothing was under way
+        for i = round * 20 + 1, round * 20 + 20 do
+          expect(c, tostring(i))
+          d:expect_text(tostring(i))
+        end
+        if round < 2 then
+          server:ask('CLIENT', 'KILL', 'TYPE', kind)
+          a.wait_for('gap', round + 1)
+          b.wait_for('gap', round + 1)
+        end
       end
       assert.same({ 'up', 'down', 'up', 'gap', 'down', 'up', 'gap' }, b.events)
     end)
@@ -219,9 +221,8 @@ describe('a cluster whose Redis fails', function()
     server:kill()
     server.args = server.args .. ' --key-load-delay 5000 --loading-process-events-interval-bytes 1024'
     server:run()
-    local group, one, reports, why = lone(server:url())
+    local group, one, reports = lone(server:url())
     one.wait_for 'up'
-    if #why > 1 then assert.matches('LOADING', why[1]) end
     assert.same({}, reports)
     publish(group, one, 'h/1', 'one')
   end)

@@ -107,9 +107,16 @@ def try_receiving():
     assert len(lines) == 2 + 2 + 1, lines
 
 
+def try_cluster():
+    command = [ROOT / 'bench' / 'cluster' / 'run', '--rounds', '1', '--scale', '0.002']
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == (2 + 8) + 1 + (2 + 2) + 1 + 2, lines
+
+
 CHECKS = [(describe(workload), try_workload, workload) for workload in WORKLOADS]
 CHECKS += [(f'counts, {row.describe()}', try_counts, row) for row in COUNTED]
-CHECKS += [('clients', try_clients), ('receiving', try_receiving), ('the table', try_table), ('wrong answers are noticed', try_wrong_answers)]
+CHECKS += [('clients', try_clients), ('receiving', try_receiving), ('a cluster', try_cluster),
+           ('the table', try_table), ('wrong answers are noticed', try_wrong_answers)]
 
 
 def main():

@@ -4,20 +4,11 @@
 local files = require 'spec.support.files'
 local loop = require 'spec.support.loop'
 local remote = require 'spec.support.remote'
-local socket = require 'socket'
 
 local redis = {}
 redis.__index = redis
 
 local started = {}
-
-local function is_listening(port)
-  local probe = assert(socket.tcp4())
-  probe:settimeout(1)
-  local connected = probe:connect('127.0.0.1', port)
-  probe:close()
-  return connected
-end
 
 -- Quotes for the shell.
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
@@ -26,24 +17,38 @@ local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 -- gives).
 function redis.start(options)
   options = options or {}
-  local self = setmetatable({ port = options.port or loop.free_port(), password = options.password }, redis)
+  local self = setmetatable({ password = options.password }, redis)
   self.folder = os.tmpname()
   os.remove(self.folder)
   assert(os.execute('mkdir -m 700 ' .. self.folder))
   self.config, self.args = options.config or '', options.args or ''
-  self:run()
   started[self] = true
+  repeat -- another process may take the port before it does, or that of its cluster bus
+    self.port = options.port or loop.free_port()
+    self:try()
+  until self.pid or options.port or not self:log():find 'Failed listening on port'
+  if not self.pid then error('redis-server does not start: ' .. self:log(), 2) end
   return self
 end
 
+function redis:log() return files.read(self.folder .. '/log') end
+
 -- Starts it (again), and waits until it serves.
 function redis:run()
+  self:try()
+  if not self.pid then error('redis-server does not start: ' .. self:log(), 2) end
+end
+
+-- The same, but it may end instead: then there is no `pid`.
+function redis:try()
   os.execute(([[(unset LD_PRELOAD; exec redis-server %s --port %d --bind 127.0.0.1 --dir %s --save '' --loglevel warning
     %s %s) </dev/null >%s/log 2>&1 & echo $! >%s/pid]]):gsub('\n%s*', ' '):format(self.config, self.port, self.folder,
     self.password and '--requirepass ' .. quoted(self.password) or '', self.args, self.folder, self.folder))
   self.pid = tonumber(files.read(self.folder .. '/pid'))
-  local ok = pcall(loop.serve_until, {}, function() return is_listening(self.port) end)
-  if not ok then error('redis-server does not start: ' .. files.read(self.folder .. '/log'), 2) end
+  loop.serve_until({}, function()
+    if not remote.is_running(self.pid) then self.pid = nil end
+    return not self.pid or tonumber(self:ask('INFO', 'server'):match 'process_id:(%d+)') == self.pid
+  end, 'redis-server')
 end
 
 function redis:url(database)
@@ -73,7 +78,7 @@ end
 
 function redis.close_all()
   for self in pairs(started) do
-    if remote.is_running(self.pid) then self:kill() end
+    if self.pid and remote.is_running(self.pid) then self:kill() end
     os.execute('rm -rf ' .. self.folder)
     started[self] = nil
   end

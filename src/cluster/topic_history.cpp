@@ -13,6 +13,7 @@
 #include "cluster/cluster_message.h"
 #include "cluster/delivery_budget.h"
 #include "cluster/history_script.h"
+#include "cluster/redis_failure.h"
 #include "server/receiver.h"
 
 namespace websockets {
@@ -101,7 +102,8 @@ bool TopicHistory::send(const std::shared_ptr<Publish>& publish, bool is_again) 
 }
 
 void TopicHistory::on_published(Publish& publish, const RedisReply* reply) {
-  if (reply == nullptr) {
+  // A reply that the link is lost with says that nothing was done: the master has become a replica, say.
+  if (reply == nullptr || (reply->is_error() && remedy_for(reply->text))) {
     publish.is_lost = has_lost_ = true;
     return;
   }

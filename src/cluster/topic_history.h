@@ -109,7 +109,7 @@ class TopicHistory final {
     std::string header;
     std::string data;
     std::string name;
-    bool is_lost = false;  // it was sent, but its reply does not come
+    bool is_lost = false;  // it was sent, but not done, or its reply does not come
   };
 
   std::shared_ptr<TopicStream> find(std::string_view topic) const;

@@ -73,6 +73,11 @@ class FakeHistoryRedis final : public RedisCommands {
     RedisReply reply = run(command.words);
     replies_.emplace_back(std::move(command.on_reply), std::move(reply));
   }
+  // It does not take it.
+  void refuse(const std::string& error) {
+    replies_.emplace_back(std::move(sent_.front().on_reply), RedisReply{RedisReply::Type::kError, 0, error, {}});
+    sent_.pop_front();
+  }
   // The oldest reply arrives.
   void reply() {
     auto [on_reply, reply] = std::move(replies_.front());

@@ -223,6 +223,23 @@ TEST_F(TopicHistoryTest, PublishesOnceWhatMayHaveBeenLost) {
   EXPECT_FALSE(has_gaps());
 }
 
+// Such a reply says that the link is about to be lost, too.
+TEST_F(TopicHistoryTest, PublishesAgainWhatAMasterThatIsNoneAnyMoreHasRefused) {
+  FakeReceiver& a = open("news");
+  settle();
+  for (const char* data : {"1", "2", "3"}) publish("news", data);
+  redis.execute();
+  redis.refuse("READONLY You can't write against a read only replica.");
+  redis.reply();
+  redis.reply();
+  EXPECT_FALSE(history.publish("news", Opcode::kText, as_bytes(std::string_view("no")), 0));
+  link_down();
+  link_up();
+  settle();
+  EXPECT_EQ(a.got, (Got{"t:1", "t:2", "t:3"}));
+  EXPECT_EQ(errors, std::vector<std::string>());
+}
+
 TEST_F(TopicHistoryTest, KeepsTheOrderWhenRedisForgetsItsScripts) {
   FakeReceiver& a = open("news");
   settle();
@@ -613,7 +630,7 @@ TEST_F(TopicHistoryTest, SaysWhatRedisRefuses) {
       return true;
     }
     void refuse() {
-      const RedisReply error{RedisReply::Type::kError, 0, "NOPERM no", {}};
+      const RedisReply error{RedisReply::Type::kError, 0, "OOM no", {}};
       std::exchange(on_reply, nullptr)(&error);
     }
     OnReply on_reply;
@@ -626,7 +643,7 @@ TEST_F(TopicHistoryTest, SaysWhatRedisRefuses) {
   other.on_subscribed("news");
   other.deliver();
   refusing.refuse();
-  EXPECT_EQ(errors, (std::vector<std::string>{"news: NOPERM no", "news: NOPERM no"}));
+  EXPECT_EQ(errors, (std::vector<std::string>{"news: OOM no", "news: OOM no"}));
   EXPECT_FALSE(other.has_more());
   EXPECT_TRUE(other.is_refused());
   other.retry();

@@ -1,25 +1,24 @@
 -- SPDX-License-Identifier: MIT
 -- What becomes of a cluster when its Redis server, or the way to it, fails: docs/cluster.md has the list.
+local histories = require 'spec.support.histories'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local machines = require 'spec.support.machines'
 local redis = require 'spec.support.redis'
 local remote = require 'spec.support.remote'
 
+local expect, join, publish, read = histories.expect, histories.join, histories.publish, histories.read
+
 describe('a cluster whose Redis fails', function()
   leaks.check_each(before_each, after_each)
   after_each(redis.close_all)
   after_each(remote.close_all)
 
-  local function wrap(data, position) return position .. '|' .. data end
-
-  -- Machines whose topics that begin with 'h/' remember. `reports`: where errors go to.
+  -- `reports`: where errors go to.
   local function config(url, reports)
-    return {
-      cluster = url,
-      history = { topics = { 'h/' }, wrap = wrap },
-      on_error = reports and function(text) reports[#reports + 1] = text end or nil,
-    }
+    local options = histories.config(url)
+    options.on_error = reports and function(text) reports[#reports + 1] = text end or nil
+    return options
   end
   local function connected(count, server) return machines.connected(count, config(server:url())) end
 
@@ -36,40 +35,12 @@ describe('a cluster whose Redis fails', function()
     return group, one, reports, why
   end
 
-  -- Data and position of the next message of a history.
-  local function read(c)
-    local position, data = c:expect_text():match '^([^|]*)|(.*)$'
-    return data, position
-  end
-  local function expect(c, ...)
-    for _, wanted in ipairs { ... } do
-      assert.equal(wanted, (read(c)))
-    end
-  end
-  -- A client that is subscribed and ready; and what on_ready was told.
-  local function join(group, machine, topic, since)
-    local told
-    local c, ws = machine.subscribe(topic, { since = since, on_ready = function(_, ...) told = { ... } end })
-    loop.serve_until(group, function() return told end, 'on_ready')
-    return c, ws, told
-  end
-  local function wait_for_subscribers(server, group, topic, count)
-    local channel = 'ws:0:t:' .. topic
-    loop.serve_until(group, function()
-      return tonumber(server:ask('PUBSUB', 'NUMSUB', channel):match '(%d+)$') == count
-    end, 'subscribers of ' .. topic)
-  end
-  -- As soon as Redis can be had.
-  local function publish(group, machine, topic, data)
-    loop.serve_until(group, function() return machine.ctx:publish(topic, data) == 0 end, 'a publish')
-  end
-
   -- A server that was killed may have lost its last moments, whatever it has kept: so positions of before mean nothing.
   for _, args in ipairs { '--appendonly yes --appendfsync always', '' } do
     it('goes on when Redis comes back ' .. (args == '' and 'without data' or 'with its data'), function()
       local server = redis.start { args = args }
       local group, a, b = connected(2, server)
-      local c = join(group, a, 'h/1')
+      local c = join(group, a)
       publish(group, a, 'h/1', 'one')
       local _, position = read(c)
       server:kill()
@@ -79,7 +50,7 @@ describe('a cluster whose Redis fails', function()
       server:run()
       a.wait_for 'gap'
       b.wait_for 'gap'
-      local d, _, told = join(group, b, 'h/1', position)
+      local d, _, told = join(group, b, { since = position })
       assert.same({ false, 'epoch' }, { told[1], told[3] })
       publish(group, a, 'h/1', 'two')
       publish(group, a, 'h/1', 'three')
@@ -91,7 +62,7 @@ describe('a cluster whose Redis fails', function()
       assert.same({ '1', args == '' and '1' or '2' }, numbers)
       expect(d, 'three')
       expect(c, 'two', 'three')
-      local again, _, whole = join(group, a, 'h/1', new)
+      local again, _, whole = join(group, a, { since = new })
       assert.same({ true, new }, whole)
       expect(again, 'three')
       assert.equal('up down up gap gap', table.concat(a.events, ' ')) -- the second one is of the history
@@ -101,8 +72,8 @@ describe('a cluster whose Redis fails', function()
   it('delivers late what is sent while Redis stands still', function()
     local server = redis.start()
     local group, a, b = connected(2, server)
-    local c, d = join(group, b, 'h/1'), b.subscribe 'news'
-    wait_for_subscribers(server, group, 'news', 1)
+    local c, d = join(group, b), b.subscribe 'news'
+    server:wait_for_subscribers(group, 'news', 1)
     local function serve_all() return a.ctx:stats().cluster[1].queued_bytes == 0 end
     loop.serve_until(group, serve_all)
     remote.stop(server.pid)
@@ -150,8 +121,8 @@ describe('a cluster whose Redis fails', function()
   it('goes on after FLUSHALL', function()
     local server = redis.start()
     local group, a, b = connected(2, server)
-    local c, d = join(group, a, 'h/1'), b.subscribe 'news'
-    wait_for_subscribers(server, group, 'news', 1)
+    local c, d = join(group, a), b.subscribe 'news'
+    server:wait_for_subscribers(group, 'news', 1)
     publish(group, b, 'h/1', 'one')
     local _, position = read(c)
     server:ask 'FLUSHALL'
@@ -159,7 +130,7 @@ describe('a cluster whose Redis fails', function()
     expect(c, 'two')
     assert.equal(0, (a.ctx:publish('news', 'three')))
     d:expect_text 'three'
-    local _, _, told = join(group, b, 'h/1', position)
+    local _, _, told = join(group, b, { since = position })
     assert.same({ false, 'epoch' }, { told[1], told[3] })
   end)
 
@@ -167,8 +138,8 @@ describe('a cluster whose Redis fails', function()
     it('reconnects when its ' .. kind .. ' connection is lost', function()
       local server = redis.start()
       local group, a, b = connected(2, server)
-      local c, d = join(group, b, 'h/1'), b.subscribe 'news'
-      wait_for_subscribers(server, group, 'news', 1)
+      local c, d = join(group, b), b.subscribe 'news'
+      server:wait_for_subscribers(group, 'news', 1)
       for round = 0, 2 do
         for i = round * 20 + 1, round * 20 + 20 do
           publish(group, a, 'h/1', tostring(i))
@@ -191,8 +162,8 @@ describe('a cluster whose Redis fails', function()
   it('loses what waited for a machine that read too slowly, but no history', function()
     local server = redis.start { args = '--client-output-buffer-limit pubsub 300000 0 0' }
     local group, a, b = connected(2, server)
-    local c, d = join(group, b, 'h/1'), b.subscribe 'news'
-    wait_for_subscribers(server, group, 'news', 1)
+    local c, d = join(group, b), b.subscribe 'news'
+    server:wait_for_subscribers(group, 'news', 1)
     local data = ('x'):rep(100000)
     local others = { a.ctx } -- b stands still
     local count = 0
@@ -336,8 +307,8 @@ describe('a cluster whose Redis fails', function()
     local process, url = proxy_to(server)
     process:call 'proxy.delay_s = 0.15'
     local group, a, b = machines.connected(2, config(url))
-    local c, d = join(group, b, 'h/1'), b.subscribe 'news'
-    wait_for_subscribers(server, group, 'news', 1)
+    local c, d = join(group, b), b.subscribe 'news'
+    server:wait_for_subscribers(group, 'news', 1)
     for i = 1, 50 do
       assert.equal(0, (a.ctx:publish('news', tostring(i))))
       assert.equal(0, (a.ctx:publish('h/1', tostring(i))))
@@ -354,7 +325,7 @@ describe('a cluster whose Redis fails', function()
     local server = redis.start()
     local process, url = proxy_to(server)
     local group, a, b = machines.connected(2, config(url))
-    local c = join(group, b, 'h/1')
+    local c = join(group, b)
     local number, cuts = 0, 0
     for cut = 1, 4000, 307 do
       process:call('proxy.cut_after = %d', cut)

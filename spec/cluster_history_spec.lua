@@ -1,10 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Topics that remember: everybody gets all of it in one order, and who comes back what was missed.
 local client = require 'spec.support.client'
+local histories = require 'spec.support.histories'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local machines = require 'spec.support.machines'
 local redis = require 'spec.support.redis'
+
+local expect, join, read = histories.expect, histories.join, histories.read
 
 describe('the history of a topic', function()
   leaks.check_each(before_each, after_each)
@@ -13,45 +16,8 @@ describe('the history of a topic', function()
   teardown(redis.close_all)
   before_each(function() server:ask 'FLUSHALL' end)
 
-  local function wrap(data, position) return position .. '|' .. data end
-
-  -- Machines whose topics that begin with 'h/' remember.
-  local function config(more)
-    local history = { topics = { 'h/' }, wrap = wrap }
-    for name, value in pairs(more or {}) do
-      history[name] = value
-    end
-    return { cluster = server:url(), history = history }
-  end
-  local function connected(count, more) return machines.connected(count, config(more)) end
-
-  -- Data and position of the next message.
-  local function read(c)
-    local position, data = c:expect_text():match '^([^|]*)|(.*)$'
-    return data, position
-  end
-  local function expect(c, ...)
-    for _, wanted in ipairs { ... } do
-      assert.equal(wanted, (read(c)))
-    end
-  end
-
-  -- A client that is subscribed and ready. Returns it, its websocket, and what on_ready was told.
-  local function join(group, machine, options)
-    local told
-    local copy = {
-      on_ready = function(ws, ...)
-        assert.is_nil(told)
-        told = { ws, ... }
-      end,
-    }
-    for name, value in pairs(options or {}) do
-      copy[name] = value
-    end
-    local c, ws = machine.subscribe(copy.topic or 'h/1', { since = copy.since, on_ready = copy.on_ready })
-    loop.serve_until(group, function() return told end, 'on_ready')
-    assert.equal(ws, table.remove(told, 1))
-    return c, ws, told
+  local function connected(count, more)
+    return machines.connected(count, histories.config(server:url(), more))
   end
 
   it('comes to all machines, this one too, in one order', function()
@@ -186,7 +152,7 @@ describe('the history of a topic', function()
 
   it('is refused while Redis is away, and goes on after that', function()
     local own = redis.start()
-    local group, a = machines.connected(1, { cluster = own:url(), history = { topics = { 'h/' }, wrap = wrap } })
+    local group, a = machines.connected(1, histories.config(own:url()))
     local c = join(group, a)
     own:kill()
     a.wait_for 'down'

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Faults of a cluster that take their time, and its largest loads. Not in the gate.
+local histories = require 'spec.support.histories'
 local leaks = require 'spec.support.leaks'
 local loop = require 'spec.support.loop'
 local machines = require 'spec.support.machines'
@@ -7,34 +8,18 @@ local redis = require 'spec.support.redis'
 local remote = require 'spec.support.remote'
 local workers = require 'spec.support.workers'
 
+local config, join, publish = histories.config, histories.join, histories.publish
+
 describe('a cluster', function()
   leaks.check_each(before_each, after_each)
   after_each(redis.close_all)
   after_each(remote.close_all)
   after_each(workers.close_all)
 
-  local function wrap(data, position) return position .. '|' .. data end
-  local function config(url) return { cluster = url, history = { topics = { 'h/' }, wrap = wrap } } end
-  local function wait_for_subscribers(server, group, topic, count)
-    local channel = 'ws:0:t:' .. topic
-    loop.serve_until(group, function()
-      return tonumber(server:ask('PUBSUB', 'NUMSUB', channel):match '(%d+)$') == count
-    end, 'subscribers of ' .. topic)
-  end
-  local function publish(group, machine, topic, data)
-    loop.serve_until(group, function() return machine.ctx:publish(topic, data) == 0 end, 'a publish')
-  end
   local function expect(c, first, last)
     for i = first, last do
       assert.equal(tostring(i), c:expect_text():match '|(.*)$')
     end
-  end
-  -- A client of the history, to which nothing is published before it is ready.
-  local function join(group, machine)
-    local is_ready
-    local c = machine.subscribe('h/1', { on_ready = function() is_ready = true end })
-    loop.serve_until(group, function() return is_ready end, 'on_ready')
-    return c
   end
   local function ask(group, ctx, method, topic)
     local answer
@@ -159,7 +144,7 @@ sentinel failover-timeout chat 10000
     loop.serve_until({}, function() return sentinel:ask('SENTINEL', 'REPLICAS', 'chat'):find 'slave' end, 'its replica')
     local group, a, b = machines.connected(2, config(('redis+sentinel://127.0.0.1:%d/chat'):format(sentinel.port)))
     local c, d = join(group, b), b.subscribe 'news'
-    wait_for_subscribers(master, group, 'news', 1)
+    master:wait_for_subscribers(group, 'news', 1)
     publish(group, a, 'h/1', '1')
     local position = c:expect_text():match '^[^|]+'
     loop.serve_until(group, function() return replica:ask('KEYS', 'ws:0:s:*') ~= '' end, 'replication')

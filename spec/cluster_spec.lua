@@ -23,21 +23,13 @@ describe('a cluster', function()
   local function machine(group, more) return machines.add(group, with_server(more)) end
   local function connected(count, more) return machines.connected(count, with_server(more)) end
 
-  -- Until Redis has so many subscribers of a topic.
-  local function wait_for_subscribers(group, topic, count)
-    local channel = 'ws:0:t:' .. topic
-    loop.serve_until(group, function()
-      return tonumber(server:ask('PUBSUB', 'NUMSUB', channel):match '(%d+)$') == count
-    end, 'subscribers of ' .. topic)
-  end
-
   it('carries what is published to those who are subscribed elsewhere, once', function()
     local group, a, b, c = connected(3)
     local here, ws = a.subscribe 'news'
     local there = b.subscribe 'news'
     local other = c.subscribe 'weather'
-    wait_for_subscribers(group, 'news', 2)
-    wait_for_subscribers(group, 'weather', 1)
+    server:wait_for_subscribers(group, 'news', 2)
+    server:wait_for_subscribers(group, 'weather', 1)
     assert.same({ 0, 1 }, { a.ctx:publish('news', 'one') })
     here:expect_text 'one'
     assert.same({ 0, 0 }, { ws:publish('news', 'two', 1) })
@@ -53,7 +45,7 @@ describe('a cluster', function()
   it('keeps the order of one sender', function()
     local group, a, b = connected(2)
     local there = b.subscribe 'news'
-    wait_for_subscribers(group, 'news', 1)
+    server:wait_for_subscribers(group, 'news', 1)
     for i = 1, 1000 do
       a.ctx:publish('news', tostring(i))
     end
@@ -79,7 +71,7 @@ describe('a cluster', function()
     for _, topic in ipairs(topics) do
       assert.is_true(ws:subscribe(topic))
     end
-    wait_for_subscribers(group, '*', 1)
+    server:wait_for_subscribers(group, '*', 1)
     for i, topic in ipairs(topics) do
       assert.equal(0, (a.ctx:publish(topic, ('%d\n'):format(i))))
     end
@@ -95,7 +87,7 @@ describe('a cluster', function()
   it('takes nothing above max_message_size', function()
     local group, a, b = connected(2, { max_message_size = 1000 })
     local c = b.subscribe 'news'
-    wait_for_subscribers(group, 'news', 1)
+    server:wait_for_subscribers(group, 'news', 1)
     assert.same({ -1, 'too large' }, { a.ctx:publish('news', ('x'):rep(1001)) })
     assert.same({ -1, 'too large' }, { a.ctx:broadcast('p', ('x'):rep(1001)) })
     assert.equal(0, (a.ctx:publish('news', ('x'):rep(1000))))
@@ -106,16 +98,16 @@ describe('a cluster', function()
     local group, a = connected(1)
     local c, ws = a.subscribe 'news'
     local d, other = a.subscribe 'news'
-    wait_for_subscribers(group, 'news', 1)
+    server:wait_for_subscribers(group, 'news', 1)
     assert.is_true(ws:unsubscribe 'news')
-    wait_for_subscribers(group, 'news', 1)
+    server:wait_for_subscribers(group, 'news', 1)
     d:finish(1000)
-    wait_for_subscribers(group, 'news', 0)
+    server:wait_for_subscribers(group, 'news', 0)
     assert.is_true(ws:subscribe 'news')
-    wait_for_subscribers(group, 'news', 1)
+    server:wait_for_subscribers(group, 'news', 1)
     assert.equal('closed', other:state())
     c:finish(1000)
-    wait_for_subscribers(group, 'news', 0)
+    server:wait_for_subscribers(group, 'news', 0)
   end)
 
   it('delivers here while Redis is away, and says so', function()
@@ -231,7 +223,7 @@ describe('a cluster', function()
       other.client = other.subscribe 'news'
     end
     local there = b.subscribe 'news'
-    wait_for_subscribers(group, 'news', 1)
+    server:wait_for_subscribers(group, 'news', 1)
     assert.equal(0, (a.ctx:publish('news', 'one')))
     assert.equal(0, (c.ctx:broadcast('p', 'two')))
     there:expect_text 'one'
@@ -272,7 +264,7 @@ describe('a cluster', function()
   it('is counted', function()
     local group, a, b = connected(2)
     local c = b.subscribe 'news'
-    wait_for_subscribers(group, 'news', 1)
+    server:wait_for_subscribers(group, 'news', 1)
     local before = a.ctx:stats().cluster[1]
     a.ctx:publish('news', 'one')
     c:expect_text 'one'

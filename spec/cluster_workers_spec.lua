@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Workers in a cluster: each of them has its own connection to Redis.
 local leaks = require 'spec.support.leaks'
-local loop = require 'spec.support.loop'
 local machines = require 'spec.support.machines'
 local redis = require 'spec.support.redis'
 local workers = require 'spec.support.workers'
@@ -39,9 +38,7 @@ describe('workers in a cluster', function()
     local started, clients = start()
     local group, other = machines.connected(1, { cluster = server:url() })
     local there = other.subscribe 'all'
-    loop.serve_until(group, function()
-      return server:ask('PUBSUB', 'NUMSUB', 'ws:0:t:all'):match '%d+$' == tostring(COUNT + 1)
-    end, 'subscribers')
+    server:wait_for_subscribers(group, 'all', COUNT + 1)
     for i = 1, 100 do
       other.ctx:publish('all', tostring(i))
     end

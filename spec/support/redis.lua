@@ -68,6 +68,13 @@ function redis:ask(...)
   return (answer:gsub('\n$', ''))
 end
 
+-- Until so many connections are subscribed to a topic, the contexts of `group` being served.
+function redis:wait_for_subscribers(group, topic, count)
+  loop.serve_until(group, function()
+    return tonumber(self:ask('PUBSUB', 'NUMSUB', 'ws:0:t:' .. topic):match '(%d+)$') == count
+  end, 'subscribers of ' .. topic)
+end
+
 function redis:signal(name) remote.signal(self.pid, name) end
 
 -- As by kill -9; run() starts it again.

@@ -186,6 +186,7 @@ sentinel failover-timeout chat 10000
     local file = assert(io.open(hosts, 'w'))
     file:write '127.0.0.1 redis.test\n'
     file:close()
+    os.execute('touch -d 2038-01-01 ' .. hosts) -- it is read anew when its time, in seconds, is another one
     wait_for 'up'
     assert.equal(0, process:call 'return #reports')
     os.remove(hosts)

@@ -111,6 +111,9 @@ def try_cluster():
     command = [ROOT / 'bench' / 'cluster' / 'run', '--rounds', '1', '--scale', '0.002']
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) == (2 + 8) + 1 + (2 + 2) + 1 + 2, lines
+    command = [SERVER.command[0], ROOT / 'bench' / 'cluster' / 'faults.lua', '0.1']
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 2 + 6, lines
 
 
 CHECKS = [(describe(workload), try_workload, workload) for workload in WORKLOADS]

@@ -124,12 +124,15 @@ TEST_P(BatchIoTest, SendsMuchAndTellsTheLossOfEach) {
     batch.cork(speaker->channel());
   }
   batch.flush();
-  EXPECT_EQ(speakers[3]->heard(), much);
+  std::string heard = speakers[3]->heard();  // all, unless the kernel is short of memory
   EXPECT_EQ(speakers[4]->heard(), "hello");
   EXPECT_EQ(speakers[0]->heard(), "hello");
   EXPECT_NE(std::find(log.begin(), log.end(), "1 broken"), log.end());
   take_log();
   settle();
+  heard += speakers[3]->heard();
+  EXPECT_TRUE(heard == much) << heard.size();
+  std::erase_if(log, [](const std::string& event) { return event.starts_with("3 sent "); });
   EXPECT_EQ(take_log(), (Log{"1 closed", "1 lost", "1 released"}));
 }
 

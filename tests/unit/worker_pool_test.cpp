@@ -373,7 +373,11 @@ TEST_F(WorkerPoolTest, TellsWhyAllHaveFailedAtTheStart) {
   supervisor.start([](WorkerPool&, FakePoolOwner& owner) {
     owner.during_start = [](Worker&) { return Error{"no database", 13}; };
   });
-  EXPECT_EQ(last_lines(),
+  Lines lines = last_lines();
+  // Where one fails much later than the other, that one's replacement is on its way, or has failed, too.
+  std::erase_if(lines, [](const std::string& line) { return line.ends_with(": signal 9 (Killed)"); });
+  lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+  EXPECT_EQ(lines,
             (Lines{"error 13: no database", "exit of 1: failed: no database", "exit of 2: failed: no database"}));
 }
 

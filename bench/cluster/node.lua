@@ -13,7 +13,7 @@ end
 
 local function machine(more)
   local config = {
-    listen = { '127.0.0.1:0' }, cluster = url, history = { topics = { 'h/' }, size = 1000000 }, max_connections = 0,
+    listen = { '127.0.0.1:0' }, cluster = url, history = { topics = { 'h/' } }, max_connections = 0,
     on_cluster = function(state)
       assert(not up, state)
       up = state == 'up'
@@ -64,9 +64,9 @@ function roles.hear(topic)
   serve_for_ever()
 end
 
--- Publishes so many messages, `batch` in each round.
-function roles.publish(topic, count, batch, bytes)
-  machine()
+-- Publishes so many messages, `batch` in each round. `size`: of the history.
+function roles.publish(topic, count, batch, bytes, size)
+  machine { history = { topics = { 'h/' }, size = size } }
   local data = ('x'):rep(bytes)
   local function publish(messages)
     local sent = 0

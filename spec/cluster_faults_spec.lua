@@ -203,6 +203,43 @@ describe('a cluster whose Redis fails', function()
     publish(group, one, 'h/1', 'one')
   end)
 
+  it('keeps what Redis has no memory for until it has', function()
+    local server = redis.start()
+    local group, one, reports = lone(server:url())
+    one.wait_for 'up'
+    local c = join(group, one)
+    publish(group, one, 'h/1', 'before')
+    expect(c, 'before')
+    server:ask('CONFIG', 'SET', 'maxmemory', 1)
+    local taken = 0
+    local why
+    loop.serve_until(group, function()
+      local status
+      status, why = one.ctx:publish('h/1', tostring(taken + 1))
+      if status == 0 then taken = taken + 1 end
+      return status ~= 0
+    end, 'the refusal')
+    assert.equal('cluster down', why)
+    assert.is_true(taken > 0)
+    assert.same({ 0, 0 }, { one.ctx:publish('news', 'goes on') })
+    server:ask('CONFIG', 'SET', 'maxmemory', 0)
+    local got = {}
+    for i = 1, taken do
+      got[i] = tonumber((read(c)))
+    end
+    table.sort(got)
+    for i, number in ipairs(got) do
+      assert.equal(i, number)
+    end
+    publish(group, one, 'h/1', 'after')
+    expect(c, 'after')
+    assert.is_true(#reports > 0)
+    for _, report in ipairs(reports) do
+      assert.matches('^Redis does not keep .*OOM', report)
+    end
+    assert.same({ 'up' }, one.events)
+  end)
+
   it('says once what it may not do', function()
     local server = redis.start()
     server:ask('ACL', 'SETUSER', 'chat', 'on', '>secret', 'allkeys', 'allchannels', '+@all', '-subscribe')

@@ -22,10 +22,19 @@ bool is_one_of(std::string_view code, const std::array<std::string_view, N>& cod
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
+// Redis 6 and before quote what a script's command was told: "… -CODE …".
+bool is_quoted(std::string_view code, std::string_view error) {
+  const std::size_t at = error.find(code);
+  return at != std::string_view::npos && at > 0 && error[at - 1] == '-' &&
+         error.substr(at + code.size()).starts_with(' ');
+}
+
 // Those of a Redis Cluster, whose masters each have a part of the keys, are among them.
 constexpr std::array<std::string_view, 8> kNeedHelp = {"NOAUTH", "WRONGPASS", "NOPERM",    "DENIED",
                                                        "MOVED",  "ASK",       "CROSSSLOT", "CLUSTERDOWN"};
 constexpr std::array<std::string_view, 3> kPass = {"READONLY", "MASTERDOWN", "UNBLOCKED"};
+// No memory, no disk, a script that runs for too long, no replicas.
+constexpr std::array<std::string_view, 4> kTakesNothing = {"OOM", "MISCONF", "BUSY", "NOREPLICAS"};
 
 }  // namespace
 
@@ -50,9 +59,14 @@ std::optional<Remedy> remedy_for(std::string_view error) {
   if (is_one_of(code, kNeedHelp)) return Remedy::kHelp;
   if (code == "LOADING") return Remedy::kRetrySoon;
   if (is_one_of(code, kPass)) return Remedy::kRetry;
-  // Redis 6 and before quote what a script's command was told.
-  if (error.find("-READONLY ") != std::string_view::npos) return Remedy::kRetry;
+  if (is_quoted("READONLY", error)) return Remedy::kRetry;
   return {};
+}
+
+bool takes_nothing_now(std::string_view error) {
+  if (remedy_for(error) || is_one_of(code_of(error), kTakesNothing)) return true;
+  return std::any_of(kTakesNothing.begin(), kTakesNothing.end(),
+                     [=](std::string_view code) { return is_quoted(code, error); });
 }
 
 RedisFailure::Remedy remedy_for_greeting(std::string_view error) {

@@ -32,6 +32,9 @@ RedisFailure redis_failure(const Failure& failure) noexcept;
 std::optional<RedisFailure::Remedy> remedy_for(std::string_view error);
 // The same of a command that every connection has to begin with.
 RedisFailure::Remedy remedy_for_greeting(std::string_view error);
+// Whether the server would refuse whatever else is to be written now, too: because the link to it is of no use, or for
+// a while. Nothing was done.
+bool takes_nothing_now(std::string_view error);
 // For messages: of a server's words those that can be printed, no argument of a command, and no `password`. Throws
 // std::bad_alloc.
 std::string printable_redis_error(std::string_view error, std::string_view password);

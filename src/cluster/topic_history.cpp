@@ -102,15 +102,19 @@ bool TopicHistory::send(const std::shared_ptr<Publish>& publish, bool is_again) 
 }
 
 void TopicHistory::on_published(Publish& publish, const RedisReply* reply) {
-  // A reply that the link is lost with says that nothing was done: the master has become a replica, say.
-  if (reply == nullptr || (reply->is_error() && remedy_for(reply->text))) {
+  if (reply == nullptr || (reply->is_error() && takes_nothing_now(reply->text))) {
     publish.is_lost = has_lost_ = true;
+    // What the link is lost with is told by the link.
+    if (reply != nullptr && !remedy_for(reply->text)) owner_.on_history_error(publish.topic, reply->text);
     return;
   }
-  // What comes here is the oldest one: replies come in the order of what was sent.
-  const std::shared_ptr<Publish> oldest = std::move(unanswered_.front());
-  unanswered_.pop_front();
   if (reply->is_error()) owner_.on_history_error(publish.topic, reply->text);
+  // Replies come in the order of what was sent: only what is to be sent again may be before it.
+  if (unanswered_.front().get() == &publish) {
+    unanswered_.pop_front();
+  } else {
+    std::erase_if(unanswered_, [&](const std::shared_ptr<Publish>& one) { return one.get() == &publish; });
+  }
   if (has_lost_) send_lost();
 }
 

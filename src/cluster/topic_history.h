@@ -61,8 +61,9 @@ class TopicHistory final {
   TopicHistory& operator=(const TopicHistory&) = delete;
 
   // To all subscribers everywhere but the one with this serial here; 0: to all. What was taken is published once, in
-  // the order of the calls: when its reply was lost, it is sent again to a link that is up again. False: Redis cannot
-  // be reached, or too much waits for it. Throws std::bad_alloc; nothing was sent then.
+  // the order of the calls: when its reply was lost, it is sent again to a link that is up again; when the server takes
+  // nothing now, as it has no memory left, say, by retry(), behind what the server may have taken meanwhile. False:
+  // Redis cannot be reached, takes nothing, or too much waits for it. Throws std::bad_alloc; nothing was sent then.
   bool publish(std::string_view topic, Opcode opcode, std::span<const std::uint8_t> data, std::uint64_t sender);
 
   // --- Subscribers ---

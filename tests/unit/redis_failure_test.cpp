@@ -30,6 +30,17 @@ TEST(RedisFailure, SaysWhatCanBeDoneAboutAnError) {
   }
 }
 
+TEST(RedisFailure, AServerThatTakesNothingNowIsNotTheCommandsFault) {
+  for (const char* const error : {"OOM command not allowed", "MISCONF Redis is configured to", "BUSY Redis is busy",
+                                  "NOREPLICAS Not enough", "READONLY no", "NOPERM no",
+                                  "ERR Error running script (call to f_1): @user_script:8: -OOM command not allowed"}) {
+    EXPECT_TRUE(takes_nothing_now(error)) << error;
+  }
+  for (const char* const error : {"ERR no", "WRONGTYPE no", "", "OOMPH", "ERR key is -OOM", "ERR OOM no"}) {
+    EXPECT_FALSE(takes_nothing_now(error)) << error;
+  }
+}
+
 TEST(RedisFailure, AGreetingThatIsRefusedNeedsHelpUnlessItIsForAWhile) {
   EXPECT_EQ(remedy_for_greeting("ERR DB index is out of range"), Remedy::kHelp);
   EXPECT_EQ(remedy_for_greeting("ERR unknown command 'ROLE'"), Remedy::kHelp);

@@ -240,6 +240,43 @@ TEST_F(TopicHistoryTest, PublishesAgainWhatAMasterThatIsNoneAnyMoreHasRefused) {
   EXPECT_EQ(errors, std::vector<std::string>());
 }
 
+TEST_F(TopicHistoryTest, PublishesLaterWhatRedisDoesNotTakeNow) {
+  const char* const why = "OOM command not allowed";
+  FakeReceiver& a = open("news");
+  settle();
+  for (const char* data : {"1", "2", "3"}) publish("news", data);
+  for (int i = 0; i < 2; ++i) redis.refuse(why);
+  redis.execute();
+  settle();
+  EXPECT_EQ(a.got, (Got{"t:3", "t:1", "t:2"})) << "those that were refused come behind what was taken";
+  EXPECT_FALSE(history.is_refused());
+
+  publish("news", "4");
+  for (int i = 0; i < 3; ++i) {
+    redis.refuse(why);
+    redis.reply();
+    EXPECT_TRUE(history.is_refused());
+    EXPECT_FALSE(history.publish("news", Opcode::kText, as_bytes(std::string_view("no")), 0)) << "it would be first";
+    history.retry();
+  }
+  settle();
+  publish("news", "5");
+  settle();
+  EXPECT_EQ(a.got, (Got{"t:3", "t:1", "t:2", "t:4", "t:5"}));
+  EXPECT_EQ(errors, std::vector<std::string>(5, std::string("news: ") + why));
+  EXPECT_FALSE(has_gaps());
+}
+
+TEST_F(TopicHistoryTest, PublishesNoMoreWhatRedisRefusesOfThisTopic) {
+  open("news");
+  settle();
+  publish("news", "1");
+  redis.refuse("WRONGTYPE Operation against a key");
+  settle();
+  EXPECT_FALSE(history.is_refused());
+  EXPECT_EQ(errors, (std::vector<std::string>{"news: WRONGTYPE Operation against a key"}));
+}
+
 TEST_F(TopicHistoryTest, KeepsTheOrderWhenRedisForgetsItsScripts) {
   FakeReceiver& a = open("news");
   settle();

@@ -51,13 +51,15 @@ RedisBackplane::RedisBackplane(const DialServices& services, const ClusterOption
       owner_(owner),
       history_options_(options.history),
       max_message_bytes_(max_message_bytes),
-      machine_(random_id()),
-      presence_(services.loop, *this, max_reply_bytes(max_message_bytes)) {
+      machine_(random_id()) {
   RedisLinkOwner& self = *this;
-  shards_.reserve(options.servers.size());
+  shards_.reserve(options.servers.size());  // what is in them is referred to
   for (const ClusterOptions::Server& server : options.servers) {
     Shard& shard = shards_.emplace_back(Shard{RedisNames(options.prefix, server.url.database), server.url.text()});
     shard.link = std::make_unique<RedisLink>(services, link_options(options, server, max_message_bytes), self);
+    TopicPresenceOwner& counts = *this;
+    shard.presence =
+        std::make_unique<TopicPresence>(loop_, *shard.link, shard.names, counts, max_reply_bytes(max_message_bytes));
   }
   hub_.set_cluster(this);
 }
@@ -83,14 +85,18 @@ void RedisBackplane::start() {
 
 void RedisBackplane::finish() {
   loop_.cancel(retry_timer_);
-  presence_.finish();
-  for (const Shard& shard : shards_) shard.link->finish();
+  for (const Shard& shard : shards_) {
+    shard.presence->finish();
+    shard.link->finish();
+  }
 }
 
 void RedisBackplane::abandon() {
   loop_.cancel(retry_timer_);
-  presence_.abandon();
-  for (const Shard& shard : shards_) shard.link->abandon();
+  for (const Shard& shard : shards_) {
+    shard.presence->abandon();
+    shard.link->abandon();
+  }
 }
 
 // The one for which name and place together have the greatest hash, so that a further server takes its share of the
@@ -116,17 +122,6 @@ RedisBackplane::Shard& RedisBackplane::shard_of(const RedisLink& link) {
   std::size_t i = 0;
   while (shards_[i].link.get() != &link) ++i;
   return shards_[i];
-}
-
-RedisStore RedisBackplane::server_of(std::string_view topic) {
-  Shard& shard = shard_of(topic);
-  return {*shard.link, shard.names};
-}
-
-std::vector<RedisStore> RedisBackplane::servers() {
-  std::vector<RedisStore> all;
-  for (Shard& shard : shards_) all.push_back({*shard.link, shard.names});
-  return all;
 }
 
 std::size_t RedisBackplane::subscriptions(std::string_view topic) { return hub_.topics().count(topic); }
@@ -176,9 +171,9 @@ DeliveryStatus RedisBackplane::publish(std::string_view topic, Opcode opcode, st
 }
 
 void RedisBackplane::on_subscribed(Subscriber& /*subscriber*/, std::string_view name, bool is_first) {
-  presence_.on_subscribed(name);
-  if (!is_first) return;
   Shard& shard = shard_of(name);
+  shard.presence->on_subscribed(name);
+  if (!is_first) return;
   if (has_history(name)) {
     history_of(shard).on_topic(name);
     shard.link->subscribe(shard.names.name(RedisNames::kHistoryTopic, name));
@@ -189,8 +184,8 @@ void RedisBackplane::on_subscribed(Subscriber& /*subscriber*/, std::string_view 
 
 // Short memory leaves the channel subscribed to: nobody here gets what comes by it.
 void RedisBackplane::on_unsubscribed(Subscriber& subscriber, std::string_view name, bool is_last) {
-  presence_.on_unsubscribed(subscriber, name);
   Shard& shard = shard_of(name);
+  shard.presence->on_unsubscribed(subscriber, name);
   const bool has_history = shard.history != nullptr && this->has_history(name);
   if (has_history) shard.history->on_unsubscribed(static_cast<Receiver&>(subscriber), name, is_last);
   if (!is_last) return;
@@ -289,7 +284,7 @@ void RedisBackplane::tell_refused(std::uint64_t& told_ms, std::initializer_list<
 void RedisBackplane::on_link_up(RedisLink& link) {
   Shard& shard = shard_of(link);
   try {
-    presence_.on_up({link, shard.names});
+    shard.presence->on_up();
     if (shard.history != nullptr) shard.history->on_link_up(link.replication_id());
   } catch (const std::bad_alloc&) {
     // What is not written now is refreshed in time.

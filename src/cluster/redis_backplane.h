@@ -69,7 +69,8 @@ class RedisBackplane final : public ClusterBackplane,
   // In a process that was forked: gives up what is the other's.
   void abandon();
 
-  TopicPresence& presence() { return presence_; }
+  // Of the server that has this topic.
+  TopicPresence& presence(std::string_view topic) { return *shard_of(topic).presence; }
   // Whether the topic has a history.
   bool has_history(std::string_view topic) const;
   // See TopicHistory::begin(), for a subscriber of a topic that has one. Throws std::bad_alloc.
@@ -95,6 +96,7 @@ class RedisBackplane final : public ClusterBackplane,
     RedisNames names;
     std::string place;  // of the server, for messages
     std::unique_ptr<RedisLink> link = nullptr;
+    std::unique_ptr<TopicPresence> presence = nullptr;
     std::unique_ptr<TopicHistory> history = nullptr;  // null: nobody has asked for it
     bool was_up = false;
     std::uint64_t gaps = 0;
@@ -115,8 +117,6 @@ class RedisBackplane final : public ClusterBackplane,
   DeliveryStatus send(RedisNames::Kind kind, std::string_view name, Opcode opcode, std::span<const std::uint8_t> data);
   void deliver(const RedisNames::Parsed& channel, const ClusterMessage& message);
 
-  RedisStore server_of(std::string_view topic) override;
-  std::vector<RedisStore> servers() override;
   const std::string& node() override;
   std::size_t subscriptions(std::string_view topic) override;
   void on_presence_error(std::string_view topic, const std::string& why) override;
@@ -150,7 +150,6 @@ class RedisBackplane final : public ClusterBackplane,
   std::string machine_;  // what this one's own messages are known by
   std::string process_;  // this one, among those of all machines; made late, as it may be forked before that
   std::vector<Shard> shards_;
-  TopicPresence presence_;
   RetryTimer retry_timer_{*this};
   std::uint64_t told_messages_ms_ = 0;
   std::uint64_t told_histories_ms_ = 0;

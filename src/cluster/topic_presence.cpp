@@ -74,9 +74,14 @@ std::size_t TopicPresence::SubscriptionHash::operator()(const Subscription& one)
   return subscriber * 31 ^ std::hash<const void*>()(one.topic);
 }
 
-TopicPresence::TopicPresence(Loop& loop, TopicPresenceOwner& owner, std::size_t max_reply_bytes, std::uint64_t lease_ms)
+TopicPresence::TopicPresence(Loop& loop, RedisCommands& commands, const RedisNames& names, TopicPresenceOwner& owner,
+                             std::size_t max_reply_bytes, std::uint64_t lease_ms)
     : loop_(loop),
+      commands_(commands),
+      redis_names_(names),
       owner_(owner),
+      renewing_(commands, kRenew),
+      asking_(commands, kLiving),
       max_reply_bytes_(std::to_string(max_reply_bytes)),
       lease_ms_(std::to_string(lease_ms)),
       renewal_ms_(std::max<std::uint64_t>(lease_ms / 3, 1)),
@@ -114,10 +119,8 @@ void TopicPresence::mark_all_of(States::value_type& topic) {
   mark(topic);
 }
 
-void TopicPresence::mark_all(const RedisStore& server) {
-  for (States::value_type& topic : states_) {
-    if (&owner_.server_of(topic.first).commands == &server.commands) mark_all_of(topic);
-  }
+void TopicPresence::mark_all() {
+  for (States::value_type& topic : states_) mark_all_of(topic);
 }
 
 void TopicPresence::on_subscribed(std::string_view topic) {
@@ -166,7 +169,7 @@ void TopicPresence::enter(const Subscriber& subscriber, std::string_view topic, 
 
 // --- To Redis ---
 
-// What a server does not take now is tried again.
+// What the server does not take now is tried again.
 void TopicPresence::flush() {
   std::size_t done = 0;
   try {
@@ -180,53 +183,49 @@ void TopicPresence::flush() {
     if (is_gone) states_.erase(topic.first);
   }
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(done));
-  // Those of a server that is away do not keep those of another one waiting.
-  if (done == 0 && dirty_.size() > 1) std::rotate(dirty_.begin(), dirty_.begin() + 1, dirty_.end());
   if (!dirty_.empty() && !is_over_) loop_.schedule(flush_timer_, kFlushMs);
 }
 
-bool TopicPresence::write(States::value_type& topic) {
-  const RedisStore server = owner_.server_of(topic.first);
-  return write_count(server, topic) && write_members(server, topic);
+bool TopicPresence::write(States::value_type& topic) { return write_count(topic) && write_members(topic); }
+
+// A field of a hash; 0 takes it away.
+bool TopicPresence::set(std::string_view key, std::string_view field, std::size_t count,
+                        RedisCommands::OnReply on_reply) {
+  if (count == 0) return commands_.send(std::array<std::string_view, 3>{"HDEL", key, field}, std::move(on_reply));
+  const std::string number = std::to_string(count);
+  return commands_.send(std::array<std::string_view, 4>{"HSET", key, field, number}, std::move(on_reply));
 }
 
-// The keys' time is of no weight: what has none now is given one when the topic is refreshed.
-bool TopicPresence::write_count(const RedisStore& server, States::value_type& topic) {
+// For a time. Where it fails, the key is given one when the topic is refreshed.
+void TopicPresence::keep(std::string_view key) {
+  commands_.send(std::array<std::string_view, 3>{"PEXPIRE", key, kKeepMs}, {});
+}
+
+bool TopicPresence::write_count(States::value_type& topic) {
   if (!topic.second.is_count_dirty) return true;
-  const std::string key = server.names.name(RedisNames::kCount, topic.first);
+  const std::string key = redis_names_.name(RedisNames::kCount, topic.first);
   const std::size_t count = is_over_ ? 0 : owner_.subscriptions(topic.first);
-  RedisCommands::OnReply on_reply = unless_written(topic.first, {});
-  const bool was_sent =
-      count == 0
-          ? server.commands.send(std::array<std::string_view, 3>{"HDEL", key, owner_.node()}, std::move(on_reply))
-          : server.commands.send(std::array<std::string_view, 4>{"HSET", key, owner_.node(), std::to_string(count)},
-                                 std::move(on_reply));
-  if (!was_sent) return false;
+  if (!set(key, owner_.node(), count, unless_written(topic.first, {}))) return false;
   topic.second.is_count_dirty = false;
-  if (count > 0) server.commands.send(std::array<std::string_view, 3>{"PEXPIRE", key, kKeepMs}, {});
+  if (count > 0) keep(key);
   return true;
 }
 
-bool TopicPresence::write_members(const RedisStore& server, States::value_type& topic) {
-  const std::string key = server.names.name(RedisNames::kPresence, topic.first);
+bool TopicPresence::write_members(States::value_type& topic) {
+  const std::string key = redis_names_.name(RedisNames::kPresence, topic.first);
   bool is_there = false;
   for (auto member = topic.second.members.begin(); member != topic.second.members.end();) {
     Member& state = member->second;
     if (state.is_dirty) {
-      const std::string field = owner_.node() + '/' + member->first;
       const std::size_t count = is_over_ ? 0 : state.subscriptions;
-      RedisCommands::OnReply on_reply = unless_written(topic.first, member->first);
-      const bool was_sent =
-          count == 0 ? server.commands.send(std::array<std::string_view, 3>{"HDEL", key, field}, std::move(on_reply))
-                     : server.commands.send(std::array<std::string_view, 4>{"HSET", key, field, std::to_string(count)},
-                                            std::move(on_reply));
-      if (!was_sent) return false;
+      if (!set(key, owner_.node() + '/' + member->first, count, unless_written(topic.first, member->first)))
+        return false;
       state.is_dirty = false;
       is_there = is_there || count > 0;
     }
     member = state.subscriptions == 0 ? topic.second.members.erase(member) : std::next(member);
   }
-  if (is_there) server.commands.send(std::array<std::string_view, 3>{"PEXPIRE", key, kKeepMs}, {});
+  if (is_there) keep(key);
   return true;
 }
 
@@ -255,35 +254,36 @@ void TopicPresence::on_not_written(std::string_view topic, const std::optional<s
   if (reply != nullptr) owner_.on_presence_error(topic, reply->text);
 }
 
-void TopicPresence::on_up(const RedisStore& server) {
+void TopicPresence::on_up() {
   if (is_over_) return;
-  renew(server, false);
-  mark_all(server);
+  renew(false);
+  mark_all();
   if (!lease_timer_.scheduled()) loop_.schedule(lease_timer_, renewal_ms_);
 }
 
-void TopicPresence::renew(const RedisStore& server, bool was_up) {
-  const std::string key = server.names.name(RedisNames::kLeases, {});
+// `was_up`: what was written before should be there still.
+void TopicPresence::renew(bool was_up) {
+  const std::string key = redis_names_.name(RedisNames::kLeases, {});
   RedisCommands::OnReply on_reply;
   if (was_up) {
-    on_reply = [self = self_, server](const RedisReply* reply) {
+    on_reply = [self = self_](const RedisReply* reply) {
       const bool was_dead = reply != nullptr && !reply->is_error() && reply->integer == 0;
       if (*self == nullptr || (*self)->is_over_ || !was_dead) return;
       try {
-        (*self)->mark_all(server);
+        (*self)->mark_all();
       } catch (const std::bad_alloc&) {
         // Likewise.
       }
     };
   }
-  server.commands.send(std::array<std::string_view, 6>{"EVAL", kRenew, "1", key, owner_.node(), lease_ms_},
-                       std::move(on_reply));
+  renewing_.run(std::array<std::string_view, 1>{key}, std::array<std::string_view, 2>{owner_.node(), lease_ms_},
+                std::move(on_reply));
 }
 
-void TopicPresence::renew_all() {
+void TopicPresence::on_renewal() {
   loop_.schedule(lease_timer_, renewal_ms_);
   try {
-    for (const RedisStore& server : owner_.servers()) renew(server, true);
+    renew(true);
     for (States::value_type& topic : states_) {
       if (std::exchange(topic.second.was_refused, false)) mark(topic);
     }
@@ -306,10 +306,7 @@ void TopicPresence::refresh_some() {
 void TopicPresence::finish() {
   abandon();
   try {
-    for (const RedisStore& server : owner_.servers()) {
-      const std::string key = server.names.name(RedisNames::kLeases, {});
-      server.commands.send(std::array<std::string_view, 3>{"HDEL", key, owner_.node()}, {});
-    }
+    set(redis_names_.name(RedisNames::kLeases, {}), owner_.node(), 0, {});
     for (States::value_type& topic : states_) {
       topic.second.is_count_dirty = true;
       for (auto& member : topic.second.members) member.second.is_dirty = true;
@@ -330,11 +327,10 @@ void TopicPresence::write_asked(std::string_view topic) {
 bool TopicPresence::ask(std::string_view topic, RedisNames::Kind kind, std::string_view room,
                         RedisCommands::OnReply on_reply) {
   write_asked(topic);
-  const RedisStore server = owner_.server_of(topic);
-  const std::string key = server.names.name(kind, topic);
-  const std::string leases = server.names.name(RedisNames::kLeases, {});
-  const std::array<std::string_view, 6> command{"EVAL", kLiving, "2", key, leases, room};
-  return server.commands.send(command, std::move(on_reply));
+  const std::string key = redis_names_.name(kind, topic);
+  const std::string leases = redis_names_.name(RedisNames::kLeases, {});
+  return asking_.run(std::array<std::string_view, 2>{key, leases}, std::array<std::string_view, 1>{room},
+                     std::move(on_reply));
 }
 
 void TopicPresence::members(std::string_view topic, const OnMembers& on_members) {

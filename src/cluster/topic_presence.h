@@ -14,7 +14,8 @@
 
 #include "base/result.h"
 #include "cluster/redis_commands.h"
-#include "cluster/redis_store.h"
+#include "cluster/redis_names.h"
+#include "cluster/redis_script.h"
 #include "net/timer_wheel.h"
 #include "server/topics.h"
 
@@ -24,36 +25,34 @@ class Loop;
 
 class TopicPresenceOwner {
  public:
-  // That keeps what belongs to the topic.
-  virtual RedisStore server_of(std::string_view topic) = 0;
-  virtual std::vector<RedisStore> servers() = 0;
-  // 16 digits that no other process has; asked for only when a server was up.
+  // 16 digits that no other process has; asked for only when the server was up.
   virtual const std::string& node() = 0;
   // How many subscribe to the topic in this process.
   virtual std::size_t subscriptions(std::string_view topic) = 0;
-  // A server has refused what was to be written of the topic, and is given it again later. Throws nothing.
+  // The server has refused what was to be written of the topic, and is given it again later. Throws nothing.
   virtual void on_presence_error(std::string_view topic, const std::string& why) = 0;
 
  protected:
   ~TopicPresenceOwner() = default;
 };
 
-// Who subscribes to a topic in all processes of a cluster, and how many. Each process, a node, writes to Redis what it
-// has itself, in hashes of each topic, and a lease which it renews: what stands there of a node whose lease has run out
-// is of one that has died, and is taken away by whoever asks. Changes are put together for a moment, so that a topic
-// that comes and goes quickly costs little, and written until a server has confirmed them. Numbers are written for
-// every topic, as whoever asks for one expects it to be there.
+// Who subscribes to the topics of one Redis server in all processes of a cluster, and how many. Each process, a node,
+// writes to Redis what it has itself, in hashes of each topic, and a lease which it renews: what stands there of a node
+// whose lease has run out is of one that has died, and is taken away by whoever asks. Changes are put together for a
+// moment, so that a topic that comes and goes quickly costs little, and written until the server has confirmed them.
+// Numbers are written for every topic, as whoever asks for one expects it to be there.
 class TopicPresence {
  public:
-  // Both outlive it. `max_reply_bytes`: that the names of a topic may take, as RedisReplyReader counts them.
-  // `lease_ms`: how long a node counts after it has died.
-  TopicPresence(Loop& loop, TopicPresenceOwner& owner, std::size_t max_reply_bytes, std::uint64_t lease_ms = 30'000);
+  // What is given by reference outlives it. `max_reply_bytes`: that the names of a topic may take, as RedisReplyReader
+  // counts them. `lease_ms`: how long a node counts after it has died.
+  TopicPresence(Loop& loop, RedisCommands& commands, const RedisNames& names, TopicPresenceOwner& owner,
+                std::size_t max_reply_bytes, std::uint64_t lease_ms = 30'000);
   ~TopicPresence();
   TopicPresence(const TopicPresence&) = delete;
   TopicPresence& operator=(const TopicPresence&) = delete;
 
-  // A server is there (again), and may have lost everything. Throws std::bad_alloc.
-  void on_up(const RedisStore& server);
+  // The server is there (again), and may have lost everything. Throws std::bad_alloc.
+  void on_up();
   // The number of subscriptions of a topic has changed. Throws std::bad_alloc.
   void on_subscribed(std::string_view topic);
   // A subscription has ended: its name, too.
@@ -68,7 +67,7 @@ class TopicPresence {
   using OnCount = std::function<void(const std::uint64_t* count, const Error& why)>;
   void count(std::string_view topic, const OnCount& on_count);
 
-  // The node ends: takes back what it has written, as far as the servers take that now.
+  // The node ends: takes back what it has written, as far as the server takes that now.
   void finish();
   // In a process that was forked: nothing is written any more.
   void abandon();
@@ -85,7 +84,7 @@ class TopicPresence {
   class LeaseTimer final : public Timer {
    public:
     explicit LeaseTimer(TopicPresence& presence) : presence_(presence) {}
-    void on_timeout() override { presence_.renew_all(); }
+    void on_timeout() override { presence_.on_renewal(); }
 
    private:
     TopicPresence& presence_;
@@ -114,22 +113,28 @@ class TopicPresence {
   States::value_type& state_of(std::string_view topic);
   void mark(States::value_type& topic);
   void mark_all_of(States::value_type& topic);
-  void mark_all(const RedisStore& server);
+  void mark_all();
   void leave(const Subscriber& subscriber, States::value_type& topic);
   void flush();
   bool write(States::value_type& topic);
-  bool write_count(const RedisStore& server, States::value_type& topic);
-  bool write_members(const RedisStore& server, States::value_type& topic);
+  bool write_count(States::value_type& topic);
+  bool write_members(States::value_type& topic);
+  bool set(std::string_view key, std::string_view field, std::size_t count, RedisCommands::OnReply on_reply);
+  void keep(std::string_view key);
   RedisCommands::OnReply unless_written(std::string_view topic, std::optional<std::string_view> name);
   void on_not_written(std::string_view topic, const std::optional<std::string>& name, const RedisReply* reply);
   void write_asked(std::string_view topic);
-  void renew(const RedisStore& server, bool was_up);
-  void renew_all();
+  void renew(bool was_up);
+  void on_renewal();
   void refresh_some();
   bool ask(std::string_view topic, RedisNames::Kind kind, std::string_view room, RedisCommands::OnReply on_reply);
 
   Loop& loop_;
+  RedisCommands& commands_;
+  const RedisNames& redis_names_;
   TopicPresenceOwner& owner_;
+  RedisScript renewing_;
+  RedisScript asking_;
   const std::string max_reply_bytes_;
   const std::string lease_ms_;
   const std::uint64_t renewal_ms_;

@@ -46,7 +46,7 @@ int presence(lua_State* L) {
   enter(L, context, callbacks, [&] {
     const Function function = PinnedFunction::own(context.callback_table(), slot);
     LuaCalls& calls = context.calls();
-    context.cluster()->backplane().presence().members(
+    context.cluster()->backplane().presence(topic).members(
         topic, [&calls, function](const std::vector<std::string>* members, const Error& why) {
           calls.run(nullptr, [&](lua_State* inner) {
             lua_rawgeti(inner, LuaCalls::kCallbacks, function->slot());
@@ -71,7 +71,7 @@ int count(lua_State* L) {
   enter(L, context, callbacks, [&] {
     const Function function = PinnedFunction::own(context.callback_table(), slot);
     LuaCalls& calls = context.calls();
-    context.cluster()->backplane().presence().count(
+    context.cluster()->backplane().presence(topic).count(
         topic, [&calls, function](const std::uint64_t* subscriptions, const Error& why) {
           calls.run(nullptr, [&](lua_State* inner) {
             lua_rawgeti(inner, LuaCalls::kCallbacks, function->slot());
@@ -152,7 +152,7 @@ bool subscribe_by_options(lua_State* L, LuaWebsocket& ws) {
     context.hub().subscribe(receiver, topic);
     if (context.cluster() == nullptr) return;
     RedisBackplane& backplane = context.cluster()->backplane();
-    if (options.has_presence) backplane.presence().enter(receiver, topic, options.presence);
+    if (options.has_presence) backplane.presence(topic).enter(receiver, topic, options.presence);
     if (!options.has_since && on_ready == nullptr) return;
     backplane.recover(receiver, topic, options.has_since ? std::optional(options.since) : std::nullopt,
                       [&context, &ws, on_ready](bool recovered, const std::string& position, const char* why) {

@@ -18,15 +18,15 @@
 namespace websockets {
 namespace {
 
-// Writes the commands down, with the name of a script for its text, and answers when it is told to.
+// Writes the commands down, but of scripts no hash, and answers when it is told to.
 class FakeCommands final : public RedisCommands {
  public:
   bool send(std::span<const std::string_view> command, OnReply on_reply) override {
     if (!is_up || sent.size() >= most) return false;
     std::string line;
     for (const std::string_view word : command) {
-      const bool is_script = word.find('\n') != std::string_view::npos;
-      line.append(line.empty() ? "" : " ").append(is_script ? "SCRIPT" : word);
+      const bool is_hash = line == "EVALSHA";
+      line.append(line.empty() ? "" : " ").append(is_hash ? "SCRIPT" : word);
     }
     sent.push_back(line);
     if (on_reply) waiting.emplace_back(line, std::move(on_reply));
@@ -55,8 +55,6 @@ constexpr std::size_t kMostBytes = 1000;
 
 class TopicPresenceTest : public LoopFixture, public TopicPresenceOwner {
  protected:
-  RedisStore server_of(std::string_view /*topic*/) override { return {commands, names}; }
-  std::vector<RedisStore> servers() override { return {{commands, names}}; }
   const std::string& node() override { return node_; }
   std::size_t subscriptions(std::string_view topic) override { return counts[std::string(topic)]; }
   void on_presence_error(std::string_view topic, const std::string& why) override {
@@ -85,7 +83,7 @@ class TopicPresenceTest : public LoopFixture, public TopicPresenceOwner {
   RedisNames names{"ws:", 0};
   std::map<std::string, std::size_t> counts;
   std::vector<std::string> errors;
-  TopicPresence presence{loop(), *this, kMostBytes};
+  TopicPresence presence{loop(), commands, names, *this, kMostBytes};
   Subscriber ada;
   Subscriber alan;
 
@@ -137,8 +135,8 @@ TEST_F(TopicPresenceTest, WritesAllAgainToAServerThatIsBack) {
   presence.enter(ada, "room", "Ada");
   subscribe("other");
   written();
-  presence.on_up({commands, names});
-  EXPECT_EQ(commands.take(), Sent{"EVAL SCRIPT 1 ws:0:l: 0123456789abcdef 30000"});
+  presence.on_up();
+  EXPECT_EQ(commands.take(), Sent{"EVALSHA SCRIPT 1 ws:0:l: 0123456789abcdef 30000"});
   EXPECT_EQ(written(), (Sent{"HSET ws:0:n:other 0123456789abcdef 1", "PEXPIRE ws:0:n:other 10800000",
                              "HSET ws:0:n:room 0123456789abcdef 1", "PEXPIRE ws:0:n:room 10800000",
                              "HSET ws:0:p:room 0123456789abcdef/Ada 1", "PEXPIRE ws:0:p:room 10800000"}));
@@ -162,7 +160,7 @@ TEST_F(TopicPresenceTest, AsksWhoLives) {
     why = error;
   });
   EXPECT_EQ(commands.take(), (Sent{"HSET ws:0:n:room 0123456789abcdef 1", "PEXPIRE ws:0:n:room 10800000",
-                                   "EVAL SCRIPT 2 ws:0:p:room ws:0:l: 1000"}));
+                                   "EVALSHA SCRIPT 2 ws:0:p:room ws:0:l: 1000"}));
   const RedisReply reply{RedisReply::Type::kArray, 0, "", {text("b"), text(""), text("a")}};
   commands.answer("EVAL", &reply);
   EXPECT_EQ(members, (std::vector<std::string>{"", "a", "b"}));
@@ -193,19 +191,19 @@ TEST_F(TopicPresenceTest, WritesAgainWhatALostConnectionHasTaken) {
   unsubscribe(ada, "room");
   EXPECT_EQ(written(), (Sent{"HDEL ws:0:n:room 0123456789abcdef", "HDEL ws:0:p:room 0123456789abcdef/Ada"}));
   while (!commands.waiting.empty()) commands.answer("", nullptr);
-  presence.on_up({commands, names});
+  presence.on_up();
   commands.take();
   EXPECT_EQ(written(), (Sent{"HDEL ws:0:n:room 0123456789abcdef", "HDEL ws:0:p:room 0123456789abcdef/Ada"}));
   const RedisReply done = number(1);
   while (!commands.waiting.empty()) commands.answer("", &done);
-  presence.on_up({commands, names});
+  presence.on_up();
   EXPECT_EQ(commands.take().size(), 1U);  // the lease
   EXPECT_EQ(errors, std::vector<std::string>{});
 }
 
 TEST_F(TopicPresenceTest, WritesAgainWhatWasRefused) {
-  TopicPresence quick(loop(), *this, kMostBytes, 30);
-  quick.on_up({commands, names});
+  TopicPresence quick(loop(), commands, names, *this, kMostBytes, 30);
+  quick.on_up();
   ++counts["room"];
   quick.on_subscribed("room");
   quick.enter(ada, "room", "Ada");
@@ -225,16 +223,17 @@ TEST_F(TopicPresenceTest, WritesAgainWhatWasRefused) {
 
 // It was not served for so long, or the server's clock was set, and others have taken away what it had written.
 TEST_F(TopicPresenceTest, WritesAllAgainWhenItsLeaseWasOver) {
-  TopicPresence quick(loop(), *this, kMostBytes, 3000);
+  TopicPresence quick(loop(), commands, names, *this, kMostBytes, 3000);
   for (const char* const topic : {"a", "b", "c"}) {
     ++counts[topic];
     quick.on_subscribed(topic);
   }
   written();
-  quick.on_up({commands, names});
-  written();
-  wait_for("EVAL SCRIPT 1 ws:0:l: 0123456789abcdef 3000");
   const RedisReply was_over = number(0);
+  quick.on_up();
+  written();
+  commands.answer("EVAL", &was_over);  // all is written in any case
+  wait_for("EVALSHA SCRIPT 1 ws:0:l: 0123456789abcdef 3000");
   commands.answer("EVAL", &was_over);
   const Sent all = written();
   for (const char* const line :
@@ -255,15 +254,15 @@ TEST_F(TopicPresenceTest, GetsOnWithAQueueOfOneCommand) {
 }
 
 TEST_F(TopicPresenceTest, RenewsItsLeaseAndWhatItHas) {
-  TopicPresence quick(loop(), *this, kMostBytes, 30);
+  TopicPresence quick(loop(), commands, names, *this, kMostBytes, 30);
   ++counts["room"];
   quick.on_subscribed("room");
-  quick.on_up({commands, names});
+  quick.on_up();
   int leases = 0;
   int numbers = 0;
   while (leases < 5 || numbers < 3) {
     for (const std::string& line : written()) {
-      if (line == "EVAL SCRIPT 1 ws:0:l: 0123456789abcdef 30") ++leases;
+      if (line == "EVALSHA SCRIPT 1 ws:0:l: 0123456789abcdef 30") ++leases;
       if (line == "HSET ws:0:n:room 0123456789abcdef 1") ++numbers;
     }
   }
